@@ -105,9 +105,9 @@ def type_of(field):
 
 
 def reserved(item, past_the_end):
-    ranges = [f"{r.start}-{r.end - past_the_end}" for r in sorted(item.reserved_range, key=lambda r: r.start)]
-    words = ranges + sorted(item.reserved_name)
-    return f", reserves {' '.join(words)}" if words else ""
+    ranges = sorted((r.start, r.end - past_the_end) for r in item.reserved_range)
+    words = [str(a) if a == b else f"{a} to {b}" for a, b in ranges] + sorted(item.reserved_name)
+    return f", reserves {', '.join(words)}" if words else ""
 
 
 def deprecated(item):
@@ -125,7 +125,7 @@ def main():
     count = {kind: sum(k == kind for k, _ in theirs) for kind, _ in theirs}
     print(
         f"{count['message']} messages, {count['field']} fields compared, "
-        f"and {count['value']} enum values and {count['method']} methods: {len(differences)} differences"
+        f"with {count['value']} enum values and {count['method']} methods; differences: {len(differences)}"
     )
     sys.exit(bool(differences))
 
