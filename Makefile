@@ -1,0 +1,102 @@
+# Everything that is built stays in ignored folders and is used again:
+# .tools/ (programs that we need), target/ (ours), .demo/ (what the demo runs on).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # steps talk to a person, one at a time
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+STEP := tools/step
+PYTHON := .tools/venv/bin/python
+PROVIDER ?= target/release/pulumi-resource-fargate
+
+# A tool is rebuilt when the file that pins its version has other contents, whatever its date.
+stamp = .tools/stamp/$(1)-$(word 1,$(shell cat $(2) | cksum))
+CLI := $(call stamp,pulumi,tools/pulumi/go.mod)
+YAML := $(call stamp,pulumi-yaml,tools/pulumi-yaml/go.mod)
+VENV := $(call stamp,venv,tools/requirements.txt)
+SDKGEN := $(call stamp,sdks,tools/sdks/go.mod tools/sdks/*.go)
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build tools ## bring the three sprints up on a local AWS and show what exists
+	@$(PYTHON) tools/demo.py up $(PROVIDER)
+
+.PHONY: demo-down
+demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
+	@$(PYTHON) tools/demo.py down $(PROVIDER)
+
+.PHONY: test
+test: tools ## everything that must hold, on a clean clone
+	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
+	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
+	@$(STEP) --show "running the unit and integration tests" cargo test --locked
+	@$(STEP) "looking for warnings with clippy" cargo clippy --locked --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory sdks
+
+.PHONY: sdks
+sdks: tools $(SDKGEN) ## generate the SDKs for Python, TypeScript and Go, compile and use them
+	@tools/sdks/check
+
+.PHONY: bench
+bench: build tools ## measure the provider and print a table
+	@$(PYTHON) tools/bench.py $(PROVIDER)
+
+.PHONY: build
+build: ## build the provider in release form
+	@$(STEP) "building the provider (about 12 minutes the first time)" cargo build --release --locked
+
+.PHONY: fmt
+fmt: ## format the code
+	@cargo fmt
+
+.PHONY: lint
+lint: ## look for warnings
+	@$(STEP) "looking for warnings with clippy" cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: tools
+tools: $(CLI) $(YAML) $(VENV) ## get the Pulumi CLI, its YAML host and the local AWS
+
+# With `pulumi` on PATH there is nothing to build: it brings the YAML host along.
+ON_PATH = PATH="$${PATH\#*:}" command -v
+GO_HINT := install Go from https://go.dev/dl, or pulumi from https://www.pulumi.com/docs/install
+
+$(CLI): tools/pulumi/go.mod
+	@mkdir -p .tools/bin .tools/stamp
+	@if found=$$($(ON_PATH) pulumi); then \
+		ln -sf "$$found" .tools/bin/pulumi; \
+	else \
+		$(STEP) --hint "$(GO_HINT)" "building the Pulumi CLI (about 5 minutes, once)" \
+			go -C tools/pulumi build -o $(CURDIR)/.tools/bin/pulumi \
+			-ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0" \
+			github.com/pulumi/pulumi/pkg/v3/cmd/pulumi; \
+	fi
+	@rm -f .tools/stamp/pulumi-[0-9]* && touch $@
+
+$(YAML): tools/pulumi-yaml/go.mod
+	@mkdir -p .tools/bin .tools/stamp
+	@if found=$$($(ON_PATH) pulumi-language-yaml); then \
+		ln -sf "$$found" .tools/bin/pulumi-language-yaml; \
+	else \
+		$(STEP) --hint "$(GO_HINT)" "building the YAML host of Pulumi (about 2 minutes, once)" \
+			go -C tools/pulumi-yaml build -o $(CURDIR)/.tools/bin/pulumi-language-yaml \
+			-ldflags "-s -w" github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml; \
+	fi
+	@rm -f .tools/stamp/pulumi-yaml-* && touch $@
+
+$(VENV): tools/requirements.txt
+	@mkdir -p .tools/stamp
+	@$(STEP) --hint "install Python 3.11 or newer with its venv module" \
+		"making a virtual environment" python3 -m venv --clear .tools/venv
+	@$(STEP) "installing the local AWS (ministack, moto) and Pulumi's Python SDK" \
+		.tools/venv/bin/pip install --disable-pip-version-check --requirement tools/requirements.txt
+	@rm -f .tools/stamp/venv-* && touch $@
+
+$(SDKGEN):
+	@mkdir -p .tools/bin .tools/stamp
+	@$(STEP) --hint "$(GO_HINT)" "building the SDK generator (about 2 minutes, once)" \
+		go -C tools/sdks build -o $(CURDIR)/.tools/bin/generate-sdks .
+	@rm -f .tools/stamp/sdks-* && touch $@
