@@ -1,0 +1,139 @@
+//! AWS: sessions, clients, refusals, waits, shared reads. With `resources` and `functions`, all that knows the AWS SDK.
+
+mod batch;
+mod error;
+mod session;
+mod wait;
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use anyhow::Result;
+use aws_config::SdkConfig;
+
+pub use batch::Lookup;
+pub use error::{Explain, Refusal, refused_with};
+pub use session::{Session, default_region, missing_region};
+pub use wait::{Observer, Passing, Patience, Seen};
+
+use crate::config::Endpoints;
+
+/// The clients of one region, each made when it is first needed.
+pub struct Aws {
+    sdk: SdkConfig,
+    region: String,
+    home: bool,
+    endpoints: Endpoints,
+    account: Option<String>,
+    batches: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    application_auto_scaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    ecr: OnceLock<aws_sdk_ecr::Client>,
+    ecs: OnceLock<aws_sdk_ecs::Client>,
+    elasticache: OnceLock<aws_sdk_elasticache::Client>,
+    elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+}
+
+/// Writes the method that makes a service's client once, at the endpoint configured for it.
+macro_rules! client {
+    ($(#[$doc:meta])* $method:ident, $sdk:ident, $endpoint:ident) => {
+        $(#[$doc])*
+        pub fn $method(&self) -> &$sdk::Client {
+            self.$method.get_or_init(|| {
+                let mut config = $sdk::config::Builder::from(&self.sdk);
+                if let Some(url) = &self.endpoints.$endpoint {
+                    config.set_endpoint_url(Some(url.clone()));
+                }
+                $sdk::Client::from_conf(config.build())
+            })
+        }
+    };
+}
+
+impl Aws {
+    fn new(sdk: SdkConfig, region: String, home: bool, endpoints: Endpoints, account: Option<String>) -> Self {
+        Self {
+            sdk,
+            region,
+            home,
+            endpoints,
+            account,
+            batches: Mutex::default(),
+            application_auto_scaling: OnceLock::new(),
+            cloudwatch: OnceLock::new(),
+            ec2: OnceLock::new(),
+            ecr: OnceLock::new(),
+            ecs: OnceLock::new(),
+            elasticache: OnceLock::new(),
+            elb: OnceLock::new(),
+            iam: OnceLock::new(),
+            logs: OnceLock::new(),
+            sts: OnceLock::new(),
+        }
+    }
+
+    client!(
+        /// Application Auto Scaling.
+        application_auto_scaling, aws_sdk_applicationautoscaling, applicationautoscaling);
+    client!(
+        /// CloudWatch.
+        cloudwatch, aws_sdk_cloudwatch, cloudwatch);
+    client!(
+        /// EC2 and VPC.
+        ec2, aws_sdk_ec2, ec2);
+    client!(
+        /// The Elastic Container Registry.
+        ecr, aws_sdk_ecr, ecr);
+    client!(
+        /// The Elastic Container Service.
+        ecs, aws_sdk_ecs, ecs);
+    client!(
+        /// ElastiCache.
+        elasticache, aws_sdk_elasticache, elasticache);
+    client!(
+        /// Elastic Load Balancing, version 2.
+        elb, aws_sdk_elasticloadbalancingv2, elbv2);
+    client!(
+        /// Identity and Access Management.
+        iam, aws_sdk_iam, iam);
+    client!(
+        /// CloudWatch Logs.
+        logs, aws_sdk_cloudwatchlogs, logs);
+    client!(
+        /// The Security Token Service.
+        sts, aws_sdk_sts, sts);
+
+    /// The region of the clients.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whether it is the provider's own region, and not one that a resource chose.
+    pub fn is_home(&self) -> bool {
+        self.home
+    }
+
+    /// The number of the account, where credentials were validated.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Looks something up, in one call together with whatever else is looked up at the same time.
+    pub async fn look_up<L: Lookup>(self: &Arc<Self>, key: L::Key) -> Result<Option<L::Found>> {
+        let batch = {
+            let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            batches.entry(TypeId::of::<L>()).or_insert_with(|| Arc::new(batch::Batch::<L>::new(self))).clone()
+        };
+        match batch.downcast::<batch::Batch<L>>() {
+            Ok(batch) => batch.get(key).await,
+            Err(_) => unreachable!("each batch is kept under its own type"),
+        }
+    }
+}

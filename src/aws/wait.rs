@@ -1,0 +1,203 @@
+//! Waiting: for what AWS has started, and for what it has not noticed yet. The only place that sleeps.
+
+use std::{fmt, sync::Mutex, time::Duration};
+
+use anyhow::{Result, bail};
+use rand::Rng as _;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Refusal;
+
+/// What one look at a resource found.
+pub enum Seen<T> {
+    Ready(T),
+    /// Not there yet; the text tells the user where it stands.
+    Pending(String),
+}
+
+/// How long to wait, and how often to look.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// The pause after the first look, which is at once.
+    pub first: Duration,
+    /// The longest pause that it grows to.
+    pub longest: Duration,
+    /// When to give up, unless the program says otherwise by `customTimeouts`.
+    pub limit: Duration,
+}
+
+impl Patience {
+    /// For what takes minutes, such as a deployment.
+    pub const fn minutes(limit: u64) -> Self {
+        Self { first: Duration::from_secs(2), longest: Duration::from_secs(10), limit: Duration::from_secs(60 * limit) }
+    }
+
+    /// For what takes seconds, such as a role that other services have to hear of.
+    pub const fn seconds(limit: u64) -> Self {
+        Self { first: Duration::from_millis(500), longest: Duration::from_secs(5), limit: Duration::from_secs(limit) }
+    }
+}
+
+/// A refusal that passes with time: its code, and a part of its message.
+pub type Passing = (&'static str, &'static str);
+
+/// Someone to tell how it goes, and who may call it off.
+pub struct Observer {
+    /// Stops every wait at once.
+    pub cancel: CancellationToken,
+    /// When the program wants it done.
+    pub deadline: Option<Instant>,
+    /// Shows a line of status to the user; an empty one takes it away.
+    pub progress: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Observer {
+    /// Looks until `look` finds the resource ready. Gives up on an error, when cancelled, or at the limit.
+    pub async fn wait<T, F>(&self, what: impl fmt::Display, patience: Patience, mut look: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<Seen<T>>>,
+    {
+        let limit = self.deadline.map_or(patience.limit, |it| it.saturating_duration_since(Instant::now()));
+        let mut last = String::from("nothing yet");
+        let mut told = false;
+        let looking = async {
+            let mut pause = patience.first;
+            loop {
+                match look().await? {
+                    Seen::Ready(it) => return Ok(it),
+                    Seen::Pending(status) if status != last => {
+                        (self.progress)(&status);
+                        (last, told) = (status, true);
+                    }
+                    Seen::Pending(_) => {}
+                }
+                sleep(jittered(pause)).await;
+                pause = (pause * 2).min(patience.longest);
+            }
+        };
+        let result = match self.cancel.run_until_cancelled(timeout(limit, looking)).await {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => bail!(
+                "gave up waiting for {what} after {}; last seen: {last}; customTimeouts sets another limit",
+                in_words(limit)
+            ),
+            None => bail!("cancelled while waiting for {what}; last seen: {last}; `pulumi up` carries on from here"),
+        };
+        if told {
+            (self.progress)("");
+        }
+        result
+    }
+
+    /// Repeats `call` while AWS refuses it for a reason that passes.
+    pub async fn settle<T, F>(&self, passing: &[Passing], mut call: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let refusal = Mutex::new(None);
+        let settled = self
+            .wait("AWS to know what was just created", Patience::seconds(120), || {
+                let call = call();
+                let refusal = &refusal;
+                async move { seen(call.await, passing, refusal) }
+            })
+            .await;
+        // Given up: what AWS said is the cause, and a code to branch on.
+        match (settled, refusal.into_inner().unwrap_or_default()) {
+            (Err(error), Some(refusal)) if error.downcast_ref::<Refusal>().is_none() => Err(anyhow::Error::new(refusal).context(error.to_string())),
+            (settled, _) => settled,
+        }
+    }
+}
+
+fn seen<T>(result: Result<T>, passing: &[Passing], last: &Mutex<Option<Refusal>>) -> Result<Seen<T>> {
+    let error = match result {
+        Ok(it) => return Ok(Seen::Ready(it)),
+        Err(error) => error,
+    };
+    let Some(refusal) = error.downcast_ref::<Refusal>() else { return Err(error) };
+    if !passing.iter().any(|(code, part)| *code == refusal.code && refusal.message.contains(part)) {
+        return Err(error);
+    }
+    if let Ok(mut last) = last.lock() {
+        *last = Some(refusal.clone());
+    }
+    Ok(Seen::Pending(format!("waiting for AWS: {}", refusal.message)))
+}
+
+/// Between half of `pause` and all of it, so that many waits do not look in step.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+fn in_words(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    fn observer() -> Observer {
+        Observer { cancel: CancellationToken::new(), deadline: None, progress: Box::new(|_| {}) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_until_ready() {
+        let observer = observer();
+        // Spawned: the future must be Send.
+        let looks = tokio::spawn(async move {
+            let looks = &AtomicU32::new(0);
+            observer
+                .wait("a service", Patience::minutes(10), || async move {
+                    tokio::task::yield_now().await;
+                    let looks = looks.fetch_add(1, Ordering::Relaxed) + 1;
+                    Ok(if looks < 5 { Seen::Pending(format!("{looks}/5")) } else { Seen::Ready(looks) })
+                })
+                .await
+        });
+        assert_eq!(looks.await.unwrap().unwrap(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_at_the_limit() {
+        let started = Instant::now();
+        let result = observer()
+            .wait("a service", Patience::minutes(10), || async { Ok(Seen::<()>::Pending("0 of 2 tasks".to_owned())) })
+            .await;
+        let expected = "gave up waiting for a service after 10 min; last seen: 0 of 2 tasks; customTimeouts sets another limit";
+        assert_eq!(result.unwrap_err().to_string(), expected);
+        assert!(started.elapsed() <= Duration::from_secs(600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn honours_the_deadline_of_the_program() {
+        let observer = Observer { deadline: Some(Instant::now() + Duration::from_secs(30)), ..observer() };
+        let started = Instant::now();
+        let result = observer.wait("it", Patience::minutes(10), || async { Ok(Seen::<()>::Pending("no".to_owned())) }).await;
+        assert!(result.unwrap_err().to_string().contains("after 30 s"));
+        assert_eq!(started.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_when_cancelled() {
+        let observer = observer();
+        let cancel = observer.cancel.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(5)).await;
+            cancel.cancel();
+        });
+        let started = Instant::now();
+        let result =
+            observer.wait("it", Patience::minutes(10), || async { Ok(Seen::<()>::Pending("draining".to_owned())) }).await;
+        assert!(result.unwrap_err().to_string().starts_with("cancelled while waiting for it; last seen: draining"));
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
+    }
+}

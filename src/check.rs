@@ -1,0 +1,294 @@
+//! Checks inputs against their shape: reports every mistake at once, fills in defaults and names, marks secrets.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use regex_lite::Regex;
+
+use crate::{
+    schema::Shape,
+    value::{Map, Value, path_of_index, path_of_key},
+};
+
+/// One mistake in the inputs of a resource.
+#[derive(Debug, PartialEq)]
+pub struct Failure {
+    /// Where it is, such as `networkConfiguration.subnets[0]`.
+    pub path: String,
+    /// What is wrong, and what would be right. Never holds a secret.
+    pub reason: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.reason)
+    }
+}
+
+/// Collects what is wrong with some inputs.
+pub struct Report<'a> {
+    inputs: &'a Map,
+    failures: Vec<Failure>,
+}
+
+impl<'a> Report<'a> {
+    /// A report on `inputs`, with no mistake yet.
+    pub fn new(inputs: &'a Map) -> Self {
+        Self { inputs, failures: Vec::new() }
+    }
+
+    /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
+    /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
+    pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
+        if !holds && over.iter().all(|it| self.knows(it)) {
+            self.failures.push(Failure { path: over[0].to_owned(), reason: reason.to_string() });
+        }
+    }
+
+    /// Whether all of a property, or of what it is in, is known.
+    pub fn knows(&self, path: &str) -> bool {
+        let mut names = path.split(['.', '[']).map(|it| it.trim_end_matches(']'));
+        let mut value = names.next().and_then(|it| self.inputs.get(it));
+        for name in names {
+            value = match value.map(Value::plain) {
+                Some(Value::Object(map)) => map.get(name),
+                Some(Value::List(items)) => name.parse::<usize>().ok().and_then(|it| items.get(it)),
+                other => other,
+            };
+        }
+        !value.is_some_and(Value::contains_unknown)
+    }
+
+    /// All that was reported.
+    pub fn into_failures(self) -> Vec<Failure> {
+        self.failures
+    }
+}
+
+/// Checks `inputs` and completes them.
+pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    object(inputs, shape, "", false, &mut failures);
+    failures
+}
+
+fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
+    map.retain(|_, it| *it.plain() != Value::Null);
+    for name in map.keys().filter(|it| !it.starts_with("__") && shape.property(it).is_none()) {
+        let names: Vec<_> = shape.properties().map(|(name, _)| name).collect();
+        let reason = match nearest(name, &names) {
+            Some(near) => format!("is no property here; did you mean {near}?"),
+            None => format!("is no property here; there are {}", names.join(", ")),
+        };
+        failures.push(Failure { path: path_of_key(path, name), reason });
+    }
+    for name in shape.required_inputs().filter(|it| !map.contains_key(*it)) {
+        failures.push(Failure { path: path_of_key(path, name), reason: "is required".to_owned() });
+    }
+    for (name, property) in shape.properties() {
+        if let Some(default) = property.default() {
+            map.entry(name.to_owned()).or_insert_with(|| default.clone().into());
+        }
+        if let Some(value) = map.get_mut(name) {
+            let secret = secret || property.flag("secret");
+            self::value(value, property, &path_of_key(path, name), secret, failures);
+            if property.flag("secret") {
+                *value = std::mem::take(value).secret();
+            }
+        }
+    }
+}
+
+fn value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
+    let shape = property.resolve();
+    // An input that AWS insists on as text may come as a number, and the other way round.
+    match (&*value, shape.kind()) {
+        (Value::Number(it), Some("string")) => *value = Value::String(it.to_string()),
+        (Value::String(it), Some("integer" | "number")) => {
+            if let Ok(number) = it.trim().parse() {
+                *value = Value::Number(number);
+            }
+        }
+        (Value::String(it), Some("boolean")) => {
+            if let Ok(flag) = it.trim().parse() {
+                *value = Value::Bool(flag);
+            }
+        }
+        _ => {}
+    }
+    let shown = |it: &dyn fmt::Display| if secret { String::new() } else { format!("is {it}, ") };
+    let mut fail = |reason: String| failures.push(Failure { path: path.to_owned(), reason });
+    // A field's own bounds stand beside the reference to its type.
+    let keyword = |name: &str| Some(property.keyword(name)).filter(|it| !it.is_null()).unwrap_or(shape.keyword(name));
+    let bound = |name: &str| keyword(name).as_f64();
+    match (value, shape.kind()) {
+        (Value::Unknown, _) => {}
+        (Value::Secret(inner), _) => self::value(inner, property, path, true, failures),
+        (it, None) => {
+            if keyword("compare") == "json" && !is_document(it) {
+                fail("is no JSON object; give a map, or JSON in a string".to_owned());
+            }
+        }
+        (Value::String(it), Some("string")) => {
+            if let Some(names) = shape.names() {
+                let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+                if !names.contains(&it.as_str()) {
+                    let hint = nearest(it, &names).filter(|_| !secret).map(|it| format!("; did you mean {it}?"));
+                    fail(format!("{}not one of {}{}", shown(&format!("{it:?}")), names.join(", "), hint.unwrap_or_default()));
+                }
+                return;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "no text is that long")]
+            let length = it.chars().count() as f64;
+            if length == 0.0 && bound("minLength").is_some_and(|it| it > 0.0) {
+                fail("is empty".to_owned());
+            } else if let Some(least) = bound("minLength").filter(|it| length < *it) {
+                fail(format!("has {length} characters, fewer than {least}"));
+            } else if let Some(most) = bound("maxLength").filter(|it| length > *it) {
+                fail(format!("has {length} characters, more than {most}"));
+            } else if let Some(pattern) = keyword("pattern").as_str().filter(|pattern| !matches(pattern, it)) {
+                let expects = keyword("expects").as_str();
+                let expects = expects.map_or_else(|| format!("text that matches {pattern}"), str::to_owned);
+                fail(format!("{}which is not {expects}", shown(&format!("{it:?}"))));
+            } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_err() {
+                fail(format!("{}which is no CIDR block such as 10.0.0.0/16", shown(&format!("{it:?}"))));
+            } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_ok_and(|it| it.trunc() != it) {
+                let network = it.parse::<IpNet>().map(|it| it.trunc().to_string()).unwrap_or_default();
+                fail(format!("{}which has bits set beyond its prefix; the network is {network}", shown(&format!("{it:?}"))));
+            }
+        }
+        (Value::Number(it), Some(kind @ ("integer" | "number"))) => {
+            if kind == "integer" && it.fract() != 0.0 {
+                fail(format!("{}not a whole number", shown(it)));
+            }
+            if let Some(least) = bound("minimum").filter(|least| *it < *least) {
+                fail(format!("{}less than {least}", shown(it)));
+            }
+            if let Some(most) = bound("maximum").filter(|most| *it > *most) {
+                fail(format!("{}more than {most}", shown(it)));
+            }
+        }
+        (Value::Bool(_), Some("boolean")) => {}
+        (Value::List(items), Some("array")) => {
+            #[expect(clippy::cast_precision_loss, reason = "no list is that long")]
+            let length = items.len() as f64;
+            if let Some(least) = bound("minItems").filter(|it| length < *it) {
+                fail(format!("has {length} items, fewer than {least}"));
+            }
+            if let Some(most) = bound("maxItems").filter(|it| length > *it) {
+                fail(format!("has {length} items, more than {most}"));
+            }
+            if let Some(element) = shape.element() {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self::value(item, element, &path_of_index(path, index), secret, failures);
+                }
+            }
+        }
+        (Value::Object(map), Some("object")) => match shape.element() {
+            Some(element) => {
+                map.retain(|_, it| *it.plain() != Value::Null);
+                map.iter_mut().for_each(|(key, it)| self::value(it, element, &path_of_key(path, key), secret, failures));
+            }
+            None => object(map, shape, path, secret, failures),
+        },
+        (it, Some(kind)) => fail(format!("is {}, not {}", described(it), in_words(kind))),
+    }
+}
+
+fn is_document(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::String(it) => serde_json::from_str::<serde_json::Map<_, _>>(it).is_ok(),
+        _ => value.contains_unknown(),
+    }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    // The patterns are ours; a test compiles them all.
+    Regex::new(pattern).is_ok_and(|it| it.is_match(text))
+}
+
+fn described(value: &Value) -> &'static str {
+    match value.plain() {
+        Value::Null | Value::Unknown => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::List(_) => "a list",
+        Value::Object(_) => "a map",
+        Value::Asset(_) | Value::Secret(_) => "an asset",
+    }
+}
+
+fn in_words(kind: &str) -> &'static str {
+    match kind {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        _ => "a map",
+    }
+}
+
+/// The one of `names` that was probably meant.
+fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let close = |it: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &it.to_lowercase());
+    let near = names.iter().copied().min_by_key(|it| close(it))?;
+    let longest = name.chars().count().max(near.chars().count());
+    (close(&near) <= longest.div_ceil(3)).then_some(near)
+}
+
+/// How the engine wants names to be made up.
+#[derive(Clone, Copy, Debug)]
+pub enum Autonaming<'a> {
+    /// A word, a hyphen and seven random digits.
+    Default,
+    /// This, which may be cut to what AWS allows.
+    Propose(&'a str),
+    /// Exactly this.
+    Enforce(&'a str),
+    /// Not at all: the program has to name everything.
+    Disable,
+}
+
+/// The name for a resource that the program calls `name` and for which it gives no other.
+///
+/// # Errors
+/// Why there can be none.
+pub fn autoname(name: &str, seed: &[u8], longest: usize, lowercase: bool, how: Autonaming<'_>) -> Result<String, String> {
+    let tidy = |it: &str, most: usize| {
+        let it = if lowercase { it.to_lowercase() } else { it.to_owned() };
+        let legal = |it: char| if it.is_ascii_alphanumeric() || it == '-' || (it == '_' && !lowercase) { it } else { '-' };
+        let it: String = it.chars().map(legal).take(most).collect();
+        let it = it.trim_matches('-').to_owned();
+        if it.is_empty() { "x".to_owned() } else { it }
+    };
+    match how {
+        Autonaming::Default => {
+            let random: String = match seed {
+                [] => uuid::Uuid::new_v4().simple().to_string(),
+                seed => seed.iter().map(|it| format!("{it:02x}")).collect(),
+            };
+            Ok(format!("{}-{}", tidy(name, longest - RANDOM - 1), &random[..RANDOM.min(random.len())]))
+        }
+        Autonaming::Propose(proposed) => Ok(tidy(proposed, longest)),
+        Autonaming::Enforce(exactly) if exactly.chars().count() <= longest && tidy(exactly, longest) == exactly => Ok(exactly.to_owned()),
+        Autonaming::Enforce(exactly) => Err(format!(
+            "cannot be {exactly:?}, the name that autonaming enforces: AWS allows up to {longest} {}letters, digits and hyphens; \
+             set another name here, or change pulumi:autonaming",
+            if lowercase { "lower-case " } else { "" }
+        )),
+        Autonaming::Disable => Err("is required, for pulumi:autonaming is disabled".to_owned()),
+    }
+}
+
+const RANDOM: usize = 7;
+
+/// Whether `value` looks made up by [`autoname`] for a resource that the program calls `name`.
+pub fn is_autoname(value: &str, name: &str) -> bool {
+    let Some((word, random)) = value.rsplit_once('-') else { return false };
+    let hex = random.len() == RANDOM && random.chars().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase());
+    let alike = |a: char, b: char| a.eq_ignore_ascii_case(&b) || a == '-';
+    hex && word.chars().count() <= name.chars().count() && word.chars().zip(name.chars()).all(|(a, b)| alike(a, b))
+}

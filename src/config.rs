@@ -1,0 +1,241 @@
+//! The provider's own settings.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::LazyLock,
+};
+
+use anyhow::Result;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::{self, Failure},
+    codec,
+    schema::{Shape, Shapes},
+    value::{Map, Value},
+};
+
+/// The provider's settings.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// The AWS region, such as `eu-central-1`. Default: that of the environment (`AWS_REGION`) or of the profile.
+    #[schemars(extend("replaceOnChanges" = true))]
+    pub region: Option<String>,
+    /// The profile of the AWS configuration files to use. Default: `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// The access key, where neither environment nor profile has one.
+    #[schemars(extend("secret" = true))]
+    pub access_key: Option<String>,
+    /// The secret of the access key.
+    #[schemars(extend("secret" = true))]
+    pub secret_key: Option<String>,
+    /// The token of temporary credentials.
+    #[schemars(extend("secret" = true))]
+    pub token: Option<String>,
+    /// A role to take on for every call.
+    pub assume_role: Option<AssumeRole>,
+    /// The address of all of AWS, for a local one. Default: `AWS_ENDPOINT_URL`.
+    pub endpoint: Option<String>,
+    /// The addresses of single services.
+    pub endpoints: Option<Endpoints>,
+    /// Tags to put on every resource that can have some.
+    pub default_tags: Option<DefaultTags>,
+    /// Tags that others put on resources, to be left alone.
+    pub ignore_tags: Option<IgnoreTags>,
+    /// How often a call that AWS throttles or drops is tried again.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_retries: i32,
+    /// The accounts to work in; any other is refused. Default: any.
+    #[serde(default)]
+    pub allowed_account_ids: Vec<String>,
+    /// Whether to skip the one call that tells wrong credentials before any resource is touched.
+    #[serde(default)]
+    pub skip_credentials_validation: bool,
+}
+
+fn ten() -> i32 {
+    10
+}
+
+/// A role to take on.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProviderAssumeRole")]
+pub struct AssumeRole {
+    /// The ARN of the role.
+    pub role_arn: String,
+    /// The name that the session has in AWS's logs. Default: `pulumi-fargate`.
+    pub session_name: Option<String>,
+    /// The id that the role's owner asks for.
+    pub external_id: Option<String>,
+    /// How long a session lasts, in seconds. Default: one hour.
+    #[schemars(range(min = 900, max = 43200))]
+    pub duration_seconds: Option<i32>,
+}
+
+/// The addresses of single services.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProviderEndpoints")]
+pub struct Endpoints {
+    /// Application Auto Scaling.
+    pub applicationautoscaling: Option<String>,
+    /// `CloudWatch`.
+    pub cloudwatch: Option<String>,
+    /// EC2 and VPC.
+    pub ec2: Option<String>,
+    /// The Elastic Container Registry.
+    pub ecr: Option<String>,
+    /// The Elastic Container Service.
+    pub ecs: Option<String>,
+    /// `ElastiCache`.
+    pub elasticache: Option<String>,
+    /// Elastic Load Balancing.
+    pub elbv2: Option<String>,
+    /// Identity and Access Management.
+    pub iam: Option<String>,
+    /// `CloudWatch` Logs.
+    pub logs: Option<String>,
+    /// The Security Token Service.
+    pub sts: Option<String>,
+}
+
+/// Tags to put on every resource that can have some.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProviderDefaultTags")]
+pub struct DefaultTags {
+    /// The tags. A resource's own tag of the same key comes first.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Tags to leave alone.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ProviderIgnoreTags")]
+pub struct IgnoreTags {
+    /// The keys of the tags.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// What the keys of the tags start with.
+    #[serde(default)]
+    pub key_prefixes: Vec<String>,
+}
+
+/// The shapes of the settings.
+pub fn shapes() -> &'static Shapes {
+    static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::of::<Config>);
+    &SHAPES
+}
+
+impl Config {
+    /// Reads settings that have been [`typed`].
+    pub fn read(settings: &Map) -> Result<Self> {
+        codec::decode(settings)
+    }
+
+    /// The addresses of single services.
+    pub fn endpoints(&self) -> Endpoints {
+        self.endpoints.clone().unwrap_or_default()
+    }
+
+    /// What happens to the tags of all resources.
+    pub fn tags(&self) -> TagRules {
+        let ignored = self.ignore_tags.clone().unwrap_or_default();
+        TagRules {
+            defaults: self.default_tags.clone().unwrap_or_default().tags,
+            ignored: ignored.keys.into_iter().collect(),
+            ignored_prefixes: ignored.key_prefixes,
+        }
+    }
+}
+
+/// Settings in their own types, with defaults, and what is wrong with them. Stack configuration and the SDKs bring
+/// everything but text as JSON in a string.
+pub fn typed(settings: &Map) -> (Map, Vec<Failure>) {
+    let mut typed: Map = settings.clone();
+    // The engine's own, beside the settings.
+    typed.retain(|name, it| !name.starts_with("__") && name != "version" && *it.plain() != Value::Null && it.as_str() != Some(""));
+    for (name, value) in &mut typed {
+        if let Some(property) = shapes().root().property(name) {
+            parse(value, property);
+        }
+    }
+    let failures = check::complete(&mut typed, shapes().root());
+    (typed, failures)
+}
+
+fn parse(value: &mut Value, property: Shape<'_>) {
+    if let Value::Secret(inner) = value {
+        return parse(inner, property);
+    }
+    if let (Value::String(text), Some("object" | "array")) = (&*value, property.resolve().kind())
+        && let Ok(json) = serde_json::from_str::<serde_json::Value>(text)
+    {
+        *value = Value::from(json);
+    }
+}
+
+/// What happens to the tags of all resources.
+#[derive(Clone, Debug, Default)]
+pub struct TagRules {
+    defaults: BTreeMap<String, String>,
+    ignored: HashSet<String>,
+    ignored_prefixes: Vec<String>,
+}
+
+impl TagRules {
+    /// Adds the provider's tags to those of a resource.
+    pub fn add_defaults(&self, inputs: &mut Map) {
+        if self.defaults.is_empty() {
+            return;
+        }
+        let tags = inputs.entry("tags".to_owned()).or_default();
+        if matches!(tags, Value::Null) {
+            *tags = Value::Object(Map::new());
+        }
+        add_defaults(tags, &self.defaults);
+    }
+
+    /// Forgets the tags that are none of ours, unless the program sets them: those of AWS itself, and those that the
+    /// provider is told to ignore.
+    pub fn forget_ignored(&self, outputs: &mut Map, inputs: &Map) {
+        let set = match inputs.get("tags").map(Value::plain) {
+            Some(Value::Object(tags)) => Some(tags),
+            _ => None,
+        };
+        let forget = |tags: &mut Map| {
+            tags.retain(|key, _| {
+                let ignored = key.starts_with("aws:")
+                    || self.ignored.contains(key)
+                    || self.ignored_prefixes.iter().any(|it| key.starts_with(it.as_str()));
+                !ignored || set.is_some_and(|it| it.contains_key(key))
+            });
+        };
+        match outputs.get_mut("tags") {
+            Some(Value::Object(tags)) => forget(tags),
+            Some(Value::Secret(inner)) => {
+                if let Value::Object(tags) = inner.as_mut() {
+                    forget(tags);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn add_defaults(tags: &mut Value, defaults: &BTreeMap<String, String>) {
+    match tags {
+        Value::Secret(inner) => add_defaults(inner, defaults),
+        Value::Object(tags) => {
+            for (key, value) in defaults {
+                tags.entry(key.clone()).or_insert_with(|| Value::String(value.clone()));
+            }
+        }
+        _ => {}
+    }
+}

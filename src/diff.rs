@@ -1,0 +1,164 @@
+//! What changed between two inputs, as their shape understands it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use crate::{
+    schema::Shape,
+    value::{Map, Value, path_of_index, path_of_key},
+};
+
+/// One property that differs.
+#[derive(Debug, PartialEq)]
+pub struct Change {
+    /// Which, such as `tags.Name` or `containerDefinitions[0].image`.
+    pub path: String,
+    /// How it differs.
+    pub kind: Kind,
+    /// Whether AWS needs a new resource for it.
+    pub replaces: bool,
+}
+
+/// How a property differs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Add,
+    Delete,
+    Update,
+}
+
+/// What makes `new` another thing than `old`.
+pub fn diff(old: &Map, new: &Map, shape: Shape<'_>) -> Vec<Change> {
+    let mut walk = Walk { changes: Vec::new() };
+    walk.object(old, new, shape, "", false);
+    walk.changes
+}
+
+/// Whether two values of one property mean the same.
+pub fn means_the_same(old: &Value, new: &Value, property: Shape<'_>) -> bool {
+    let mut walk = Walk { changes: Vec::new() };
+    walk.value(Some(old), Some(new), Some(property), "", false);
+    walk.changes.is_empty()
+}
+
+struct Walk {
+    changes: Vec<Change>,
+}
+
+impl Walk {
+    fn object(&mut self, old: &Map, new: &Map, shape: Shape<'_>, path: &str, replaces: bool) {
+        let names: BTreeSet<_> = old.keys().chain(new.keys()).filter(|it| !it.starts_with("__")).collect();
+        for name in names {
+            let property = shape.property(name).or_else(|| shape.element());
+            self.value(old.get(name), new.get(name), property, &path_of_key(path, name), replaces);
+        }
+    }
+
+    fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
+        let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
+        let (old, new) = (present(old), present(new));
+        let kind = match (old, new) {
+            (None, None) => return,
+            (None, Some(_)) => Kind::Add,
+            (Some(_), None) => Kind::Delete,
+            (Some(_), Some(_)) => Kind::Update,
+        };
+        let Some(shape) = shape else {
+            if old.map(Value::bare) != new.map(Value::bare) {
+                self.changes.push(Change { path: path.to_owned(), kind, replaces });
+            }
+            return;
+        };
+        if kind == Kind::Delete && shape.flag("computed") {
+            return;
+        }
+        if let (Some(old), Some(new)) = (old, new) {
+            let compare = shape.keyword("compare").as_str().or(shape.resolve().keyword("compare").as_str());
+            match (old, new) {
+                _ if same(old, new, compare) => return,
+                (Value::Object(old), Value::Object(new)) if compare.is_none() => {
+                    return self.object(old, new, shape.resolve(), path, replaces);
+                }
+                (Value::List(olds), Value::List(news)) if compare.is_none() => {
+                    return self.list(olds, news, shape, path, replaces);
+                }
+                _ => {}
+            }
+        }
+        self.changes.push(Change { path: path.to_owned(), kind, replaces });
+    }
+
+    fn list(&mut self, olds: &[Value], news: &[Value], shape: Shape<'_>, path: &str, replaces: bool) {
+        let element = shape.resolve().element();
+        let Some(key) = shape.keyword("keyedBy").as_str() else {
+            for index in 0..olds.len().max(news.len()) {
+                self.value(olds.get(index), news.get(index), element, &path_of_index(path, index), replaces);
+            }
+            return;
+        };
+        let key_of = |it: &Value| match it.plain() {
+            Value::Object(map) => map.get(key).map(Value::bare),
+            _ => None,
+        };
+        for (index, new) in news.iter().enumerate() {
+            let old = olds.iter().find(|old| key_of(old) == key_of(new));
+            self.value(old, Some(new), element, &path_of_index(path, index), replaces);
+        }
+        for (index, old) in olds.iter().enumerate() {
+            // The place of an item that went may be taken; a path of its own is found past the end.
+            if !news.iter().any(|new| key_of(old) == key_of(new)) {
+                let place = if index < news.len() { news.len() + index } else { index };
+                self.value(Some(old), None, element, &path_of_index(path, place), replaces);
+            }
+        }
+    }
+}
+
+/// The bare value, if it says anything: an empty list or map is what absence means.
+fn present(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|it| !it.is_empty()).map(Value::plain)
+}
+
+fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
+    match (compare, old, new) {
+        (Some("set"), Value::List(old), Value::List(new)) => {
+            let sorted = |list: &[Value]| {
+                let mut items: Vec<_> = list.iter().map(|it| format!("{:?}", it.bare())).collect();
+                items.sort();
+                items.dedup();
+                items
+            };
+            sorted(old) == sorted(new)
+        }
+        (Some("json"), old, new) => match (document(old), document(new)) {
+            (Some(old), Some(new)) => old == new,
+            _ => old.bare() == new.bare(),
+        },
+        (Some("caseless"), Value::String(old), Value::String(new)) => old.eq_ignore_ascii_case(new),
+        _ => old.bare() == new.bare(),
+    }
+}
+
+/// A policy document in the one form that all its spellings share: AWS takes one value for a list of one, and lists in
+/// any order.
+fn document(value: &Value) -> Option<Json> {
+    fn normal(json: Json) -> Json {
+        match json {
+            Json::Array(items) => {
+                let mut items: Vec<_> = items.into_iter().map(normal).collect();
+                items.sort_by_key(ToString::to_string);
+                if items.len() == 1 { items.swap_remove(0) } else { Json::Array(items) }
+            }
+            Json::Object(map) => Json::Object(map.into_iter().map(|(key, it)| (key, normal(it))).collect()),
+            Json::Number(it) => Json::String(it.to_string()),
+            Json::Bool(it) => Json::String(it.to_string()),
+            other => other,
+        }
+    }
+    match value.plain() {
+        Value::String(it) => serde_json::from_str(it).ok().map(normal),
+        Value::Object(_) if !value.contains_unknown() => crate::codec::json(value).ok().map(normal),
+        _ => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! The plugin's process: prints the port it serves on, then serves until the engine lets go of it.
+
+use std::{io::Write as _, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use fargate::{
+    rpc::resource_provider_server::ResourceProviderServer,
+    server::{MESSAGE_LIMIT, Provider},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tracing_subscriber::EnvFilter;
+
+/// How long calls in flight may take to answer, once nothing waits any more. The engine kills us after 5 s.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// A Pulumi provider for AWS Fargate. Pulumi starts it; there is nothing to run by hand.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Accepted for Pulumi's sake: logs always go to stderr.
+    #[arg(long = "logtostderr")]
+    _log_to_stderr: bool,
+    /// How much to log: from 9 on, everything.
+    #[arg(short, default_value_t = 0)]
+    verbosity: u8,
+    /// Accepted for Pulumi's sake.
+    #[arg(long = "tracing")]
+    _tracing: Option<String>,
+    /// The address of the engine. Without one, the engine attaches itself later.
+    engine: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let level = if arguments.verbosity >= 9 { "fargate=debug" } else { "error" };
+    let filter = EnvFilter::try_from_env("FARGATE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on 127.0.0.1")?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr()?.port())?;
+    stdout.flush()?;
+
+    let provider = Provider::new(arguments.engine);
+    let service = ResourceProviderServer::new(provider.clone())
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serve = Server::builder().serve_with_incoming_shutdown(service, TcpListenerStream::new(listener), async {
+        // An error is a sender that is gone: time to stop as well.
+        _ = stopped.await;
+    });
+    let end = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = provider.engine_gone() => {}
+        }
+        provider.cancel_all();
+        drop(stop);
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serve => served.context("cannot serve the engine"),
+        () = end => Ok(()),
+    }
+}

@@ -1,0 +1,365 @@
+//! What a resource is, and the life of any resource: the server drives it without knowing its types.
+
+use std::{
+    collections::BTreeMap,
+    marker::PhantomData,
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use anyhow::{Context as _, Error, Result};
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    aws::{Aws, Observer},
+    check::{self, Autonaming, Failure, Report},
+    codec,
+    config::TagRules,
+    diff::{self, Change},
+    schema::{Shape, Shapes},
+    value::{Map, Value},
+};
+
+/// What one request works with: AWS, and whoever watches.
+pub struct Context {
+    /// The clients for the region of the resource.
+    pub aws: Arc<Aws>,
+    /// Waits, tells how it goes, and knows when to stop.
+    pub observer: Observer,
+    made: OnceLock<String>,
+}
+
+impl Context {
+    /// The context of one request.
+    pub fn new(aws: Arc<Aws>, observer: Observer) -> Self {
+        Self { aws, observer, made: OnceLock::new() }
+    }
+
+    /// Keeps the id of what `create` has just made, so that it is in the state even if the rest of `create` fails.
+    pub fn made(&self, id: &str) {
+        // Once made, a resource keeps its id.
+        _ = self.made.set(id.to_owned());
+    }
+}
+
+/// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
+///
+/// No method but `check` runs in a preview.
+pub trait Resource: Send + Sync + 'static {
+    /// The name of its type, such as `Cluster`.
+    const NAME: &'static str;
+    /// What a program sets. The doc comments of the struct and its fields are the docs of the package.
+    type Inputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
+    /// The inputs, as AWS shows them, and what AWS adds.
+    type Outputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
+
+    /// Rules over several inputs; the shape of each is checked already.
+    fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// Asks AWS for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
+    /// one that makes it, [`Context::made`] comes right after that one.
+    fn create(context: &Context, inputs: &Self::Inputs) -> impl Future<Output = Result<String>> + Send;
+
+    /// Makes what AWS was last seen to have, `old`, into what `new` asks for.
+    fn update(context: &Context, id: &str, old: &Self::Outputs, new: &Self::Inputs) -> impl Future<Output = Result<()>> + Send;
+
+    /// Waits until what was created or updated is of use.
+    fn ready(_context: &Context, _id: &str, _inputs: &Self::Inputs) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// What AWS has now; none when it is gone. The only place that turns AWS's answers into outputs. In an import, the
+    /// id may have any form that a person would paste.
+    fn read(context: &Context, id: &str) -> impl Future<Output = Result<Option<Self::Outputs>>> + Send;
+
+    /// The id of the resource, in the one form that the state holds.
+    fn id(outputs: &Self::Outputs) -> String;
+
+    /// Deletes the resource and waits until it is gone. One that is gone already is no error.
+    fn delete(context: &Context, id: &str, old: &Self::Outputs) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A resource that AWS has made. It may not have become ready.
+#[derive(Debug)]
+pub struct Made {
+    pub id: String,
+    pub outputs: Map,
+    /// Why it is of no use yet.
+    pub unready: Option<Error>,
+}
+
+/// What AWS has of a resource.
+#[derive(Debug)]
+pub struct Found {
+    pub id: String,
+    pub inputs: Map,
+    pub outputs: Map,
+}
+
+/// What Check knows of a resource besides its inputs.
+pub struct Subject<'a> {
+    /// The name that the program gives it.
+    pub name: &'a str,
+    /// Randomness that is the same whenever this change is planned.
+    pub seed: &'a [u8],
+    /// The inputs it has had.
+    pub old: &'a Map,
+    pub autonaming: Autonaming<'a>,
+    pub tags: &'a TagRules,
+}
+
+/// A [`Resource`] of any types.
+#[async_trait]
+pub trait AnyResource: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn inputs(&self) -> &Shapes;
+    fn outputs(&self) -> &Shapes;
+    /// The inputs, completed, and all that is wrong with them.
+    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<(Map, Vec<Failure>)>;
+    fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
+    /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, and the name stays.
+    fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool;
+    /// What a preview knows of the outputs.
+    fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
+    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made>;
+    async fn update(&self, context: &Context, id: &str, old_outputs: &Map, new: &Map) -> Result<Made>;
+    /// What AWS has; `old` are the inputs that are known, none in an import.
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, tags: &TagRules) -> Result<Option<Found>>;
+    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
+}
+
+/// A resource whose types are hidden behind [`AnyResource`].
+pub struct Erased<R: Resource> {
+    inputs: LazyLock<Shapes>,
+    outputs: LazyLock<Shapes>,
+    resource: PhantomData<R>,
+}
+
+impl<R: Resource> Erased<R> {
+    #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
+    pub const NEW: Self = Self {
+        inputs: LazyLock::new(Shapes::of_resource::<R::Inputs>),
+        outputs: LazyLock::new(Shapes::of_resource::<R::Outputs>),
+        resource: PhantomData,
+    };
+
+    /// Waits for a resource that AWS agreed to make. From here on, its id must not get lost.
+    async fn finish(&self, context: &Context, id: String, inputs: &Map, failed: Option<Error>) -> Made {
+        let mut unready = failed;
+        if unready.is_none() {
+            unready = match codec::decode(inputs) {
+                Ok(inputs) => R::ready(context, &id, &inputs).await.err(),
+                Err(error) => Some(error),
+            };
+        }
+        match self.show(context, &id, inputs).await {
+            Ok(Some((id, outputs))) => Made { id, outputs, unready },
+            Ok(None) => {
+                unready.get_or_insert_with(|| Error::msg("AWS does not know it any more, right after it was made"));
+                Made { id, outputs: inputs.clone(), unready }
+            }
+            Err(error) => {
+                unready.get_or_insert(error);
+                Made { id, outputs: inputs.clone(), unready }
+            }
+        }
+    }
+
+    /// The id and the outputs. What AWS never shows, and what it only spells otherwise, stays as `inputs` have it.
+    async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
+        let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
+        let mut map = codec::encode(&outputs, inputs)?;
+        map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
+        for (name, property) in self.inputs.root().properties() {
+            let Some(wanted) = inputs.get(name) else { continue };
+            let same = map.get(name).is_some_and(|shown| diff::means_the_same(wanted, shown, property));
+            if same || property.flag("writeOnly") {
+                map.insert(name.to_owned(), wanted.clone());
+            }
+        }
+        codec::mark_secrets(&mut map, self.outputs.root());
+        Ok(Some((R::id(&outputs), map)))
+    }
+
+    /// The inputs that would give these outputs: what the program set, and what AWS has beyond the defaults.
+    fn inputs_of(&self, outputs: &Map, old: Option<&Map>) -> Map {
+        let mut inputs = Map::new();
+        for (name, property) in self.inputs.root().properties() {
+            let Some(live) = outputs.get(name) else { continue };
+            let keep = match old {
+                Some(old) if old.contains_key(name) => true,
+                Some(_) => !property.flag("computed") && says_more_than_default(live, property),
+                None => says_more_than_default(live, property),
+            };
+            if keep {
+                inputs.insert(name.to_owned(), if old.is_none() { without_defaults(live, property) } else { live.clone() });
+            }
+        }
+        inputs
+    }
+
+    /// The outputs as last seen. What a failed creation left out reads as nothing.
+    fn last_seen(&self, outputs: &Map) -> Result<R::Outputs> {
+        let mut outputs = outputs.clone();
+        for name in self.outputs.root().required() {
+            outputs.entry(name.to_owned()).or_insert(Value::Unknown);
+        }
+        codec::decode(&outputs)
+    }
+}
+
+#[async_trait]
+impl<R: Resource> AnyResource for Erased<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn inputs(&self) -> &Shapes {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &Shapes {
+        &self.outputs
+    }
+
+    fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<(Map, Vec<Failure>)> {
+        let mut failures = name(&mut inputs, self.inputs.root(), subject);
+        if self.inputs.root().property("tags").is_some() {
+            subject.tags.add_defaults(&mut inputs);
+        }
+        failures.extend(check::complete(&mut inputs, self.inputs.root()));
+        if failures.is_empty() {
+            let mut report = Report::new(&inputs);
+            R::check(&codec::decode(&inputs)?, &mut report);
+            failures = report.into_failures();
+        }
+        failures.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok((inputs, failures))
+    }
+
+    fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
+        // A default that a newer version of the provider added is not a change.
+        let (mut old, mut new) = (old.clone(), new.clone());
+        check::complete(&mut old, self.inputs.root());
+        check::complete(&mut new, self.inputs.root());
+        diff::diff(&old, &new, self.inputs.root())
+    }
+
+    fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool {
+        let Some(property) = named_property(self.inputs.root()) else { return false };
+        let (old, new) = (old.get(property.0).and_then(Value::as_str), new.get(property.0).and_then(Value::as_str));
+        new.is_some_and(|new| old == Some(new) && !check::is_autoname(new, name))
+    }
+
+    fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map {
+        let mut outputs = inputs.clone();
+        for (name, property) in self.outputs.root().properties() {
+            let input = self.inputs.root().property(name);
+            if outputs.contains_key(name) || input.is_some_and(|it| !it.flag("computed")) {
+                continue;
+            }
+            let kept = old_outputs.get(name).filter(|_| !property.flag("changesOnUpdate"));
+            outputs.insert(name.to_owned(), kept.cloned().unwrap_or(Value::Unknown));
+        }
+        outputs
+    }
+
+    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made> {
+        let (id, failed) = match R::create(context, &codec::decode(inputs)?).await {
+            Ok(id) => (id, None),
+            Err(error) => match context.made.get() {
+                Some(id) => (id.clone(), Some(error)),
+                None => return Err(error),
+            },
+        };
+        Ok(self.finish(context, id, inputs, failed).await)
+    }
+
+    async fn update(&self, context: &Context, id: &str, old_outputs: &Map, new: &Map) -> Result<Made> {
+        let old = self.last_seen(old_outputs)?;
+        let Err(error) = R::update(context, id, &old, &codec::decode(new)?).await else {
+            return Ok(self.finish(context, id.to_owned(), new, None).await);
+        };
+        // Some of it may have been done: the state gets what AWS has, and the next `up` does the rest.
+        match self.show(context, id, new).await {
+            Ok(Some((id, outputs))) => Ok(Made { id, outputs, unready: Some(error) }),
+            Ok(None) | Err(_) => Err(error),
+        }
+    }
+
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, tags: &TagRules) -> Result<Option<Found>> {
+        let none = Map::new();
+        let Some((id, mut outputs)) = self.show(context, id, old.unwrap_or(&none)).await? else { return Ok(None) };
+        tags.forget_ignored(&mut outputs, old.unwrap_or(&none));
+        let mut inputs = self.inputs_of(&outputs, old);
+        if old.is_none() && context.aws.is_home() {
+            inputs.remove("region");
+        }
+        Ok(Some(Found { id, inputs, outputs }))
+    }
+
+    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
+        R::delete(context, id, &self.last_seen(old_outputs)?).await.with_context(|| format!("deleting {id}"))
+    }
+}
+
+/// The property that holds the resource's name, if names can be made up for it, and the greatest length.
+fn named_property(shape: Shape<'_>) -> Option<(&str, usize, bool)> {
+    shape.properties().find_map(|(name, it)| {
+        let longest = usize::try_from(it.keyword("autoname").as_u64()?).ok()?;
+        Some((name, longest, it.flag("lowercase")))
+    })
+}
+
+/// Names what the program leaves nameless: as before, or anew.
+fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
+    let Some((property, longest, lowercase)) = named_property(shape) else { return Vec::new() };
+    if inputs.get(property).is_some_and(|it| *it.plain() != Value::Null) {
+        return Vec::new();
+    }
+    let name = match subject.old.get(property) {
+        Some(old) => Ok(old.clone()),
+        None => check::autoname(subject.name, subject.seed, longest, lowercase, subject.autonaming).map(Value::String),
+    };
+    match name {
+        Ok(name) => {
+            inputs.insert(property.to_owned(), name);
+            Vec::new()
+        }
+        Err(reason) => vec![Failure { path: property.to_owned(), reason }],
+    }
+}
+
+fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {
+    !value.is_empty() && !property.default().is_some_and(|it| diff::means_the_same(value, &it.clone().into(), property))
+}
+
+/// A copy of `value` that leaves out, at every depth, what leaving out means.
+fn without_defaults(value: &Value, property: Shape<'_>) -> Value {
+    let shape = property.resolve();
+    match (value, shape.element()) {
+        (Value::Secret(inner), _) => without_defaults(inner, property).secret(),
+        (Value::List(items), Some(element)) => Value::List(items.iter().map(|it| without_defaults(it, element)).collect()),
+        (Value::Object(map), None) if shape.kind().is_some() => {
+            let kept = map.iter().filter_map(|(name, it)| {
+                let property = shape.property(name)?;
+                says_more_than_default(it, property).then(|| (name.clone(), without_defaults(it, property)))
+            });
+            Value::Object(kept.collect())
+        }
+        _ => value.clone(),
+    }
+}
+
+/// The name that a token such as `fargate:index:Service` or `index:Service` ends in.
+pub fn find_name(token: &str) -> &str {
+    token.rsplit(':').next().unwrap_or(token)
+}
+
+/// The tags to set and the keys to remove, to get from `old` to `new`.
+pub fn tag_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> (BTreeMap<String, String>, Vec<String>) {
+    let set = new.iter().filter(|(key, it)| old.get(*key) != Some(it)).map(|(key, it)| (key.clone(), it.clone())).collect();
+    let removed = old.keys().filter(|it| !new.contains_key(*it)).cloned().collect();
+    (set, removed)
+}

@@ -1,0 +1,262 @@
+//! ecs: a cluster, the place where services and tasks run.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Result};
+use aws_sdk_ecs::types;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with},
+    check::Report,
+    resource::{Context, Resource, tag_changes},
+};
+
+/// What AWS says in an account that has never used ECS, until the role that it makes for itself is known everywhere.
+const ROLE_UNKNOWN: &[Passing] = &[("InvalidParameterException", "Unable to assume the service linked role")];
+/// What AWS says while the cluster settles after another change.
+const BUSY: &[Passing] = &[("UpdateInProgressException", ""), ("ClientException", "Cluster was not ACTIVE")];
+/// What holds a cluster for a while after it has been deleted.
+const STILL_HELD: &[Passing] = &[("UpdateInProgressException", ""), ("ClusterContainsTasksException", "")];
+
+pub struct Cluster;
+
+/// A cluster: the place where services and tasks run.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterInputs {
+    /// The name of the cluster, of letters, digits, hyphens and underscores. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_-]+$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "expects" = "made of letters, digits, hyphens and underscores"))]
+    pub name: String,
+    /// Where tasks of the cluster may run. Default: on Fargate and on spare Fargate capacity, which services then choose between.
+    #[serde(default = "fargate")]
+    #[schemars(extend("compare" = "set"))]
+    pub capacity_providers: Vec<String>,
+    /// How tasks are spread over the capacity providers, for services that say nothing of it.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "capacityProvider"))]
+    pub default_capacity_provider_strategies: Vec<CapacityProviderStrategy>,
+    /// Settings of the cluster, of which AWS knows one: `containerInsights`.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "name"))]
+    pub settings: Vec<ClusterSetting>,
+    /// Tags to put on the cluster.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// How many tasks a capacity provider gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityProviderStrategy {
+    /// The capacity provider: `FARGATE`, `FARGATE_SPOT`, or one of your own.
+    pub capacity_provider: String,
+    /// The share of tasks it gets, in proportion to the weights of the others.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub weight: i32,
+    /// How many tasks it gets before the weights count. Only one of a strategy may have a base.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub base: i32,
+}
+
+/// A setting of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterSetting {
+    /// The setting.
+    pub name: ClusterSettingName,
+    /// Its value. For `containerInsights`: `enabled`, `enhanced` or `disabled`.
+    pub value: String,
+}
+
+/// The name of a cluster's setting.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClusterSettingName {
+    /// Whether `CloudWatch` collects metrics of each task and container.
+    ContainerInsights,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterOutputs {
+    #[serde(flatten)]
+    pub inputs: ClusterInputs,
+    /// The ARN of the cluster.
+    pub arn: String,
+}
+
+fn fargate() -> Vec<String> {
+    vec!["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()]
+}
+
+impl Resource for Cluster {
+    const NAME: &'static str = "Cluster";
+    type Inputs = ClusterInputs;
+    type Outputs = ClusterOutputs;
+
+    fn check(inputs: &ClusterInputs, report: &mut Report<'_>) {
+        for (index, strategy) in inputs.default_capacity_provider_strategies.iter().enumerate() {
+            report.rule(
+                &[&format!("defaultCapacityProviderStrategies[{index}].capacityProvider"), "capacityProviders"],
+                inputs.capacity_providers.contains(&strategy.capacity_provider),
+                format!("is {}, which is not in capacityProviders", strategy.capacity_provider),
+            );
+        }
+        let bases = inputs.default_capacity_provider_strategies.iter().filter(|it| it.base > 0).count();
+        report.rule(&["defaultCapacityProviderStrategies"], bases <= 1, "has more than one base; AWS allows one");
+        for (index, setting) in inputs.settings.iter().enumerate() {
+            report.rule(
+                &[&format!("settings[{index}].value")],
+                ["enabled", "enhanced", "disabled"].contains(&setting.value.as_str()),
+                format!("is {:?}, not one of enabled, enhanced, disabled", setting.value),
+            );
+        }
+    }
+
+    async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
+        let ecs = context.aws.ecs();
+        let create = || async {
+            let request = ecs
+                .create_cluster()
+                .cluster_name(&inputs.name)
+                .set_capacity_providers(Some(inputs.capacity_providers.clone()))
+                .set_default_capacity_provider_strategy(Some(strategies(inputs)?))
+                .set_settings(Some(settings(inputs)))
+                .set_tags(Some(tags(&inputs.tags)));
+            request.send().await.explain()
+        };
+        context.observer.settle(ROLE_UNKNOWN, create).await?;
+        Ok(inputs.name.clone())
+    }
+
+    async fn update(context: &Context, id: &str, old: &ClusterOutputs, new: &ClusterInputs) -> Result<()> {
+        let ecs = context.aws.ecs();
+        if old.inputs.settings != new.settings {
+            // AWS keeps a setting that it is not told of.
+            let wanted = if new.settings.is_empty() { off() } else { settings(new) };
+            ecs.update_cluster_settings().cluster(id).set_settings(Some(wanted)).send().await.explain()?;
+        }
+        if old.inputs.capacity_providers != new.capacity_providers
+            || old.inputs.default_capacity_provider_strategies != new.default_capacity_provider_strategies
+        {
+            let put = || async {
+                let request = ecs
+                    .put_cluster_capacity_providers()
+                    .cluster(id)
+                    .set_capacity_providers(Some(new.capacity_providers.clone()))
+                    .set_default_capacity_provider_strategy(Some(strategies(new)?));
+                request.send().await.explain()
+            };
+            context.observer.settle(BUSY, put).await?;
+        }
+        let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
+        if !removed.is_empty() {
+            ecs.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
+        }
+        if !set.is_empty() {
+            ecs.tag_resource().resource_arn(&old.arn).set_tags(Some(tags(&set))).send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn ready(context: &Context, id: &str, _: &ClusterInputs) -> Result<()> {
+        let look = || async {
+            let cluster = context.aws.look_up::<DescribeClusters>(name_in(id)).await?;
+            let cluster = cluster.with_context(|| format!("cluster {id} is gone"))?;
+            Ok(match cluster.status() {
+                Some("ACTIVE") => Seen::Ready(()),
+                Some("FAILED") => anyhow::bail!("AWS could not attach what cluster {id} needs; `pulumi up` tries again"),
+                other => Seen::Pending(format!("cluster {}", other.unwrap_or("without a status").to_lowercase())),
+            })
+        };
+        context.observer.wait(format!("cluster {id}"), Patience::minutes(10), look).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<ClusterOutputs>> {
+        let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)).await? else { return Ok(None) };
+        let strategies = cluster.default_capacity_provider_strategy().iter().map(|it| CapacityProviderStrategy {
+            capacity_provider: it.capacity_provider().to_owned(),
+            weight: it.weight(),
+            base: it.base(),
+        });
+        let insights = cluster.settings().iter().filter(|it| it.name() == Some(&types::ClusterSettingName::ContainerInsights));
+        // Off is what a program means that says nothing.
+        let settings = insights.filter(|it| it.value() != Some("disabled")).map(|it| ClusterSetting {
+            name: ClusterSettingName::ContainerInsights,
+            value: it.value().unwrap_or_default().to_owned(),
+        });
+        Ok(Some(ClusterOutputs {
+            inputs: ClusterInputs {
+                name: cluster.cluster_name().unwrap_or_default().to_owned(),
+                capacity_providers: cluster.capacity_providers().to_vec(),
+                default_capacity_provider_strategies: strategies.collect(),
+                settings: settings.collect(),
+                tags: cluster.tags().iter().filter_map(|it| Some((it.key()?.to_owned(), it.value()?.to_owned()))).collect(),
+            },
+            arn: cluster.cluster_arn().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    fn id(outputs: &ClusterOutputs) -> String {
+        outputs.inputs.name.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, _: &ClusterOutputs) -> Result<()> {
+        let delete = || async { context.aws.ecs().delete_cluster().cluster(id).send().await.explain() };
+        match context.observer.settle(STILL_HELD, delete).await {
+            Err(error) if refused_with(&error, &["ClusterNotFoundException"]) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+}
+
+/// `DescribeClusters`, by name. A cluster that has been deleted stays visible for a while, and counts as gone.
+struct DescribeClusters;
+
+impl Lookup for DescribeClusters {
+    type Key = String;
+    type Found = types::Cluster;
+    const LIMIT: usize = 100;
+
+    async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, types::Cluster>> {
+        use types::ClusterField::{Configurations, Settings, Tags};
+        let request = aws.ecs().describe_clusters().set_clusters(Some(names)).include(Tags).include(Settings).include(Configurations);
+        let clusters = request.send().await.explain()?.clusters.unwrap_or_default();
+        let living = clusters.into_iter().filter(|it| !matches!(it.status(), Some("INACTIVE" | "DEPROVISIONING")));
+        Ok(living.filter_map(|it| Some((it.cluster_name()?.to_owned(), it))).collect())
+    }
+}
+
+/// The name, from itself or from an ARN, `arn:aws:ecs:region:account:cluster/name`.
+fn name_in(id: &str) -> String {
+    id.rsplit('/').next().unwrap_or(id).to_owned()
+}
+
+fn strategies(inputs: &ClusterInputs) -> Result<Vec<types::CapacityProviderStrategyItem>> {
+    let strategy = |it: &CapacityProviderStrategy| {
+        let item = types::CapacityProviderStrategyItem::builder().capacity_provider(&it.capacity_provider);
+        Ok(item.weight(it.weight).base(it.base).build()?)
+    };
+    inputs.default_capacity_provider_strategies.iter().map(strategy).collect()
+}
+
+fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {
+    inputs.settings.iter().map(|it| insights(&it.value)).collect()
+}
+
+fn off() -> Vec<types::ClusterSetting> {
+    vec![insights("disabled")]
+}
+
+fn insights(value: &str) -> types::ClusterSetting {
+    types::ClusterSetting::builder().name(types::ClusterSettingName::ContainerInsights).value(value).build()
+}
+
+fn tags(tags: &BTreeMap<String, String>) -> Vec<types::Tag> {
+    tags.iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
+}

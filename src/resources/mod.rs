@@ -1,0 +1,23 @@
+//! Every resource of the package, one file each.
+
+use crate::resource::{AnyResource, Erased};
+
+/// Declares the modules and lists what is in them.
+macro_rules! resources {
+    ($($module:ident::$name:ident,)*) => {
+        $(pub mod $module;)*
+
+        /// All resources, in alphabetical order.
+        pub fn all() -> &'static [&'static dyn AnyResource] {
+            static ALL: &[&dyn AnyResource] = &[$({
+                static IT: Erased<$module::$name> = Erased::NEW;
+                &IT
+            }),*];
+            ALL
+        }
+    };
+}
+
+resources! {
+    cluster::Cluster,
+}

@@ -1,0 +1,512 @@
+//! Pulumi's requests, answered by the resources. The only file that knows of gRPC and protobuf messages.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use anyhow::Error;
+use futures::FutureExt as _;
+use prost::Message as _;
+use prost_types::{Any, Struct};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status, transport::Endpoint};
+
+use crate::{
+    aws::{Observer, Session, default_region, missing_region},
+    check::{Autonaming, Failure},
+    config::{self, Config, TagRules},
+    diff::{self, Change, Kind},
+    functions,
+    resource::{AnyResource, Context, Made, Subject},
+    resources,
+    rpc::{
+        self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider,
+    },
+    schema,
+    value::{Map, Value, map_from_proto, map_to_proto},
+};
+
+/// The most that a message may hold, which is what the engine takes.
+pub const MESSAGE_LIMIT: usize = 400 << 20;
+
+/// The provider, as the engine sees it.
+#[derive(Clone)]
+pub struct Provider(Arc<State>);
+
+struct State {
+    session: RwLock<Option<Arc<Session>>>,
+    engine: Mutex<Engine>,
+}
+
+/// The engine that talks to us now. In attach mode one process serves several, one after the other.
+struct Engine {
+    address: Option<String>,
+    log: Option<UnboundedSender<rpc::LogRequest>>,
+    cancel: CancellationToken,
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+impl Provider {
+    /// A provider that will report to the engine at `address`, if that is known yet.
+    pub fn new(address: Option<String>) -> Self {
+        let engine = Engine { address: None, log: None, cancel: CancellationToken::new() };
+        let provider = Self(Arc::new(State { session: RwLock::new(None), engine: Mutex::new(engine) }));
+        provider.attach_to(address);
+        provider
+    }
+
+    /// Stops every wait. What was made meanwhile is still answered.
+    pub fn cancel_all(&self) {
+        self.engine().cancel.cancel();
+    }
+
+    /// Returns when the engine is gone for good, so that no provider outlives the engine that started it.
+    pub async fn engine_gone(&self) {
+        let mut missed = 0;
+        while missed < 2 {
+            sleep(Duration::from_secs(15)).await;
+            let address = self.engine().address.clone();
+            // Only an address that was ever an engine's can be one no more.
+            let Some(address) = address.filter(|it| it.parse::<std::net::SocketAddr>().is_ok()) else { continue };
+            missed = if TcpStream::connect(&address).await.is_ok() { 0 } else { missed + 1 };
+        }
+    }
+
+    fn engine(&self) -> std::sync::MutexGuard<'_, Engine> {
+        self.0.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attach_to(&self, address: Option<String>) {
+        let mut engine = self.engine();
+        engine.cancel = CancellationToken::new();
+        if let Some(address) = address {
+            engine.address = Some(address);
+            engine.log = None;
+        }
+    }
+
+    /// Sends a line of status without waiting for it; the line lasts until the next one.
+    fn progress(&self, urn: &str) -> impl Fn(&str) + Send + Sync + 'static {
+        let log = {
+            let mut engine = self.engine();
+            if engine.log.is_none() {
+                engine.log = engine.address.as_deref().and_then(connect);
+            }
+            engine.log.clone()
+        };
+        let urn = urn.to_owned();
+        move |line| {
+            let severity = rpc::LogSeverity::Info.into();
+            let request = rpc::LogRequest { severity, message: line.to_owned(), urn: urn.clone(), ephemeral: true, ..Default::default() };
+            if let Some(log) = &log {
+                // An engine that is gone needs no status.
+                _ = log.send(request);
+            }
+        }
+    }
+
+    fn session(&self) -> Result<Arc<Session>, Status> {
+        let session = self.0.session.read().unwrap_or_else(PoisonError::into_inner).clone();
+        session.ok_or_else(|| Status::failed_precondition("the provider is not configured yet"))
+    }
+
+    fn tags(&self) -> TagRules {
+        self.session().map(|it| it.config().tags()).unwrap_or_default()
+    }
+
+    /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
+    async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context, Status> {
+        let observer = Observer {
+            cancel: self.engine().cancel.child_token(),
+            deadline: (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout)),
+            progress: Box::new(self.progress(urn)),
+        };
+        let aws = self.session()?.aws(region).await.map_err(|error| refuse(&error, &[]))?;
+        Ok(Context::new(aws, observer))
+    }
+}
+
+/// A way to send log lines to the engine at `address`. Nothing is sent, nor tried, before the first line.
+fn connect(address: &str) -> Option<UnboundedSender<rpc::LogRequest>> {
+    let channel = Endpoint::from_shared(format!("http://{address}")).ok()?.connect_lazy();
+    let (sender, mut lines) = unbounded_channel();
+    tokio::spawn(async move {
+        let mut engine = EngineClient::new(channel);
+        while let Some(line) = lines.recv().await {
+            if engine.log(line).await.is_err() {
+                tracing::debug!("the engine takes no log lines");
+            }
+        }
+    });
+    Some(sender)
+}
+
+#[tonic::async_trait]
+impl ResourceProvider for Provider {
+    async fn handshake(&self, request: Request<rpc::ProviderHandshakeRequest>) -> Reply<rpc::ProviderHandshakeResponse> {
+        self.attach_to(Some(request.into_inner().engine_address));
+        // Resource references come as ids and outputs as plain values: only secrets are left for us to keep.
+        Ok(Response::new(rpc::ProviderHandshakeResponse {
+            accept_secrets: true,
+            supports_autonaming_configuration: true,
+            ..Default::default()
+        }))
+    }
+
+    async fn attach(&self, request: Request<rpc::PluginAttach>) -> Reply<()> {
+        self.attach_to(Some(request.into_inner().address));
+        Ok(Response::new(()))
+    }
+
+    async fn cancel(&self, _: Request<()>) -> Reply<()> {
+        self.cancel_all();
+        Ok(Response::new(()))
+    }
+
+    async fn get_plugin_info(&self, _: Request<()>) -> Reply<rpc::PluginInfo> {
+        Ok(Response::new(rpc::PluginInfo { version: env!("CARGO_PKG_VERSION").to_owned() }))
+    }
+
+    async fn get_schema(&self, request: Request<rpc::GetSchemaRequest>) -> Reply<rpc::GetSchemaResponse> {
+        let request = request.into_inner();
+        if request.version != 0 {
+            return Err(Status::invalid_argument(format!("unsupported schema version {}", request.version)));
+        }
+        if !request.subpackage_name.is_empty() {
+            return Err(Status::invalid_argument(format!("there is no package {:?} in fargate", request.subpackage_name)));
+        }
+        Ok(Response::new(rpc::GetSchemaResponse { schema: include_str!("../schema.json").to_owned() }))
+    }
+
+    async fn get_mapping(&self, _: Request<rpc::GetMappingRequest>) -> Reply<rpc::GetMappingResponse> {
+        Ok(Response::new(rpc::GetMappingResponse::default()))
+    }
+
+    async fn get_mappings(&self, _: Request<rpc::GetMappingsRequest>) -> Reply<rpc::GetMappingsResponse> {
+        Ok(Response::new(rpc::GetMappingsResponse::default()))
+    }
+
+    async fn check_config(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
+        let mut inputs = read(request.into_inner().news);
+        let (settings, mut failures) = config::typed(&inputs);
+        if !settings.contains_key("region") {
+            let profile = settings.get("profile").and_then(Value::as_str);
+            match default_region(profile).await {
+                Some(region) => _ = inputs.insert("region".to_owned(), Value::String(region)),
+                None if settings.get("profile") == Some(&Value::Unknown) => {}
+                None => failures.push(Failure { path: String::new(), reason: missing_region() }),
+            }
+        }
+        for (name, value) in &mut inputs {
+            if config::shapes().root().property(name).is_some_and(|it| it.flag("secret")) {
+                *value = std::mem::take(value).secret();
+            }
+        }
+        let failures = failures.into_iter().map(|it| failure(it, &inputs)).collect();
+        Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
+    }
+
+    async fn diff_config(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
+        let request = request.into_inner();
+        let (old, _) = config::typed(&read(request.old_inputs.or(request.olds)));
+        let (new, _) = config::typed(&read(request.news));
+        let mut changes = diff::diff(&old, &new, config::shapes().root());
+        for change in &mut changes {
+            // A region that is not known yet is most likely the one it was; saying otherwise would replace everything.
+            change.replaces &= new.get(&change.path) != Some(&Value::Unknown);
+        }
+        Ok(Response::new(differences(changes, false)))
+    }
+
+    async fn configure(&self, request: Request<rpc::ConfigureRequest>) -> Reply<rpc::ConfigureResponse> {
+        let (settings, failures) = config::typed(&read(request.into_inner().args));
+        if !failures.is_empty() {
+            let texts: Vec<_> = failures.iter().map(|it| format!("fargate:{it}")).collect();
+            return Err(Status::invalid_argument(texts.join("; ")));
+        }
+        let config = Config::read(&settings).map_err(|error| refuse(&error, &[&settings]))?;
+        if config.region.is_none() && default_region(config.profile.as_deref()).await.is_none() {
+            return Err(missing_key("region", &missing_region()));
+        }
+        *self.0.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Session::new(config)));
+        self.attach_to(None);
+        Ok(Response::new(rpc::ConfigureResponse {
+            accept_secrets: true,
+            supports_preview: true,
+            supports_autonaming_configuration: true,
+            ..Default::default()
+        }))
+    }
+
+    async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, old) = (resource(&request.urn)?, read(request.olds));
+            let subject = Subject {
+                name: name_in(&request.urn),
+                seed: &request.random_seed,
+                old: &old,
+                autonaming: autonaming(request.autonaming.as_ref()),
+                tags: &self.tags(),
+            };
+            let (inputs, failures) = resource.check(&subject, read(request.news)).map_err(|error| refuse(&error, &[]))?;
+            let failures = failures.into_iter().map(|it| failure(it, &inputs)).collect();
+            Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
+        })
+        .await
+    }
+
+    async fn diff(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let resource = resource(&request.urn)?;
+            let (old, new) = (read(request.old_inputs.or(request.olds)), read(request.news));
+            let changes = resource.diff(&old, &new);
+            Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
+        })
+        .await
+    }
+
+    async fn create(&self, request: Request<rpc::CreateRequest>) -> Reply<rpc::CreateResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, inputs) = (resource(&request.urn)?, read(request.properties));
+            if request.preview {
+                let properties = write(resource.foresee(&inputs, &Map::new()));
+                return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
+            }
+            let context = self.context(&request.urn, request.timeout, region(&inputs)).await?;
+            let made = resource.create(&context, &inputs).await.map_err(|error| refuse(&error, &[&inputs]))?;
+            let (id, properties) = finished(made, &inputs)?;
+            Ok(Response::new(rpc::CreateResponse { id, properties, ..Default::default() }))
+        })
+        .await
+    }
+
+    async fn update(&self, request: Request<rpc::UpdateRequest>) -> Reply<rpc::UpdateResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, olds, inputs) = (resource(&request.urn)?, read(request.olds), read(request.news));
+            if request.preview {
+                let properties = write(resource.foresee(&inputs, &olds));
+                return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
+            }
+            let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
+            let made = resource.update(&context, &request.id, &olds, &inputs).await;
+            let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
+            let (_, properties) = finished(made, &inputs)?;
+            Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
+        })
+        .await
+    }
+
+    async fn read(&self, request: Request<rpc::ReadRequest>) -> Reply<rpc::ReadResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, olds) = (resource(&request.urn)?, read(request.properties));
+            let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty());
+            let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
+            let context = self.context(&request.urn, request.timeout, region).await?;
+            let found = resource.read(&context, &request.id, inputs.as_ref(), &self.tags()).await;
+            let found = found.map_err(|error| refuse(&error, &[&olds]))?;
+            Ok(Response::new(match found {
+                Some(it) => rpc::ReadResponse {
+                    id: it.id,
+                    inputs: write(it.inputs),
+                    properties: write(it.outputs),
+                    ..Default::default()
+                },
+                None => rpc::ReadResponse::default(),
+            }))
+        })
+        .await
+    }
+
+    async fn delete(&self, request: Request<rpc::DeleteRequest>) -> Reply<()> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, olds) = (resource(&request.urn)?, read(request.properties));
+            let context = self.context(&request.urn, request.timeout, region(&olds)).await?;
+            resource.delete(&context, &request.id, &olds).await.map_err(|error| refuse(&error, &[&olds]))?;
+            Ok(Response::new(()))
+        })
+        .await
+    }
+
+    async fn invoke(&self, request: Request<rpc::InvokeRequest>) -> Reply<rpc::InvokeResponse> {
+        let request = request.into_inner();
+        guard(async {
+            let name = schema::name_of(&request.tok);
+            let function = functions::all().iter().find(|it| Some(it.name()) == name);
+            let Some(function) = function else {
+                return Err(Status::not_found(format!("there is no function {} in this version of fargate", request.tok)));
+            };
+            let mut arguments = read(request.args);
+            let failures = function.check(&mut arguments);
+            if !failures.is_empty() {
+                let failures = failures.into_iter().map(|it| failure(it, &arguments)).collect();
+                return Ok(Response::new(rpc::InvokeResponse { failures, ..Default::default() }));
+            }
+            let context = self.context("", 0.0, region(&arguments)).await?;
+            let answer = function.call(&context, &arguments).await.map_err(|error| refuse(&error, &[&arguments]))?;
+            Ok(Response::new(rpc::InvokeResponse { r#return: write(answer), failures: Vec::new() }))
+        })
+        .await
+    }
+}
+
+/// Makes a panic in one call an error of that call alone.
+async fn guard<T>(call: impl Future<Output = Reply<T>>) -> Reply<T> {
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Status::internal("the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)"))
+    })
+}
+
+/// The resource that a URN, `urn:pulumi:stack::project::parent$fargate:index:Service::name`, names by its type.
+fn resource(urn: &str) -> Result<&'static dyn AnyResource, Status> {
+    let token = urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default();
+    let found = resources::all().iter().find(|it| schema::name_of(token) == Some(it.name()));
+    found.copied().ok_or_else(|| {
+        Status::invalid_argument(format!("there is no resource {token:?} in version {} of fargate", env!("CARGO_PKG_VERSION")))
+    })
+}
+
+/// The name that the program gives a resource: what its URN ends in.
+fn name_in(urn: &str) -> &str {
+    urn.splitn(4, "::").nth(3).unwrap_or_default()
+}
+
+fn region(properties: &Map) -> Option<&str> {
+    properties.get("region").and_then(Value::as_str)
+}
+
+/// The region that an ARN, `arn:aws:ecs:eu-central-1:…`, is in.
+fn region_of_arn(id: &str) -> Option<&str> {
+    id.strip_prefix("arn:")?.split(':').nth(2).filter(|it| !it.is_empty())
+}
+
+fn autonaming(options: Option<&rpc::check_request::AutonamingOptions>) -> Autonaming<'_> {
+    use rpc::check_request::autonaming_options::Mode;
+    match options {
+        None => Autonaming::Default,
+        Some(it) => match it.mode() {
+            Mode::Propose => Autonaming::Propose(&it.proposed_name),
+            Mode::Enforce => Autonaming::Enforce(&it.proposed_name),
+            Mode::Disable => Autonaming::Disable,
+        },
+    }
+}
+
+/// A mistake, as the engine takes it. The engine prints the value of a property that a failure names, whole and in the
+/// clear, and finds only those of the first level: all others stand in the text.
+fn failure(it: Failure, inputs: &Map) -> rpc::CheckFailure {
+    let shown = matches!(inputs.get(&it.path), Some(Value::Bool(_) | Value::Number(_) | Value::String(_)));
+    if shown || it.path.is_empty() {
+        rpc::CheckFailure { property: it.path, reason: it.reason }
+    } else {
+        rpc::CheckFailure { property: String::new(), reason: it.to_string() }
+    }
+}
+
+fn differences(changes: Vec<Change>, shares_name: bool) -> rpc::DiffResponse {
+    use rpc::diff_response::DiffChanges::{DiffNone, DiffSome};
+    let mut response = rpc::DiffResponse {
+        changes: if changes.is_empty() { DiffNone } else { DiffSome }.into(),
+        delete_before_replace: shares_name && changes.iter().any(|it| it.replaces),
+        has_detailed_diff: true,
+        ..Default::default()
+    };
+    for change in changes {
+        let top = change.path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        if change.replaces && !response.replaces.contains(&top) {
+            response.replaces.push(top.clone());
+        }
+        if !response.diffs.contains(&top) {
+            response.diffs.push(top);
+        }
+        let kind = match (change.kind, change.replaces) {
+            (Kind::Add, false) => property_diff::Kind::Add,
+            (Kind::Add, true) => property_diff::Kind::AddReplace,
+            (Kind::Delete, false) => property_diff::Kind::Delete,
+            (Kind::Delete, true) => property_diff::Kind::DeleteReplace,
+            (Kind::Update, false) => property_diff::Kind::Update,
+            (Kind::Update, true) => property_diff::Kind::UpdateReplace,
+        };
+        response.detailed_diff.insert(change.path, rpc::PropertyDiff { kind: kind.into(), input_diff: true });
+    }
+    response
+}
+
+fn read(properties: Option<Struct>) -> Map {
+    properties.map(map_from_proto).unwrap_or_default()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "messages hold structs in options")]
+fn write(map: Map) -> Option<Struct> {
+    Some(map_to_proto(map))
+}
+
+/// What the user reads of an error: one line, without what is secret in `properties`.
+fn tell(error: &Error, properties: &[&Map]) -> String {
+    let mut text = format!("{error:#}").replace('\n', " ");
+    for value in properties.iter().flat_map(|it| it.values()) {
+        value.visit_secrets(&mut |secret| {
+            if !secret.is_empty() {
+                text = text.replace(secret, "[secret]");
+            }
+        });
+    }
+    text
+}
+
+/// Nothing was made or changed.
+fn refuse(error: &Error, properties: &[&Map]) -> Status {
+    Status::aborted(tell(error, properties))
+}
+
+/// A setting without which nothing goes.
+fn missing_key(name: &str, description: &str) -> Status {
+    let key = rpc::configure_error_missing_keys::MissingKey { name: format!("fargate:{name}"), description: description.to_owned() };
+    let detail = rpc::ConfigureErrorMissingKeys { missing_keys: vec![key] };
+    with_detail(Code::InvalidArgument, description, "ConfigureErrorMissingKeys", &detail)
+}
+
+/// The id and outputs of what was made; or, if it is of no use yet, an error by which the engine keeps both.
+fn finished(made: Made, inputs: &Map) -> Result<(String, Option<Struct>), Status> {
+    let Some(error) = made.unready else { return Ok((made.id, write(made.outputs))) };
+    let reason = tell(&error, &[inputs, &made.outputs]);
+    let detail = rpc::ErrorResourceInitFailed {
+        id: made.id,
+        properties: write(made.outputs),
+        reasons: vec![reason.clone()],
+        inputs: write(inputs.clone()),
+        ..Default::default()
+    };
+    Err(with_detail(Code::Unknown, &reason, "ErrorResourceInitFailed", &detail))
+}
+
+/// `google.rpc.Status`, which carries the details of an error. Its code has to be the error's own: grpc-go drops the
+/// details, and with them the state, if it is another.
+#[derive(prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+fn with_detail(code: Code, message: &str, name: &str, detail: &impl prost::Message) -> Status {
+    let detail = Any { type_url: format!("type.googleapis.com/pulumirpc.{name}"), value: detail.encode_to_vec() };
+    let status = RpcStatus { code: code.into(), message: message.to_owned(), details: vec![detail] };
+    Status::with_details(code, message, status.encode_to_vec().into())
+}

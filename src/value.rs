@@ -1,0 +1,212 @@
+//! The values Pulumi sends and receives, and their protobuf form.
+
+use std::{collections::BTreeMap, fmt};
+
+use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
+
+/// The properties of something, by name.
+pub type Map = BTreeMap<String, Value>;
+
+/// A value as Pulumi knows it.
+#[derive(Clone, Default, PartialEq)]
+pub enum Value {
+    #[default]
+    Null,
+    Bool(bool),
+    Number(f64),
+    String(String),
+    List(Vec<Value>),
+    Object(Map),
+    /// A value that only exists once something else has been created.
+    Unknown,
+    /// A value that is never shown, not even by `{:?}`.
+    Secret(Box<Value>),
+    /// A file or archive, kept as Pulumi describes it.
+    Asset(Map),
+}
+
+/// The key by which Pulumi marks an object as a special value, and its markers.
+const MARKER: &str = "4dabf18193072939515e22adb298388d";
+const SECRET: &str = "1b47061264138c4ac30d75fd1eb44270";
+const ASSET: &str = "c44067f5952c0a294b673a41bacd8c17";
+const ARCHIVE: &str = "0def7320c3a5731c473e5ecbe6d01bc7";
+const RESOURCE: &str = "5cf8f73096256a8f31e491e813e4eb8e";
+const OUTPUT: &str = "d0e6a833031e9bbcd3f4e8bde6ca49a4";
+const UNKNOWN: &str = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const OTHER_UNKNOWNS: [&str; 6] = [
+    "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+    "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+    "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+    "030794c1-ac77-496b-92df-f27374a8bd58",
+    "e48ece36-62e2-4504-bad9-02848725956a",
+    "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+];
+
+/// What a `Struct` of the protocol holds.
+pub fn map_from_proto(fields: Struct) -> Map {
+    fields.fields.into_iter().map(|(key, value)| (key, value.into())).collect()
+}
+
+/// The `Struct` that carries `map`.
+pub fn map_to_proto(map: Map) -> Struct {
+    Struct { fields: map.into_iter().map(|(key, value)| (key, value.into())).collect() }
+}
+
+impl From<Proto> for Value {
+    fn from(proto: Proto) -> Self {
+        match proto.kind {
+            None | Some(Kind::NullValue(_)) => Self::Null,
+            Some(Kind::BoolValue(it)) => Self::Bool(it),
+            Some(Kind::NumberValue(it)) => Self::Number(it),
+            Some(Kind::StringValue(it)) if it == UNKNOWN => Self::Unknown,
+            Some(Kind::StringValue(it)) if OTHER_UNKNOWNS.contains(&it.as_str()) => Self::Unknown,
+            Some(Kind::StringValue(it)) => Self::String(it),
+            Some(Kind::ListValue(it)) => Self::List(it.values.into_iter().map(Self::from).collect()),
+            Some(Kind::StructValue(it)) => Self::from_object(map_from_proto(it)),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(it) => it.fmt(f),
+            Self::Number(it) => it.fmt(f),
+            Self::String(it) => it.fmt(f),
+            Self::List(it) => it.fmt(f),
+            Self::Object(it) | Self::Asset(it) => it.fmt(f),
+            Self::Unknown => f.write_str("[unknown]"),
+            Self::Secret(_) => f.write_str("[secret]"),
+        }
+    }
+}
+
+impl Value {
+    fn from_object(mut map: Map) -> Self {
+        let marker = match map.get(MARKER) {
+            Some(Self::String(it)) => it.clone(),
+            _ => return Self::Object(map),
+        };
+        match marker.as_str() {
+            SECRET => map.remove("value").unwrap_or_default().secret(),
+            OUTPUT => {
+                let value = map.remove("value").unwrap_or(Self::Unknown);
+                if map.get("secret") == Some(&Self::Bool(true)) { value.secret() } else { value }
+            }
+            RESOURCE => map.remove("id").or_else(|| map.remove("urn")).unwrap_or_default(),
+            ASSET | ARCHIVE => Self::Asset(map),
+            _ => Self::Object(map),
+        }
+    }
+
+    /// The same value, never to be shown.
+    #[must_use]
+    pub fn secret(self) -> Self {
+        match self {
+            Self::Secret(_) => self,
+            value => Self::Secret(Box::new(value)),
+        }
+    }
+
+    /// The value itself, secret or not.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Secret(inner) => inner.plain(),
+            value => value,
+        }
+    }
+
+    /// A copy in which nothing is secret at any depth, for comparing.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        match self {
+            Self::Secret(inner) => inner.bare(),
+            Self::List(items) => Self::List(items.iter().map(Self::bare).collect()),
+            Self::Object(map) => Self::Object(map.iter().map(|(key, it)| (key.clone(), it.bare())).collect()),
+            value => value.clone(),
+        }
+    }
+
+    /// Whether it says no more than its absence would: nothing, an empty list or an empty map.
+    pub fn is_empty(&self) -> bool {
+        match self.plain() {
+            Self::Null => true,
+            Self::List(items) => items.is_empty(),
+            Self::Object(map) => map.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self.plain() {
+            Self::String(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// Calls `visit` with every text in here that is secret.
+    pub fn visit_secrets<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+        self.walk_secrets(false, visit);
+    }
+
+    fn walk_secrets<'a>(&'a self, secret: bool, visit: &mut impl FnMut(&'a str)) {
+        match self {
+            Self::String(it) if secret => visit(it),
+            Self::Secret(inner) => inner.walk_secrets(true, visit),
+            Self::List(items) => items.iter().for_each(|it| it.walk_secrets(secret, visit)),
+            Self::Object(map) => map.values().for_each(|it| it.walk_secrets(secret, visit)),
+            _ => {}
+        }
+    }
+
+    /// Whether any part of it is not known yet.
+    pub fn contains_unknown(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Secret(inner) => inner.contains_unknown(),
+            Self::List(items) => items.iter().any(Self::contains_unknown),
+            Self::Object(map) => map.values().any(Self::contains_unknown),
+            _ => false,
+        }
+    }
+}
+
+impl From<Value> for Proto {
+    fn from(value: Value) -> Self {
+        let marked = |marker: &str, inner: Value| {
+            Kind::StructValue(map_to_proto(Map::from([
+                (MARKER.to_owned(), Value::String(marker.to_owned())),
+                ("value".to_owned(), inner),
+            ])))
+        };
+        let kind = match value {
+            Value::Null => Kind::NullValue(0),
+            Value::Bool(it) => Kind::BoolValue(it),
+            Value::Number(it) => Kind::NumberValue(it),
+            Value::String(it) => Kind::StringValue(it),
+            Value::List(it) => Kind::ListValue(ListValue { values: it.into_iter().map(Into::into).collect() }),
+            Value::Object(it) | Value::Asset(it) => Kind::StructValue(map_to_proto(it)),
+            Value::Unknown => Kind::StringValue(UNKNOWN.to_owned()),
+            Value::Secret(inner) => marked(SECRET, *inner),
+        };
+        Proto { kind: Some(kind) }
+    }
+}
+
+/// The path of the property `key` of what is at `path`, as Pulumi writes it.
+pub fn path_of_key(path: &str, key: &str) -> String {
+    let plain = key.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_')
+        && key.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
+    match (path, plain) {
+        ("", true) => key.to_owned(),
+        (_, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}[\"{}\"]", key.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+/// The path of an item of the list at `path`.
+pub fn path_of_index(path: &str, index: usize) -> String {
+    format!("{path}[{index}]")
+}
