@@ -70,7 +70,7 @@ $(CLI): tools/pulumi/go.mod
 		ln -sf "$$found" .tools/bin/pulumi; \
 	else \
 		$(STEP) --hint "$(GO_HINT)" "building the Pulumi CLI (about 5 minutes, once)" \
-			go -C tools/pulumi build -o $(CURDIR)/.tools/bin/pulumi \
+			go -C tools/pulumi build -v -o $(CURDIR)/.tools/bin/pulumi \
 			-ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0" \
 			github.com/pulumi/pulumi/pkg/v3/cmd/pulumi; \
 	fi
@@ -82,7 +82,7 @@ $(YAML): tools/pulumi-yaml/go.mod
 		ln -sf "$$found" .tools/bin/pulumi-language-yaml; \
 	else \
 		$(STEP) --hint "$(GO_HINT)" "building the YAML host of Pulumi (about 2 minutes, once)" \
-			go -C tools/pulumi-yaml build -o $(CURDIR)/.tools/bin/pulumi-language-yaml \
+			go -C tools/pulumi-yaml build -v -o $(CURDIR)/.tools/bin/pulumi-language-yaml \
 			-ldflags "-s -w" github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml; \
 	fi
 	@rm -f .tools/stamp/pulumi-yaml-* && touch $@
@@ -98,5 +98,5 @@ $(VENV): tools/requirements.txt
 $(SDKGEN):
 	@mkdir -p .tools/bin .tools/stamp
 	@$(STEP) --hint "$(GO_HINT)" "building the SDK generator (about 2 minutes, once)" \
-		go -C tools/sdks build -o $(CURDIR)/.tools/bin/generate-sdks .
+		go -C tools/sdks build -v -o $(CURDIR)/.tools/bin/generate-sdks .
 	@rm -f .tools/stamp/sdks-* && touch $@

@@ -273,7 +273,9 @@ pub fn autoname(name: &str, seed: &[u8], longest: usize, lowercase: bool, how: A
             Ok(format!("{}-{}", tidy(name, longest - RANDOM - 1), &random[..RANDOM.min(random.len())]))
         }
         Autonaming::Propose(proposed) => Ok(tidy(proposed, longest)),
-        Autonaming::Enforce(exactly) if exactly.chars().count() <= longest && tidy(exactly, longest) == exactly => Ok(exactly.to_owned()),
+        Autonaming::Enforce(exactly) if exactly.chars().count() <= longest && tidy(exactly, longest) == exactly => {
+            Ok(exactly.to_owned())
+        }
         Autonaming::Enforce(exactly) => Err(format!(
             "cannot be {exactly:?}, the name that autonaming enforces: AWS allows up to {longest} {}letters, digits and hyphens; \
              set another name here, or change pulumi:autonaming",

@@ -81,9 +81,7 @@ impl From<serde_json::Value> for Value {
             Json::Number(it) => Self::Number(it.as_f64().unwrap_or_default()),
             Json::String(it) => Self::String(it),
             Json::Array(it) => Self::List(it.into_iter().map(Self::from).collect()),
-            Json::Object(it) => Self::Object(
-                it.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, v.into())).collect(),
-            ),
+            Json::Object(it) => Self::Object(it.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, v.into())).collect()),
         }
     }
 }
@@ -108,9 +106,9 @@ impl<'de> Deserializer<'de> for &'de Value {
             Value::Number(it) => visitor.visit_f64(*it),
             Value::String(it) => visitor.visit_borrowed_str(it),
             Value::List(items) => visitor.visit_seq(de::value::SeqDeserializer::new(items.iter())),
-            Value::Object(map) | Value::Asset(map) => visitor.visit_map(de::value::MapDeserializer::new(
-                map.iter().map(|(key, value)| (key.as_str(), value)),
-            )),
+            Value::Object(map) | Value::Asset(map) => {
+                visitor.visit_map(de::value::MapDeserializer::new(map.iter().map(|(key, value)| (key.as_str(), value))))
+            }
             Value::Secret(inner) => inner.deserialize_any(visitor),
         }
     }
@@ -142,9 +140,9 @@ impl<'de> Deserializer<'de> for &'de Value {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.plain() {
-            Value::Unknown => visitor.visit_map(de::value::MapDeserializer::new(
-                fields.iter().map(|field| (*field, &Value::Unknown)),
-            )),
+            Value::Unknown => {
+                visitor.visit_map(de::value::MapDeserializer::new(fields.iter().map(|field| (*field, &Value::Unknown))))
+            }
             value => value.deserialize_any(visitor),
         }
     }
@@ -168,14 +166,10 @@ impl<'de> Deserializer<'de> for &'de Value {
         self.deserialize_i32(visitor)
     }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.or_zero(visitor, |visitor| {
-            visitor.visit_seq(de::value::SeqDeserializer::new(iter::empty::<&Value>()))
-        })
+        self.or_zero(visitor, |visitor| visitor.visit_seq(de::value::SeqDeserializer::new(iter::empty::<&Value>())))
     }
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.or_zero(visitor, |visitor| {
-            visitor.visit_map(de::value::MapDeserializer::new(iter::empty::<(&str, &Value)>()))
-        })
+        self.or_zero(visitor, |visitor| visitor.visit_map(de::value::MapDeserializer::new(iter::empty::<(&str, &Value)>())))
     }
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)

@@ -159,7 +159,8 @@ impl Config {
 pub fn typed(settings: &Map) -> (Map, Vec<Failure>) {
     let mut typed: Map = settings.clone();
     // The engine's own, beside the settings.
-    typed.retain(|name, it| !name.starts_with("__") && name != "version" && *it.plain() != Value::Null && it.as_str() != Some(""));
+    typed
+        .retain(|name, it| !name.starts_with("__") && name != "version" && *it.plain() != Value::Null && it.as_str() != Some(""));
     for (name, value) in &mut typed {
         if let Some(property) = shapes().root().property(name) {
             parse(value, property);

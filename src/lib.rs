@@ -13,6 +13,7 @@ pub mod check;
 pub mod diff;
 
 pub mod config;
+pub mod document;
 pub mod functions;
 pub mod resource;
 pub mod resources;

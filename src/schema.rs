@@ -384,13 +384,33 @@ mod tests {
     #[test]
     fn every_field_is_documented_and_says_only_known_keywords() {
         const JSON_SCHEMA: [&str; 19] = [
-            "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "format", "items", "maximum", "maxItems",
-            "maxLength", "minimum", "minItems", "minLength", "oneOf", "pattern", "type", "uniqueItems",
+            "$ref",
+            "additionalProperties",
+            "anyOf",
+            "const",
+            "default",
+            "description",
+            "enum",
+            "format",
+            "items",
+            "maximum",
+            "maxItems",
+            "maxLength",
+            "minimum",
+            "minItems",
+            "minLength",
+            "oneOf",
+            "pattern",
+            "type",
+            "uniqueItems",
         ];
         every_field(|name, field| {
             assert!(field.keyword("description").is_string(), "{name} has no documentation");
             for keyword in field.schema.as_object().unwrap().keys().map(String::as_str) {
-                assert!(KEYWORDS.contains(&keyword) || JSON_SCHEMA.contains(&keyword), "{name} says {keyword}, which nobody reads");
+                assert!(
+                    KEYWORDS.contains(&keyword) || JSON_SCHEMA.contains(&keyword),
+                    "{name} says {keyword}, which nobody reads"
+                );
             }
         });
     }

@@ -26,9 +26,7 @@ use crate::{
     functions,
     resource::{AnyResource, Context, Made, Subject},
     resources,
-    rpc::{
-        self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider,
-    },
+    rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     schema,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
@@ -105,7 +103,8 @@ impl Provider {
         let urn = urn.to_owned();
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
-            let request = rpc::LogRequest { severity, message: line.to_owned(), urn: urn.clone(), ephemeral: true, ..Default::default() };
+            let request =
+                rpc::LogRequest { severity, message: line.to_owned(), urn: urn.clone(), ephemeral: true, ..Default::default() };
             if let Some(log) = &log {
                 // An engine that is gone needs no status.
                 _ = log.send(request);
@@ -318,12 +317,9 @@ impl ResourceProvider for Provider {
             let found = resource.read(&context, &request.id, inputs.as_ref(), &self.tags()).await;
             let found = found.map_err(|error| refuse(&error, &[&olds]))?;
             Ok(Response::new(match found {
-                Some(it) => rpc::ReadResponse {
-                    id: it.id,
-                    inputs: write(it.inputs),
-                    properties: write(it.outputs),
-                    ..Default::default()
-                },
+                Some(it) => {
+                    rpc::ReadResponse { id: it.id, inputs: write(it.inputs), properties: write(it.outputs), ..Default::default() }
+                }
                 None => rpc::ReadResponse::default(),
             }))
         })
@@ -366,7 +362,9 @@ impl ResourceProvider for Provider {
 /// Makes a panic in one call an error of that call alone.
 async fn guard<T>(call: impl Future<Output = Reply<T>>) -> Reply<T> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
-        Err(Status::internal("the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)"))
+        Err(Status::internal(
+            "the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)",
+        ))
     })
 }
 
@@ -474,7 +472,8 @@ fn refuse(error: &Error, properties: &[&Map]) -> Status {
 
 /// A setting without which nothing goes.
 fn missing_key(name: &str, description: &str) -> Status {
-    let key = rpc::configure_error_missing_keys::MissingKey { name: format!("fargate:{name}"), description: description.to_owned() };
+    let key =
+        rpc::configure_error_missing_keys::MissingKey { name: format!("fargate:{name}"), description: description.to_owned() };
     let detail = rpc::ConfigureErrorMissingKeys { missing_keys: vec![key] };
     with_detail(Code::InvalidArgument, description, "ConfigureErrorMissingKeys", &detail)
 }

@@ -72,7 +72,10 @@ where
             }
             SdkError::ResponseError(it) => {
                 let (status, cause) = (it.raw().status().as_u16(), DisplayErrorContext(&error));
-                Error::msg(format!("{}: AWS answered with status {status}, in a form that is not its own: {cause}", operation::<E>()))
+                Error::msg(format!(
+                    "{}: AWS answered with status {status}, in a form that is not its own: {cause}",
+                    operation::<E>()
+                ))
             }
             _ => Error::msg(format!("{}: no answer from AWS: {}", operation::<E>(), root_cause(&error))),
         })

@@ -1,6 +1,8 @@
 //! AWS: sessions, clients, refusals, waits, shared reads. With `resources` and `functions`, all that knows the AWS SDK.
 
 mod batch;
+pub mod ec2;
+pub mod ecs;
 mod error;
 mod session;
 mod wait;

@@ -11,12 +11,8 @@ use std::{
 
 use anyhow::{Result, bail};
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
-    environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider,
-    retry::RetryConfig,
-    sts::AssumeRoleProvider,
+    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig, sts::AssumeRoleProvider,
     timeout::TimeoutConfig,
 };
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
@@ -82,7 +78,10 @@ impl Session {
         };
         let allowed = &self.config.allowed_account_ids;
         if !allowed.is_empty() && !allowed.contains(&account) {
-            return Err(format!("the credentials are of account {account}; fargate:allowedAccountIds allows {}", allowed.join(", ")));
+            return Err(format!(
+                "the credentials are of account {account}; fargate:allowedAccountIds allows {}",
+                allowed.join(", ")
+            ));
         }
         Ok(Some(account))
     }
@@ -92,7 +91,12 @@ impl Session {
             return format!("AWS does not accept the credentials; {error}");
         }
         let text = error.to_string();
-        let endpoint = self.config.endpoints().sts.or(sdk.endpoint_url().map(str::to_owned)).or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+        let endpoint = self
+            .config
+            .endpoints()
+            .sts
+            .or(sdk.endpoint_url().map(str::to_owned))
+            .or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
         let credentials = ["credential", "profile", "token", "SSO"].iter().any(|it| text.contains(it));
         match endpoint {
             _ if credentials => format!(

@@ -105,7 +105,9 @@ impl Observer {
             .await;
         // Given up: what AWS said is the cause, and a code to branch on.
         match (settled, refusal.into_inner().unwrap_or_default()) {
-            (Err(error), Some(refusal)) if error.downcast_ref::<Refusal>().is_none() => Err(anyhow::Error::new(refusal).context(error.to_string())),
+            (Err(error), Some(refusal)) if error.downcast_ref::<Refusal>().is_none() => {
+                Err(anyhow::Error::new(refusal).context(error.to_string()))
+            }
             (settled, _) => settled,
         }
     }

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ecs, refused_with},
     check::Report,
-    resource::{Context, Resource, tag_changes},
+    resource::{Context, Resource},
 };
 
 /// What AWS says in an account that has never used ECS, until the role that it makes for itself is known everywhere.
@@ -119,15 +119,15 @@ impl Resource for Cluster {
     }
 
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
-        let ecs = context.aws.ecs();
+        let client = context.aws.ecs();
         let create = || async {
-            let request = ecs
+            let request = client
                 .create_cluster()
                 .cluster_name(&inputs.name)
                 .set_capacity_providers(Some(inputs.capacity_providers.clone()))
                 .set_default_capacity_provider_strategy(Some(strategies(inputs)?))
                 .set_settings(Some(settings(inputs)))
-                .set_tags(Some(tags(&inputs.tags)));
+                .set_tags(Some(ecs::to_tags(&inputs.tags)));
             request.send().await.explain()
         };
         context.observer.settle(ROLE_UNKNOWN, create).await?;
@@ -135,17 +135,17 @@ impl Resource for Cluster {
     }
 
     async fn update(context: &Context, id: &str, old: &ClusterOutputs, new: &ClusterInputs) -> Result<()> {
-        let ecs = context.aws.ecs();
+        let client = context.aws.ecs();
         if old.inputs.settings != new.settings {
             // AWS keeps a setting that it is not told of.
             let wanted = if new.settings.is_empty() { off() } else { settings(new) };
-            ecs.update_cluster_settings().cluster(id).set_settings(Some(wanted)).send().await.explain()?;
+            client.update_cluster_settings().cluster(id).set_settings(Some(wanted)).send().await.explain()?;
         }
         if old.inputs.capacity_providers != new.capacity_providers
             || old.inputs.default_capacity_provider_strategies != new.default_capacity_provider_strategies
         {
             let put = || async {
-                let request = ecs
+                let request = client
                     .put_cluster_capacity_providers()
                     .cluster(id)
                     .set_capacity_providers(Some(new.capacity_providers.clone()))
@@ -154,14 +154,7 @@ impl Resource for Cluster {
             };
             context.observer.settle(BUSY, put).await?;
         }
-        let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
-        if !removed.is_empty() {
-            ecs.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
-        }
-        if !set.is_empty() {
-            ecs.tag_resource().resource_arn(&old.arn).set_tags(Some(tags(&set))).send().await.explain()?;
-        }
-        Ok(())
+        ecs::retag(&context.aws, &old.arn, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, _: &ClusterInputs) -> Result<()> {
@@ -196,7 +189,7 @@ impl Resource for Cluster {
                 capacity_providers: cluster.capacity_providers().to_vec(),
                 default_capacity_provider_strategies: strategies.collect(),
                 settings: settings.collect(),
-                tags: cluster.tags().iter().filter_map(|it| Some((it.key()?.to_owned(), it.value()?.to_owned()))).collect(),
+                tags: ecs::from_tags(cluster.tags()),
             },
             arn: cluster.cluster_arn().unwrap_or_default().to_owned(),
         }))
@@ -255,8 +248,4 @@ fn off() -> Vec<types::ClusterSetting> {
 
 fn insights(value: &str) -> types::ClusterSetting {
     types::ClusterSetting::builder().name(types::ClusterSettingName::ContainerInsights).value(value).build()
-}
-
-fn tags(tags: &BTreeMap<String, String>) -> Vec<types::Tag> {
-    tags.iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }
