@@ -15,7 +15,8 @@ stamp = .tools/stamp/$(1)-$(word 1,$(shell cat $(2) | cksum))
 CLI := $(call stamp,pulumi,tools/pulumi/go.mod)
 YAML := $(call stamp,pulumi-yaml,tools/pulumi-yaml/go.mod)
 VENV := $(call stamp,venv,tools/requirements.txt)
-SDKGEN := $(call stamp,sdks,tools/sdks/go.mod tools/sdks/*.go)
+SDKGEN := $(call stamp,generate-sdks,tools/sdks/go.mod tools/sdks/main.go)
+NODE := $(call stamp,node,tools/sdks/nodejs/package-lock.json)
 
 .PHONY: help
 help: ## list what can be made
@@ -38,8 +39,18 @@ test: tools ## everything that must hold, on a clean clone
 	@$(MAKE) --no-print-directory sdks
 
 .PHONY: sdks
-sdks: tools $(SDKGEN) ## generate the SDKs for Python, TypeScript and Go, compile and use them
-	@tools/sdks/check
+sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go, compile and use them
+	@$(STEP) "checking the schema as Pulumi does" pulumi schema check schema.json
+	@$(STEP) "generating the SDKs for Python, TypeScript and Go" \
+		.tools/bin/generate-sdks schema.json .tools/sdks
+	@$(STEP) "compiling the Python SDK" $(PYTHON) -m compileall -q -f .tools/sdks/python
+	@$(STEP) "compiling the TypeScript SDK" \
+		.tools/sdks/node_modules/.bin/tsc --noEmit --project .tools/sdks/nodejs
+	@cp tools/sdks/go/go.mod tools/sdks/go/go.sum .tools/sdks/go/
+	@$(STEP) "compiling the Go SDK" go -C .tools/sdks/go build -v ./...
+	@$(STEP) "building the provider for tests" cargo test --locked --no-run
+	@$(STEP) --show "bringing sprint B up with the Python SDK" \
+		$(PYTHON) tests/sdk/sprint_b.py target/debug/pulumi-resource-fargate
 
 .PHONY: bench
 bench: build tools ## measure the provider and print a table
@@ -59,6 +70,7 @@ lint: ## look for warnings
 
 .PHONY: tools
 tools: $(CLI) $(YAML) $(VENV) ## get the Pulumi CLI, its YAML host and the local AWS
+	@:
 
 # With `pulumi` on PATH there is nothing to build: it brings the YAML host along.
 ON_PATH = PATH="$${PATH\#*:}" command -v
@@ -95,8 +107,15 @@ $(VENV): tools/requirements.txt
 		.tools/venv/bin/pip install --disable-pip-version-check --requirement tools/requirements.txt
 	@rm -f .tools/stamp/venv-* && touch $@
 
-$(SDKGEN):
+$(SDKGEN): tools/sdks/go.mod tools/sdks/main.go
 	@mkdir -p .tools/bin .tools/stamp
 	@$(STEP) --hint "$(GO_HINT)" "building the SDK generator (about 2 minutes, once)" \
 		go -C tools/sdks build -v -o $(CURDIR)/.tools/bin/generate-sdks .
-	@rm -f .tools/stamp/sdks-* && touch $@
+	@rm -f .tools/stamp/generate-sdks-* && touch $@
+
+$(NODE): tools/sdks/nodejs/package-lock.json
+	@mkdir -p .tools/sdks .tools/stamp
+	@cp tools/sdks/nodejs/package.json tools/sdks/nodejs/package-lock.json .tools/sdks/
+	@$(STEP) --hint "install Node.js 20 or newer with npm" "installing TypeScript and Pulumi's SDK for it" \
+		npm --prefix .tools/sdks ci --ignore-scripts --no-audit --no-fund
+	@rm -f .tools/stamp/node-* && touch $@

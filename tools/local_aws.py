@@ -6,6 +6,7 @@ on free ports, and hold everything in memory.
     local_aws.py run              one in the foreground, until stdin closes
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -157,19 +158,25 @@ def stop(home=HOME):
     return True
 
 
+@contextlib.contextmanager
+def alone(folder):
+    """One for the length of a `with` block."""
+    record = launch(folder)
+    try:
+        yield record
+    finally:
+        for server in record.values():
+            os.kill(server["pid"], signal.SIGTERM)
+            os.waitpid(server["pid"], 0)
+
+
 def run():
     """For a parent such as a test: everything ends when the parent does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="local-aws-") as folder:
-        record = launch(Path(folder))
-        try:
-            show(record)
-            print("ready", flush=True)
-            sys.stdin.read()
-        finally:
-            for server in record.values():
-                os.kill(server["pid"], signal.SIGTERM)
-                os.waitpid(server["pid"], 0)
+    with tempfile.TemporaryDirectory(prefix="local-aws-") as folder, alone(Path(folder)) as record:
+        show(record)
+        print("ready", flush=True)
+        sys.stdin.read()
 
 
 def show(record, prefix=""):
