@@ -123,8 +123,9 @@ impl Provider {
 
     /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
     async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context, Status> {
+        let cancel = self.engine().cancel.child_token();
         let observer = Observer {
-            cancel: self.engine().cancel.child_token(),
+            cancel,
             deadline: (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout)),
             progress: Box::new(self.progress(urn)),
         };

@@ -160,7 +160,8 @@ def stop(home=HOME):
 
 @contextlib.contextmanager
 def alone(folder):
-    """One for the length of a `with` block."""
+    """One for the length of a `with` block, also when the block is ended by SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     record = launch(folder)
     try:
         yield record
@@ -172,7 +173,6 @@ def alone(folder):
 
 def run():
     """For a parent such as a test: everything ends when the parent does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="local-aws-") as folder, alone(Path(folder)) as record:
         show(record)
         print("ready", flush=True)

@@ -1,0 +1,187 @@
+"""`make bench`: what the provider weighs, how fast it starts, and what the three sprints cost in
+time, memory and calls to AWS. On a local AWS of its own, behind a proxy that counts.
+
+    bench.py target/release/pulumi-resource-fargate
+"""
+
+import collections
+import contextlib
+import http.client
+import http.server
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+import local_aws
+from sprints import TITLES, Sprints
+
+
+def main(provider):
+    print("The provider alone:")
+    row("binary", megabytes(Path(provider).stat().st_size))
+    row("start to port line", f"{statistics.median(start_time(provider) for _ in range(11)) * 1000:.1f} ms")
+    row("memory, idle", megabytes(idle_memory(provider)))
+
+    print("\nThe three sprints (the time includes Pulumi's own, memory is the provider's highest):")
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        home = Path(name)
+        with local_aws.alone(home / "aws") as record, counting(record) as calls:
+            sprints = Sprints(home, "bench")
+            sprints.enter(record)
+            sprints.install(provider)
+            try:
+                measure(sprints, calls)
+            finally:
+                sprints.forget()
+
+
+def measure(sprints, calls):
+    for sprint in TITLES:
+        sprints.prepare(sprint)
+    steps = [
+        ("up", list(TITLES), ["up", "--yes", "--skip-preview"]),
+        ("preview", list(TITLES), ["preview"]),
+        ("refresh", list(TITLES), ["refresh", "--yes", "--skip-preview"]),
+        ("destroy", list(reversed(TITLES)), ["destroy", "--yes", "--skip-preview"]),
+    ]
+    row("", "time", "calls", "memory", "most frequent calls")
+    for name, order, command in steps:
+        calls.clear()
+        begun = time.monotonic()
+        with PeakMemory(sprints.home) as memory:
+            for sprint in order:
+                sprints.pulumi(sprint, *command, quiet=True)
+        often = ", ".join(f"{call} {count}" for call, count in calls.most_common(5))
+        row(name, f"{time.monotonic() - begun:.1f} s", str(calls.total()), megabytes(memory.peak), often)
+
+
+def row(name, *cells):
+    print(f"  {name:20}" + "".join(f"{cell:10}" for cell in cells).rstrip(), flush=True)
+
+
+def start_time(provider):
+    begun = time.perf_counter()
+    with started(provider):
+        return time.perf_counter() - begun
+
+
+def idle_memory(provider):
+    with started(provider) as process:
+        time.sleep(0.2)
+        return resident(process.pid)
+
+
+@contextlib.contextmanager
+def started(provider):
+    """The provider as Pulumi starts it, once its port line is there."""
+    process = subprocess.Popen([provider, "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        int(process.stdout.readline())
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def resident(pid):
+    """Bytes of memory in use, or None where there is no /proc."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), None)
+
+
+class PeakMemory:
+    """Watches every process that runs out of a folder, which are our provider's."""
+
+    def __init__(self, folder):
+        self.folder, self.peak, self.done = str(folder), None, threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+    def watch(self):
+        while not self.done.wait(0.05):
+            for link in Path("/proc").glob("[0-9]*/exe"):
+                try:
+                    ours = str(link.readlink()).startswith(self.folder)
+                except OSError:
+                    continue
+                if ours:
+                    self.peak = max(self.peak or 0, resident(link.parent.name) or 0)
+
+
+@contextlib.contextmanager
+def counting(record):
+    """Puts a counting proxy before each server of `record`, and yields the counts by operation."""
+    counts = collections.Counter()
+    proxies = [proxy(server, counts) for server in record.values()]
+    try:
+        yield counts
+    finally:
+        for one in proxies:
+            one.shutdown()
+
+
+def proxy(server, counts):
+    target = urllib.parse.urlsplit(server["url"]).netloc
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            counts[operation(self.path, self.headers, body)] += 1
+            upstream = http.client.HTTPConnection(target)
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            reply = upstream.getresponse()
+            answer = reply.read()
+            self.send_response(reply.status)
+            for name, value in reply.getheaders():
+                if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+            upstream.close()
+
+        do_GET = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    before = http.server.ThreadingHTTPServer((local_aws.HOST, 0), Handler)
+    before.daemon_threads = True
+    threading.Thread(target=before.serve_forever, daemon=True).start()
+    server["url"] = f"http://{local_aws.HOST}:{before.server_port}"
+    return before
+
+
+def operation(path, headers, body):
+    """The name of an operation, in each of the ways in which AWS's protocols carry it."""
+    if target := headers.get("X-Amz-Target"):
+        return target.split(".")[-1]
+    if "/operation/" in path:
+        return path.split("/")[-1]
+    return urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [path])[0]
+
+
+def megabytes(number):
+    return "not known here" if number is None else f"{number / 1e6:.1f} MB"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
