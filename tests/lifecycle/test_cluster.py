@@ -1,0 +1,54 @@
+"""Cluster."""
+
+from harness import OWNER, Lifecycle, run, tags
+
+
+def truth(stack, outputs):
+    found = stack.aws("ecs").describe_clusters(clusters=[outputs["name"]], include=["TAGS", "SETTINGS"])["clusters"]
+    if not found or found[0]["status"] == "INACTIVE":
+        return None
+    cluster = found[0]
+    return {
+        "providers": sorted(cluster["capacityProviders"]),
+        "strategy": [(it["capacityProvider"], it["weight"], it["base"]) for it in cluster["defaultCapacityProviderStrategy"]],
+        "insights": next((it["value"] for it in cluster["settings"] if it["name"] == "containerInsights"), "disabled"),
+        "tags": tags(cluster["tags"]),
+    }
+
+
+def test_cluster(stack):
+    life = Lifecycle(
+        type="Cluster",
+        properties={
+            "settings": [{"name": "containerInsights", "value": "enabled"}],
+            "defaultCapacityProviderStrategies": [{"capacityProvider": "FARGATE_SPOT", "weight": 4}],
+            "tags": {"stage": "test"},
+        },
+        truth=truth,
+        expected={
+            "providers": ["FARGATE", "FARGATE_SPOT"],
+            "strategy": [("FARGATE_SPOT", 4, 0)],
+            "insights": "enabled",
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={
+            "settings": None,
+            "defaultCapacityProviderStrategies": [
+                {"capacityProvider": "FARGATE", "weight": 1, "base": 1},
+                {"capacityProvider": "FARGATE_SPOT", "weight": 3},
+            ],
+            "tags": {"team": "video"},
+        },
+        updated={
+            "strategy": [("FARGATE", 1, 1), ("FARGATE_SPOT", 3, 0)],
+            "insights": "disabled",
+            "tags": {"team": "video"} | OWNER,
+        },
+        drift=lambda stack, outputs: stack.aws("ecs").tag_resource(
+            resourceArn=outputs["arn"], tags=[{"key": "team", "value": "someone else's"}]
+        ),
+        replace={"name": "another"},
+        replaced={},
+        import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
+    )
+    run(stack, life)
