@@ -28,7 +28,7 @@ demo: build tools ## bring the three sprints up on a local AWS and show what exi
 
 .PHONY: demo-down
 demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
-	@$(PYTHON) tools/demo.py down $(PROVIDER)
+	@$(PYTHON) tools/demo.py down
 
 .PHONY: test
 test: tools ## everything that must hold, on a clean clone

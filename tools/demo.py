@@ -48,7 +48,7 @@ def up(provider):
 take it down    make demo-down""")
 
 
-def down(provider):
+def down():
     record = local_aws.running()
     if record is None:
         print("The local AWS is not running, so nothing of the demo exists.")
@@ -56,7 +56,6 @@ def down(provider):
         SPRINTS.forget()
         return
     SPRINTS.enter(record)
-    SPRINTS.install(provider)
     for sprint, title in reversed(TITLES.items()):
         if SPRINTS.exists(sprint):
             heading(f"Taking down {title}")
@@ -149,9 +148,9 @@ def ids(things, key):
 
 
 if __name__ == "__main__":
-    action, binary = sys.argv[1:]
+    action, *binary = sys.argv[1:]
     try:
-        {"up": up, "down": down}[action](binary)
+        {"up": up, "down": down}[action](*binary)
     except local_aws.Failed as failed:
         sys.exit(str(failed))
     except KeyboardInterrupt:
