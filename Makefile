@@ -104,7 +104,7 @@ $(YAML): tools/pulumi-yaml/go.mod
 $(VENV): tools/requirements.txt
 	@mkdir -p .tools/stamp
 	@$(STEP) --hint "install Python 3.11 or newer with its venv module" \
-		"making a virtual environment" python3 -m venv --clear .tools/venv
+		"making a virtual environment" python3 -m venv .tools/venv
 	@$(STEP) "installing the local AWS (ministack, moto) and Pulumi's Python SDK" \
 		.tools/venv/bin/pip install --disable-pip-version-check --requirement tools/requirements.txt
 	@rm -f .tools/stamp/venv-* && touch $@
