@@ -9,6 +9,7 @@ on free ports, and hold everything in memory.
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import urllib.request
 from pathlib import Path
 
 HOST = "127.0.0.1"
-ACCOUNT = "000000000000"  # ministack's; moto is told to agree
+ACCOUNT = "000000000000"  # ministack's, for any access key that is not twelve digits
 REGION = "us-east-1"
 HOME = Path(__file__).resolve().parent.parent / ".demo"
 
@@ -64,7 +65,6 @@ def launch(folder, **popen):
     scaling = spawn(
         [sys.executable, __file__, "autoscaling", str(scaling_port), url],
         folder / "autoscaling.log",
-        MOTO_ACCOUNT_ID=ACCOUNT,
         **popen,
     )
     try:
@@ -187,6 +187,7 @@ def show(record, prefix=""):
 def serve_autoscaling(port, aws_url):
     """moto, asking ministack whether an ECS service exists instead of its own, empty, ECS."""
     import boto3
+    import flask
     from moto.applicationautoscaling.exceptions import AWSValidationException
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -198,7 +199,7 @@ def serve_autoscaling(port, aws_url):
             "ecs",
             endpoint_url=aws_url,
             region_name=self.region_name,
-            aws_access_key_id="test",
+            aws_access_key_id=access_key(flask.request.headers.get("Authorization")),
             aws_secret_access_key="test",
         )
         try:
@@ -209,9 +210,20 @@ def serve_autoscaling(port, aws_url):
             raise AWSValidationException(f"ECS service doesn't exist: {resource_id}")
         return True
 
+    def in_account_of_key(environ, start_response):
+        """An access key of twelve digits is the account, as it is for ministack."""
+        key = access_key(environ.get("HTTP_AUTHORIZATION"))
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = key if key.isdecimal() else ACCOUNT
+        return moto(environ, start_response)
+
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = service_exists
-    app = DomainDispatcherApplication(create_backend_app)
-    make_server(HOST, int(port), app, threaded=True).serve_forever()
+    moto = DomainDispatcherApplication(create_backend_app)
+    make_server(HOST, int(port), in_account_of_key, threaded=True).serve_forever()
+
+
+def access_key(authorization):
+    found = re.search(r"Credential=(\w+)/", authorization or "")
+    return found[1] if found else "test"
 
 
 def main():
