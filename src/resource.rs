@@ -202,8 +202,9 @@ impl<R: Resource> Erased<R> {
     /// The outputs as last seen. What a failed creation left out reads as nothing.
     fn last_seen(&self, outputs: &Map) -> Result<R::Outputs> {
         let mut outputs = outputs.clone();
-        for name in self.outputs.root().required() {
-            outputs.entry(name.to_owned()).or_insert(Value::Unknown);
+        let Value::Object(nothing) = zero(self.outputs.root()) else { return codec::decode(&outputs) };
+        for (name, value) in nothing {
+            outputs.entry(name).or_insert(value);
         }
         codec::decode(&outputs)
     }
@@ -301,6 +302,25 @@ impl<R: Resource> AnyResource for Erased<R> {
 
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
         R::delete(context, id, &self.last_seen(old_outputs)?).await.with_context(|| format!("deleting {id}"))
+    }
+}
+
+/// The least value of a shape: nothing, as far as its type allows.
+fn zero(shape: Shape<'_>) -> Value {
+    let shape = shape.resolve();
+    match shape.kind() {
+        Some("string") => match shape.names().as_deref() {
+            Some([(name, _), ..]) => Value::String((*name).to_owned()),
+            _ => Value::String(String::new()),
+        },
+        Some("integer" | "number") => Value::Number(0.0),
+        Some("boolean") => Value::Bool(false),
+        Some("array") => Value::List(Vec::new()),
+        Some("object") => {
+            let fields = shape.required().filter_map(|name| Some((name.to_owned(), zero(shape.property(name)?))));
+            Value::Object(fields.collect())
+        }
+        _ => Value::Null,
     }
 }
 

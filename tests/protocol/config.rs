@@ -1,0 +1,134 @@
+//! The provider's settings.
+
+use fargate::{rpc, value::Value};
+use serde_json::json;
+use tonic::Code;
+
+use super::UNREACHABLE;
+use crate::support::{FakeAws, Plugin, URN, cluster, props, read, told};
+
+async fn check_config(plugin: &mut Plugin, news: serde_json::Value) -> rpc::CheckResponse {
+    let urn = "urn:pulumi:dev::project::pulumi:providers:fargate::default".to_owned();
+    let request = rpc::CheckRequest { urn, news: props(news), ..Default::default() };
+    plugin.client.check_config(request).await.unwrap().into_inner()
+}
+
+async fn diff_config(plugin: &mut Plugin, old: serde_json::Value, new: serde_json::Value) -> rpc::DiffResponse {
+    let request = rpc::DiffRequest { old_inputs: props(old.clone()), olds: props(old), news: props(new), ..Default::default() };
+    plugin.client.diff_config(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn settings_are_taken_as_text_and_in_their_own_types() {
+    let mut plugin = Plugin::start(UNREACHABLE).await;
+    let text = json!({
+        "region": "eu-west-1",
+        "version": "0.1.0",
+        "maxRetries": "5",
+        "skipCredentialsValidation": "true",
+        "defaultTags": r#"{"tags": {"team": "video"}}"#,
+        "allowedAccountIds": r#"["123456789012"]"#,
+    });
+    let typed = json!({
+        "region": "eu-west-1",
+        "version": "0.1.0",
+        "maxRetries": 5,
+        "skipCredentialsValidation": true,
+        "defaultTags": { "tags": { "team": "video" } },
+        "allowedAccountIds": ["123456789012"],
+    });
+    for news in [&text, &typed] {
+        let checked = check_config(&mut plugin, news.clone()).await;
+        assert_eq!(checked.failures, []);
+        assert_eq!(read(checked.inputs), read(props(news.clone())), "settings come back as they came");
+    }
+    let same = diff_config(&mut plugin, text, typed).await;
+    assert_eq!(same.changes(), rpc::diff_response::DiffChanges::DiffNone);
+}
+
+#[tokio::test]
+async fn only_another_region_replaces_the_provider() {
+    let mut plugin = Plugin::start(UNREACHABLE).await;
+    let old = json!({ "region": "eu-west-1", "profile": "a", "accessKey": "x", "version": "0.1.0", "maxRetries": 3 });
+    let new = json!({ "region": "eu-west-1", "profile": "b", "accessKey": "y", "version": "0.2.0", "maxRetries": 4 });
+    let changed = diff_config(&mut plugin, old.clone(), new).await;
+    assert!(changed.replaces.is_empty() && changed.changes() == rpc::diff_response::DiffChanges::DiffSome);
+    let mut new = old.clone();
+    new["region"] = json!("eu-west-2");
+    assert_eq!(diff_config(&mut plugin, old.clone(), new.clone()).await.replaces, ["region"]);
+    new["region"] = json!("04da6b54-80e4-46f7-96ec-b56ff0331ba9");
+    assert!(diff_config(&mut plugin, old, new).await.replaces.is_empty(), "a region that is not known yet replaces nothing");
+}
+
+#[tokio::test]
+async fn every_wrong_setting_is_told_and_no_secret() {
+    let mut plugin = Plugin::start(UNREACHABLE).await;
+    let checked = check_config(&mut plugin, json!({ "regoin": "x", "maxRetries": "many", "secretKey": ["hush"] })).await;
+    let text = told(&checked.failures).join("\n");
+    assert!(text.contains("regoin is no property here; did you mean region?"), "{text}");
+    assert!(text.contains("is text, not a whole number"), "{text}");
+    assert!(text.contains("secretKey is a list, not text") && !text.contains("hush"), "{text}");
+    let inputs = read(check_config(&mut plugin, json!({ "secretKey": "hush" })).await.inputs);
+    assert_eq!(inputs["secretKey"], Value::String("hush".into()).secret());
+    assert_eq!(inputs["region"].as_str(), Some("eu-central-1"), "the environment's region becomes a setting");
+}
+
+#[tokio::test]
+async fn without_a_region_the_error_says_how_to_set_one() {
+    let mut process = Plugin::command(&[]);
+    process.env("HOME", "/nonexistent");
+    let mut plugin = Plugin::start_in(process).await;
+    let checked = check_config(&mut plugin, json!({})).await;
+    assert_eq!(
+        checked.failures[0].reason,
+        "no AWS region is set: run `pulumi config set fargate:region <region>`, or set AWS_REGION"
+    );
+    let refused =
+        plugin.client.configure(rpc::ConfigureRequest { args: props(json!({})), ..Default::default() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(String::from_utf8_lossy(refused.details()).contains("fargate:region"));
+}
+
+#[tokio::test]
+async fn nothing_works_before_configure_but_what_needs_no_aws() {
+    let mut plugin = Plugin::start(UNREACHABLE).await;
+    assert!(plugin.check(URN, cluster()).await.failures.is_empty());
+    let request = rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() };
+    assert_eq!(plugin.client.create(request).await.unwrap_err().code(), Code::FailedPrecondition);
+    let schema = plugin.client.get_schema(rpc::GetSchemaRequest::default()).await.unwrap().into_inner().schema;
+    assert_eq!(schema, include_str!("../../schema.json"));
+    let refused = plugin.client.get_schema(rpc::GetSchemaRequest { version: 1, ..Default::default() }).await.unwrap_err();
+    assert_eq!(refused.message(), "unsupported schema version 1");
+    assert_eq!(plugin.client.parameterize(rpc::ParameterizeRequest::default()).await.unwrap_err().code(), Code::Unimplemented);
+    plugin.client.get_mapping(rpc::GetMappingRequest::default()).await.unwrap();
+    plugin.client.get_mappings(rpc::GetMappingsRequest::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_aws_out_of_reach_is_one_error_in_full() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let mut texts = Vec::new();
+    for _ in 0..3 {
+        let request = rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() };
+        texts.push(plugin.client.create(request).await.unwrap_err().message().to_owned());
+    }
+    assert!(
+        texts[0].starts_with("cannot reach AWS at http://127.0.0.1:1;") && texts[0].contains("AWS_ENDPOINT_URL"),
+        "{texts:?}"
+    );
+    assert_eq!(
+        texts[1..],
+        ["not tried: cannot reach AWS at http://127.0.0.1:1", "not tried: cannot reach AWS at http://127.0.0.1:1"]
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_allowed_is_left_alone() {
+    let aws = FakeAws::answering(|_, _| (500, json!({}))).await;
+    let mut plugin = Plugin::start(&aws.url).await;
+    plugin.configure(json!({ "allowedAccountIds": ["999999999999"] })).await;
+    let request = rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() };
+    let refused = plugin.client.create(request).await.unwrap_err();
+    assert_eq!(refused.message(), "the credentials are of account 123456789012; fargate:allowedAccountIds allows 999999999999");
+    assert_eq!(aws.calls(), ["GetCallerIdentity"]);
+}

@@ -1,0 +1,169 @@
+//! Check and Diff. No test here has an AWS to call.
+
+use fargate::{
+    rpc::{
+        self,
+        check_request::{AutonamingOptions, autonaming_options::Mode},
+        diff_response::DiffChanges,
+        property_diff::Kind,
+    },
+    value::{Map, Value},
+};
+use serde_json::json;
+use tonic::Code;
+
+use super::UNREACHABLE;
+use crate::support::{Plugin, URN, cluster, props, read, told};
+
+const UNKNOWN: &str = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+#[tokio::test]
+async fn check_tells_every_mistake_at_once() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let wrong = json!({
+        "name": "no spaces please",
+        "capacityProvider": ["FARGATE"],
+        "defaultCapacityProviderStrategies": [{ "wieght": 1, "base": 1.5 }],
+        "settings": [{ "name": "containerInsight", "value": "on" }],
+        "tags": { "a.b": 1, "c": ["d"] },
+    });
+    let checked = plugin.check(URN, wrong).await;
+    assert_eq!(
+        told(&checked.failures),
+        [
+            "capacityProvider is no property here; did you mean capacityProviders?",
+            "defaultCapacityProviderStrategies[0].base is 1.5, not a whole number",
+            "defaultCapacityProviderStrategies[0].capacityProvider is required",
+            "defaultCapacityProviderStrategies[0].wieght is no property here; did you mean weight?",
+            "name is \"no spaces please\", which is not made of letters, digits, hyphens and underscores",
+            "settings[0].name is \"containerInsight\", not one of containerInsights; did you mean containerInsights?",
+            "tags.c is a list, not text",
+        ]
+    );
+    // The engine prints the value of a property that is named, and finds none below the first level.
+    let named: Vec<_> = checked.failures.iter().map(|it| it.property.as_str()).filter(|it| !it.is_empty()).collect();
+    assert_eq!(named, ["name"]);
+}
+
+#[tokio::test]
+async fn check_never_shows_a_secret() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hush hush" });
+    let checked = plugin.check(URN, json!({ "name": secret, "settings": [{ "name": secret, "value": "on" }] })).await;
+    assert_eq!(checked.failures.len(), 2);
+    assert!(checked.failures.iter().all(|it| it.property.is_empty()), "the engine would print its value");
+    assert!(!told(&checked.failures).concat().contains("hush"), "{:?}", told(&checked.failures));
+}
+
+#[tokio::test]
+async fn check_keeps_what_it_is_given() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "x" });
+    let inputs = json!({ "name": "main", "capacityProviders": [UNKNOWN, secret], "tags": { "a": secret, "b": UNKNOWN, "c": null }, "region": null });
+    let checked = plugin.check(URN, inputs).await;
+    assert_eq!(checked.failures, []);
+    let inputs = read(checked.inputs);
+    let secret = Value::String("x".into()).secret();
+    assert_eq!(inputs["capacityProviders"], Value::List(vec![Value::Unknown, secret.clone()]));
+    assert_eq!(inputs["tags"], Value::Object(Map::from([("a".into(), secret), ("b".into(), Value::Unknown)])));
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "tags"], "null means absent");
+}
+
+#[tokio::test]
+async fn names_are_made_up_as_the_engine_wants() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let ask = |olds: serde_json::Value, mode: Option<(Mode, &str)>, seed: u8| rpc::CheckRequest {
+        urn: URN.to_owned(),
+        olds: props(olds),
+        news: props(json!({})),
+        random_seed: vec![seed; 32],
+        autonaming: mode.map(|(mode, name)| AutonamingOptions { proposed_name: name.to_owned(), mode: mode.into() }),
+        ..Default::default()
+    };
+    let cases = [
+        (ask(json!({}), None, 0xab), "main-abababa"),
+        (ask(json!({}), None, 0xcd), "main-cdcdcdc"),
+        (ask(json!({ "name": "before" }), None, 0xcd), "before"),
+        (ask(json!({}), Some((Mode::Propose, "a proposal")), 1), "a-proposal"),
+        (ask(json!({}), Some((Mode::Enforce, "exactly")), 1), "exactly"),
+    ];
+    for (request, name) in cases {
+        let checked = plugin.client.check(request).await.unwrap().into_inner();
+        assert_eq!(read(checked.inputs)["name"].as_str(), Some(name));
+    }
+    for (mode, reason) in [
+        (Mode::Disable, "name is required, for pulumi:autonaming is disabled"),
+        (Mode::Enforce, "name cannot be \"not legal\", the name that autonaming enforces"),
+    ] {
+        let checked = plugin.client.check(ask(json!({}), Some((mode, "not legal")), 1)).await.unwrap().into_inner();
+        assert!(told(&checked.failures)[0].starts_with(reason), "{:?}", told(&checked.failures));
+    }
+    let without_seed = rpc::CheckRequest { random_seed: Vec::new(), ..ask(json!({}), None, 0) };
+    let checked = plugin.client.check(without_seed).await.unwrap().into_inner();
+    assert_eq!(read(checked.inputs)["name"].as_str().unwrap().len(), "main-0000000".len());
+}
+
+#[tokio::test]
+async fn a_type_that_nobody_knows_is_an_error() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let urn = "urn:pulumi:dev::project::fargate:index:Clutser::main".to_owned();
+    let refused = plugin.client.check(rpc::CheckRequest { urn, ..Default::default() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("fargate:index:Clutser"));
+}
+
+#[tokio::test]
+async fn what_means_the_same_is_no_change() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "b" });
+    let old = json!({ "name": "main", "tags": { "a": "b" }, "settings": [], "__defaults": [] });
+    let new = json!({
+        "name": "main",
+        "capacityProviders": ["FARGATE_SPOT", "FARGATE"],
+        "tags": { "a": secret },
+        "defaultCapacityProviderStrategies": null,
+    });
+    let diff = plugin.diff(URN, old, new).await;
+    assert_eq!((diff.changes(), diff.has_detailed_diff, diff.detailed_diff.len()), (DiffChanges::DiffNone, true, 0));
+}
+
+#[tokio::test]
+async fn a_change_is_told_by_its_path_and_its_cost() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let old = json!({ "name": "main", "tags": { "a": "1", "b.c": "2" }, "region": "eu-west-1" });
+    let new = json!({
+        "name": UNKNOWN,
+        "tags": { "b.c": "3", "d": "4" },
+        "region": "eu-west-2",
+        "settings": [{ "name": "containerInsights", "value": "enabled" }],
+    });
+    let diff = plugin.diff(URN, old, new).await;
+    let mut kinds: Vec<_> = diff.detailed_diff.iter().map(|(path, it)| (path.as_str(), it.kind(), it.input_diff)).collect();
+    kinds.sort_by_key(|it| it.0);
+    assert_eq!(
+        kinds,
+        [
+            ("name", Kind::UpdateReplace, true),
+            ("region", Kind::UpdateReplace, true),
+            ("settings", Kind::Add, true),
+            ("tags.a", Kind::Delete, true),
+            ("tags.d", Kind::Add, true),
+            ("tags[\"b.c\"]", Kind::Update, true),
+        ]
+    );
+    assert_eq!(diff.replaces, ["name", "region"]);
+    assert_eq!(diff.diffs, ["name", "region", "settings", "tags"]);
+    assert!(!diff.delete_before_replace, "the name changes: both can exist");
+}
+
+#[tokio::test]
+async fn a_fixed_name_is_given_up_before_it_is_taken_again() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    for (name, first) in [("mine", true), ("main-abababa", false)] {
+        let diff = plugin
+            .diff(URN, json!({ "name": name, "region": "eu-west-1" }), json!({ "name": name, "region": "eu-west-2" }))
+            .await;
+        assert_eq!((diff.replaces, diff.delete_before_replace), (vec!["region".to_owned()], first), "{name}");
+    }
+    assert_eq!(plugin.diff(URN, cluster(), cluster()).await.changes(), DiffChanges::DiffNone);
+}

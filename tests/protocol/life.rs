@@ -1,0 +1,179 @@
+//! Create, Read, Update and Delete, where a local AWS cannot go: previews, failures, eventual consistency.
+
+use std::collections::BTreeSet;
+
+use fargate::{rpc, value::Value};
+use serde_json::{Value as Json, json};
+use tonic::Code;
+
+use super::UNREACHABLE;
+use crate::support::{FakeAws, Plugin, URN, cluster, init_failed, props, read, told};
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:123456789012:cluster/main";
+
+fn described(status: &str) -> Json {
+    json!({ "clusters": [{
+        "clusterName": "main",
+        "clusterArn": ARN,
+        "status": status,
+        "capacityProviders": ["FARGATE_SPOT", "FARGATE"],
+        "tags": [{ "key": "aws:made-by", "value": "aws" }],
+    }] })
+}
+
+fn create(preview: bool) -> rpc::CreateRequest {
+    rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), preview, ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_preview_calls_nobody_and_knows_what_it_can() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let created = plugin.client.create(create(true)).await.unwrap().into_inner();
+    let outputs = read(created.properties);
+    assert_eq!((outputs["name"].as_str(), &outputs["arn"]), (Some("main"), &Value::Unknown));
+    let update = rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        olds: props(json!({ "name": "main", "arn": ARN })),
+        news: props(cluster()),
+        preview: true,
+        ..Default::default()
+    };
+    let outputs = read(plugin.client.update(update).await.unwrap().into_inner().properties);
+    assert_eq!(outputs["arn"].as_str(), Some(ARN), "what stays is known");
+}
+
+#[tokio::test]
+async fn a_create_takes_its_calls_and_one_closing_read() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "CreateCluster" => (200, json!({ "cluster": {} })),
+        _ => (200, described("ACTIVE")),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let created = plugin.client.create(create(false)).await.unwrap().into_inner();
+    assert_eq!(created.id, "main");
+    let outputs = read(created.properties);
+    assert_eq!(outputs["capacityProviders"], read(props(cluster()))["capacityProviders"], "spelled as the program does");
+    let names: BTreeSet<_> = outputs.keys().map(String::as_str).collect();
+    assert!(names.is_superset(&BTreeSet::from(["arn", "capacityProviders", "name", "region"])) && !names.contains("id"));
+    assert_eq!(aws.calls(), ["GetCallerIdentity", "CreateCluster", "DescribeClusters", "DescribeClusters"]);
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_and_what_does_not_is_told() {
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("CreateCluster", 1) => (
+            400,
+            json!({
+                "__type": "InvalidParameterException",
+                "message": "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
+            }),
+        ),
+        ("CreateCluster", 2) => (200, json!({ "cluster": {} })),
+        ("CreateCluster", _) => (400, json!({ "__type": "AccessDeniedException", "message": "You may not." })),
+        _ => (200, described("ACTIVE")),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    plugin.client.create(create(false)).await.unwrap();
+    assert_eq!(aws.count("CreateCluster"), 2);
+    let refused = plugin.client.create(create(false)).await.unwrap_err();
+    assert_eq!((refused.code(), aws.count("CreateCluster")), (Code::Aborted, 3), "a refusal that stays is not tried again");
+    assert!(refused.details().is_empty(), "nothing was made");
+    let text = refused.message();
+    assert!(
+        text.starts_with("CreateCluster: AccessDeniedException: You may not; allow this action to the user or role"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_fails_after_it_was_made_is_kept_and_repaired() {
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("CreateCluster", _) => (200, json!({ "cluster": {} })),
+        ("DescribeClusters", 1..=2) => (200, described("FAILED")),
+        ("DescribeClusters", _) => (200, described("ACTIVE")),
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = plugin.client.create(create(false)).await.unwrap_err();
+    let failed = init_failed(&failed);
+    assert_eq!(failed.id, "main");
+    assert_eq!(failed.reasons, ["AWS could not attach what cluster main needs; `pulumi up` tries again"]);
+    // The next up: an Update without a change.
+    let update = rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        id: failed.id,
+        olds: failed.properties,
+        old_inputs: props(cluster()),
+        news: props(cluster()),
+        ..Default::default()
+    };
+    let outputs = read(plugin.client.update(update).await.unwrap().into_inner().properties);
+    assert_eq!(outputs["arn"].as_str(), Some(ARN));
+}
+
+#[tokio::test]
+async fn what_is_gone_reads_as_nothing_at_all() {
+    for clusters in [json!({ "clusters": [] }), described("INACTIVE")] {
+        let aws = FakeAws::answering(move |_, _| (200, clusters.clone())).await;
+        let mut plugin = Plugin::configured(&aws.url).await;
+        for (inputs, properties) in [(None, None), (props(cluster()), props(cluster()))] {
+            let request =
+                rpc::ReadRequest { id: "main".to_owned(), urn: URN.to_owned(), inputs, properties, ..Default::default() };
+            let found = plugin.client.read(request).await.unwrap().into_inner();
+            assert_eq!(found, rpc::ReadResponse::default());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_gives_inputs_that_a_program_would_have() {
+    let aws = FakeAws::answering(|_, _| (200, described("ACTIVE"))).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    for id in ["main", ARN] {
+        let request = rpc::ReadRequest { id: id.to_owned(), urn: URN.to_owned(), ..Default::default() };
+        let found = plugin.client.read(request).await.unwrap().into_inner();
+        assert_eq!(found.id, "main", "whatever form the id was pasted in");
+        let inputs = read(found.inputs);
+        let names: Vec<_> = inputs.keys().map(String::as_str).collect();
+        let expected: &[_] = if id == ARN { &["name", "region"] } else { &["name"] };
+        assert!(names == ["name"] || names == expected, "no defaults, no empties, no tags of AWS itself: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_deleted() {
+    let aws =
+        FakeAws::answering(|_, _| (400, json!({ "__type": "ClusterNotFoundException", "message": "Cluster not found." }))).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let request =
+        rpc::DeleteRequest { id: "main".to_owned(), urn: URN.to_owned(), properties: props(json!({})), ..Default::default() };
+    plugin.client.delete(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_secret_is_in_an_error() {
+    let aws =
+        FakeAws::answering(|_, _| (400, json!({ "__type": "ClientException", "message": "The name hush hush is wrong" }))).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hush hush" });
+    let properties = props(json!({ "name": secret, "capacityProviders": [] }));
+    let refused =
+        plugin.client.create(rpc::CreateRequest { urn: URN.to_owned(), properties, ..Default::default() }).await.unwrap_err();
+    assert_eq!(refused.message(), "CreateCluster: ClientException: The name [secret] is wrong");
+}
+
+#[tokio::test]
+async fn a_function_answers_and_tells_what_is_wrong_with_its_arguments() {
+    let aws = FakeAws::answering(|_, _| (500, json!({}))).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let ask = |tok: &str, args: Json| rpc::InvokeRequest { tok: tok.to_owned(), args: props(args), ..Default::default() };
+    let answer = plugin.client.invoke(ask("fargate:index:getCallerIdentity", json!({}))).await.unwrap().into_inner();
+    assert_eq!(read(answer.r#return)["accountId"].as_str(), Some("123456789012"));
+    let answer =
+        plugin.client.invoke(ask("fargate:index:getCallerIdentity", json!({ "regoin": "x" }))).await.unwrap().into_inner();
+    assert_eq!(told(&answer.failures), ["regoin is no property here; did you mean region?"]);
+    assert_eq!(plugin.client.invoke(ask("fargate:index:getNothing", json!({}))).await.unwrap_err().code(), Code::NotFound);
+}

@@ -1,0 +1,9 @@
+//! The plugin's binary over gRPC, as the engine uses it.
+
+mod config;
+mod inputs;
+mod life;
+mod process;
+
+/// An AWS that nobody may call: nothing listens there.
+const UNREACHABLE: &str = "http://127.0.0.1:1";

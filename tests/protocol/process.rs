@@ -1,0 +1,140 @@
+//! The process: its one line, its signals, its end.
+
+use std::{net::TcpStream, time::Duration};
+
+use fargate::rpc;
+use serde_json::json;
+
+use super::UNREACHABLE;
+use crate::support::{FakeAws, FakeEngine, Plugin, URN, cluster, init_failed, props, read};
+
+/// An AWS in which a cluster is made, and never gets ready.
+async fn never_ready() -> FakeAws {
+    FakeAws::answering(|operation, _| match operation {
+        "CreateCluster" => (200, json!({ "cluster": {} })),
+        _ => (200, json!({ "clusters": [{ "clusterName": "main", "clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/main", "status": "PROVISIONING" }] })),
+    })
+    .await
+}
+
+fn create() -> rpc::CreateRequest {
+    rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() }
+}
+
+#[tokio::test]
+async fn starts_however_it_is_called() {
+    let all: [&[&str]; 4] =
+        [&[], &["ignored"], &["127.0.0.1:1"], &["--logtostderr", "-v=9", "--tracing", "tcp://x", "127.0.0.1:1"]];
+    for arguments in all {
+        let mut plugin = Plugin::start_with(UNREACHABLE, arguments).await;
+        let info = plugin.client.get_plugin_info(()).await.unwrap().into_inner();
+        assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+        plugin.close_stdin();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(plugin.is_running(), "it ended when its stdin did");
+        plugin.signal("TERM");
+        let (status, took, rest) = plugin.ended().await;
+        assert!(status.success() && took < Duration::from_secs(1), "{status} after {took:?}");
+        assert_eq!(rest, "", "stdout carries the port and nothing else");
+    }
+}
+
+#[test]
+fn a_flag_that_nobody_knows_is_an_error() {
+    let done = Plugin::command(&["--nonsense"]).output().unwrap();
+    assert!(!done.status.success() && done.stdout.is_empty());
+    assert!(String::from_utf8(done.stderr).unwrap().contains("--nonsense"));
+}
+
+#[tokio::test]
+async fn listens_on_loopback_alone() {
+    let plugin = Plugin::start(UNREACHABLE).await;
+    let sockets =
+        std::fs::read_to_string("/proc/net/tcp").unwrap() + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let port = format!(":{:04X}", plugin.port);
+    let listening: Vec<_> =
+        sockets.lines().filter_map(|it| it.split_whitespace().nth(1)).filter(|it| it.ends_with(&port)).collect();
+    assert!(!listening.is_empty() && listening.iter().all(|it| it.starts_with("0100007F:")), "{listening:?}");
+    TcpStream::connect(("127.0.0.1", plugin.port)).unwrap();
+}
+
+#[tokio::test]
+async fn every_way_to_stop_it_stops_its_waits_and_keeps_what_was_made() {
+    for stop in ["INT", "TERM", "Cancel"] {
+        let aws = never_ready().await;
+        let mut plugin = Plugin::configured(&aws.url).await;
+        let mut client = plugin.client.clone();
+        let creating = tokio::spawn(async move { client.create(create()).await });
+        while aws.count("DescribeClusters") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        match stop {
+            "Cancel" => {
+                plugin.client.cancel(()).await.unwrap();
+                plugin.client.cancel(()).await.unwrap();
+            }
+            signal => plugin.signal(signal),
+        }
+        let failed =
+            tokio::time::timeout(Duration::from_secs(2), creating).await.expect("an answer at once").unwrap().unwrap_err();
+        let failed = init_failed(&failed);
+        assert_eq!(failed.id, "main");
+        assert_eq!(read(failed.properties)["arn"].as_str(), Some("arn:aws:ecs:eu-central-1:1:cluster/main"));
+        assert!(
+            failed.reasons[0].starts_with("cancelled while waiting for cluster main; last seen: cluster provisioning"),
+            "{failed:?}",
+            failed = failed.reasons
+        );
+        if stop == "Cancel" {
+            // Attached, one process serves many engines: what is cancelled does not stay cancelled.
+            plugin.client.handshake(rpc::ProviderHandshakeRequest::default()).await.unwrap();
+            let waiting = tokio::time::timeout(Duration::from_secs(1), plugin.client.create(create())).await;
+            assert!(waiting.is_err(), "it did not wait: {waiting:?}");
+        } else {
+            assert!(plugin.ended().await.0.success());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_tells_the_engine_how_it_goes() {
+    let aws = never_ready().await;
+    let (first, second) = (FakeEngine::start().await, FakeEngine::start().await);
+    let mut plugin = Plugin::start(&aws.url).await;
+    for engine in [&first, &second] {
+        let request = rpc::ProviderHandshakeRequest { engine_address: engine.address.clone(), ..Default::default() };
+        plugin.client.handshake(request).await.unwrap();
+        plugin.client.attach(rpc::PluginAttach { address: engine.address.clone() }).await.unwrap();
+        plugin.configure(json!({})).await;
+        // The program's own limit, in seconds.
+        let failed = plugin.client.create(rpc::CreateRequest { timeout: 0.5, ..create() }).await.unwrap_err();
+        let reasons = init_failed(&failed).reasons;
+        assert!(reasons[0].starts_with("gave up waiting for cluster main after"), "{reasons:?}");
+        let lines = engine.lines();
+        assert_eq!((lines[0].message.as_str(), lines[0].urn.as_str(), lines[0].ephemeral), ("cluster provisioning", URN, true));
+        assert_eq!(lines[0].severity(), rpc::LogSeverity::Info);
+    }
+    assert_eq!(first.lines().len(), second.lines().len(), "each engine hears of its own resources");
+}
+
+#[tokio::test]
+async fn many_calls_at_once_do_not_wait_for_each_other() {
+    let aws = never_ready().await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let mut creating = Vec::new();
+    for _ in 0..64 {
+        let mut client = plugin.client.clone();
+        creating.push(tokio::spawn(async move { client.create(create()).await }));
+    }
+    while aws.count("CreateCluster") < 64 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let checked = tokio::time::timeout(Duration::from_secs(1), plugin.check(URN, cluster())).await.expect("an answer at once");
+    assert!(checked.failures.is_empty());
+    assert!(aws.count("DescribeClusters") < 64, "reads that arrive together share calls: {}", aws.count("DescribeClusters"));
+    plugin.client.cancel(()).await.unwrap();
+    for create in creating {
+        assert!(create.await.unwrap().is_err());
+    }
+    assert_eq!(aws.count("GetCallerIdentity"), 1);
+}

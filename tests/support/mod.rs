@@ -1,0 +1,63 @@
+//! The plugin under test, an engine to report to, and an AWS that answers as it is told.
+
+mod aws;
+mod engine;
+mod plugin;
+
+pub use aws::FakeAws;
+pub use engine::FakeEngine;
+pub use plugin::{Plugin, URN};
+
+use fargate::{
+    rpc,
+    value::{Map, Value, map_from_proto, map_to_proto},
+};
+use prost::Message as _;
+use prost_types::{Any, Struct};
+use serde_json::json;
+use tonic::Status;
+
+/// JSON as the protocol carries it.
+pub fn props(json: serde_json::Value) -> Option<Struct> {
+    Some(map_to_proto(map(json)))
+}
+
+/// JSON as the provider sees it.
+pub fn map(json: serde_json::Value) -> Map {
+    let Value::Object(map) = json.into() else { panic!("not an object") };
+    map
+}
+
+/// A struct of the protocol, as the provider sees it.
+pub fn read(properties: Option<Struct>) -> Map {
+    map_from_proto(properties.expect("properties"))
+}
+
+/// What the user reads of each mistake, but for the value that the engine adds.
+pub fn told(failures: &[rpc::CheckFailure]) -> Vec<String> {
+    failures.iter().map(|it| format!("{} {}", it.property, it.reason).trim().to_owned()).collect()
+}
+
+/// Inputs of a good cluster, as Check returns them.
+pub fn cluster() -> serde_json::Value {
+    json!({ "name": "main", "capacityProviders": ["FARGATE", "FARGATE_SPOT"] })
+}
+
+#[derive(prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// What the engine records of a resource that was made and is of no use yet.
+pub fn init_failed(status: &Status) -> rpc::ErrorResourceInitFailed {
+    let detailed = RpcStatus::decode(status.details()).expect("details");
+    assert_eq!(detailed.code, i32::from(status.code()), "grpc-go drops the details if the codes differ");
+    let [detail] = detailed.details.as_slice() else { panic!("no detail in {status:?}") };
+    assert_eq!(detail.type_url, "type.googleapis.com/pulumirpc.ErrorResourceInitFailed");
+    rpc::ErrorResourceInitFailed::decode(detail.value.as_slice()).expect("an ErrorResourceInitFailed")
+}
