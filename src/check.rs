@@ -7,13 +7,13 @@ use regex_lite::Regex;
 
 use crate::{
     schema::Shape,
-    value::{Map, Value, path_of_index, path_of_key},
+    value::{Map, Value, path_of_index, path_of_key, without_secrets},
 };
 
 /// One mistake in the inputs of a resource.
 #[derive(Debug, PartialEq)]
 pub struct Failure {
-    /// Where it is, such as `networkConfiguration.subnets[0]`.
+    /// Where it is, such as `networkConfiguration.subnets[0]`; empty if that is not one place.
     pub path: String,
     /// What is wrong, and what would be right. Never holds a secret.
     pub reason: String,
@@ -21,7 +21,10 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path, self.reason)
+        match self.path.as_str() {
+            "" => f.write_str(&self.reason),
+            path => write!(f, "{path} {}", self.reason),
+        }
     }
 }
 
@@ -41,7 +44,8 @@ impl<'a> Report<'a> {
     /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         if !holds && over.iter().all(|it| self.knows(it)) {
-            self.failures.push(Failure { path: over[0].to_owned(), reason: reason.to_string() });
+            let reason = without_secrets(reason.to_string(), self.inputs);
+            self.failures.push(Failure { path: over[0].to_owned(), reason });
         }
     }
 
@@ -65,7 +69,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Checks `inputs` and completes them.
+/// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
 pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Vec<Failure> {
     let mut failures = Vec::new();
     object(inputs, shape, "", false, &mut failures);
@@ -82,8 +86,11 @@ fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &
         };
         failures.push(Failure { path: path_of_key(path, name), reason });
     }
-    for name in shape.required_inputs().filter(|it| !map.contains_key(*it)) {
-        failures.push(Failure { path: path_of_key(path, name), reason: "is required".to_owned() });
+    for name in shape.required_inputs() {
+        if !map.contains_key(name) {
+            failures.push(Failure { path: path_of_key(path, name), reason: "is required".to_owned() });
+            map.insert(name.to_owned(), Value::Unknown);
+        }
     }
     for (name, property) in shape.properties() {
         if let Some(default) = property.default() {
@@ -100,6 +107,14 @@ fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &
 }
 
 fn value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
+    let before = failures.len();
+    check_value(value, property, path, secret, failures);
+    if failures[before..].iter().any(|it| it.path == path) {
+        *value = Value::Unknown;
+    }
+}
+
+fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
     let shape = property.resolve();
     // An input that AWS insists on as text may come as a number, and the other way round.
     match (&*value, shape.kind()) {

@@ -230,11 +230,9 @@ impl<R: Resource> AnyResource for Erased<R> {
             subject.tags.add_defaults(&mut inputs);
         }
         failures.extend(check::complete(&mut inputs, self.inputs.root()));
-        if failures.is_empty() {
-            let mut report = Report::new(&inputs);
-            R::check(&codec::decode(&inputs)?, &mut report);
-            failures = report.into_failures();
-        }
+        let mut report = Report::new(&inputs);
+        R::check(&codec::decode(&inputs)?, &mut report);
+        failures.extend(report.into_failures());
         failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok((inputs, failures))
     }
@@ -347,7 +345,10 @@ fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failur
             inputs.insert(property.to_owned(), name);
             Vec::new()
         }
-        Err(reason) => vec![Failure { path: property.to_owned(), reason }],
+        Err(reason) => {
+            inputs.insert(property.to_owned(), Value::Unknown);
+            vec![Failure { path: property.to_owned(), reason }]
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     resources,
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     schema,
-    value::{Map, Value, map_from_proto, map_to_proto},
+    value::{Map, Value, map_from_proto, map_to_proto, without_secrets},
 };
 
 /// The most that a message may hold, which is what the engine takes.
@@ -210,7 +210,7 @@ impl ResourceProvider for Provider {
                 *value = std::mem::take(value).secret();
             }
         }
-        let failures = failures.into_iter().map(|it| failure(it, &inputs)).collect();
+        let failures = failures.iter().map(failure).collect();
         Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
     }
 
@@ -258,7 +258,7 @@ impl ResourceProvider for Provider {
                 tags: &self.tags(),
             };
             let (inputs, failures) = resource.check(&subject, read(request.news)).map_err(|error| refuse(&error, &[]))?;
-            let failures = failures.into_iter().map(|it| failure(it, &inputs)).collect();
+            let failures = failures.iter().map(failure).collect();
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
         .await
@@ -349,7 +349,7 @@ impl ResourceProvider for Provider {
             let mut arguments = read(request.args);
             let failures = function.check(&mut arguments);
             if !failures.is_empty() {
-                let failures = failures.into_iter().map(|it| failure(it, &arguments)).collect();
+                let failures = failures.iter().map(failure).collect();
                 return Ok(Response::new(rpc::InvokeResponse { failures, ..Default::default() }));
             }
             let context = self.context("", 0.0, region(&arguments)).await?;
@@ -404,15 +404,10 @@ fn autonaming(options: Option<&rpc::check_request::AutonamingOptions>) -> Autona
     }
 }
 
-/// A mistake, as the engine takes it. The engine prints the value of a property that a failure names, whole and in the
-/// clear, and finds only those of the first level: all others stand in the text.
-fn failure(it: Failure, inputs: &Map) -> rpc::CheckFailure {
-    let shown = matches!(inputs.get(&it.path), Some(Value::Bool(_) | Value::Number(_) | Value::String(_)));
-    if shown || it.path.is_empty() {
-        rpc::CheckFailure { property: it.path, reason: it.reason }
-    } else {
-        rpc::CheckFailure { property: String::new(), reason: it.to_string() }
-    }
+/// A mistake, as the engine takes it. No property is named: the engine would print its value, secret or not, and it finds
+/// only those of the first level.
+fn failure(it: &Failure) -> rpc::CheckFailure {
+    rpc::CheckFailure { property: String::new(), reason: it.to_string() }
 }
 
 fn differences(changes: Vec<Change>, shares_name: bool) -> rpc::DiffResponse {
@@ -455,15 +450,8 @@ fn write(map: Map) -> Option<Struct> {
 
 /// What the user reads of an error: one line, without what is secret in `properties`.
 fn tell(error: &Error, properties: &[&Map]) -> String {
-    let mut text = format!("{error:#}").replace('\n', " ");
-    for value in properties.iter().flat_map(|it| it.values()) {
-        value.visit_secrets(&mut |secret| {
-            if !secret.is_empty() {
-                text = text.replace(secret, "[secret]");
-            }
-        });
-    }
-    text
+    let text = format!("{error:#}").replace('\n', " ");
+    properties.iter().fold(text, |text, it| without_secrets(text, it))
 }
 
 /// Nothing was made or changed.

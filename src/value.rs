@@ -210,3 +210,15 @@ pub fn path_of_key(path: &str, key: &str) -> String {
 pub fn path_of_index(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }
+
+/// `text` without what is secret in `map`.
+pub fn without_secrets(mut text: String, map: &Map) -> String {
+    for value in map.values() {
+        value.visit_secrets(&mut |secret| {
+            if !secret.is_empty() && text.contains(secret) {
+                text = text.replace(secret, "[secret]");
+            }
+        });
+    }
+    text
+}

@@ -33,9 +33,10 @@ pub fn read(properties: Option<Struct>) -> Map {
     map_from_proto(properties.expect("properties"))
 }
 
-/// What the user reads of each mistake, but for the value that the engine adds.
-pub fn told(failures: &[rpc::CheckFailure]) -> Vec<String> {
-    failures.iter().map(|it| format!("{} {}", it.property, it.reason).trim().to_owned()).collect()
+/// What the user reads of each mistake. None may name a property: the engine would print its value.
+pub fn told(failures: &[rpc::CheckFailure]) -> Vec<&str> {
+    assert!(failures.iter().all(|it| it.property.is_empty()));
+    failures.iter().map(|it| it.reason.as_str()).collect()
 }
 
 /// Inputs of a good cluster, as Check returns them.
