@@ -6,18 +6,16 @@ time, memory and calls to AWS. On a local AWS of its own, behind a proxy that co
 
 import collections
 import contextlib
-import http.client
-import http.server
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.parse
 from pathlib import Path
 
 import local_aws
+from aws_proxy import Proxy
 from sprints import TITLES, Sprints
 
 
@@ -125,58 +123,13 @@ class PeakMemory:
 
 @contextlib.contextmanager
 def counting(record):
-    """Puts a counting proxy before each server of `record`, and yields the counts by operation."""
+    """Puts a proxy before each server of `record`, and yields the counts by operation of them all."""
     counts = collections.Counter()
-    proxies = [proxy(server, counts) for server in record.values()]
-    try:
+    with contextlib.ExitStack() as stack:
+        for server in record.values():
+            proxy = stack.enter_context(Proxy(server["url"]))
+            proxy.counts, server["url"] = counts, proxy.url
         yield counts
-    finally:
-        for one in proxies:
-            one.shutdown()
-
-
-def proxy(server, counts):
-    target = urllib.parse.urlsplit(server["url"]).netloc
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            counts[operation(self.path, self.headers, body)] += 1
-            upstream = http.client.HTTPConnection(target)
-            upstream.request(self.command, self.path, body, dict(self.headers))
-            reply = upstream.getresponse()
-            answer = reply.read()
-            self.send_response(reply.status)
-            for name, value in reply.getheaders():
-                if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-            upstream.close()
-
-        do_GET = do_POST
-
-        def log_message(self, *_):
-            pass
-
-    before = http.server.ThreadingHTTPServer((local_aws.HOST, 0), Handler)
-    before.daemon_threads = True
-    threading.Thread(target=before.serve_forever, daemon=True).start()
-    server["url"] = f"http://{local_aws.HOST}:{before.server_port}"
-    return before
-
-
-def operation(path, headers, body):
-    """The name of an operation, in each of the ways in which AWS's protocols carry it."""
-    if target := headers.get("X-Amz-Target"):
-        return target.split(".")[-1]
-    if "/operation/" in path:
-        return path.split("/")[-1]
-    return urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [path])[0]
 
 
 def megabytes(number):

@@ -127,7 +127,7 @@ pub async fn default_region(profile: Option<&str>) -> Option<String> {
         from_profile = from_profile.profile_name(profile);
     }
     let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(from_profile.build());
-    chain.region().await.map(|it| it.as_ref().to_owned())
+    chain.region().await.map(|it| it.as_ref().to_owned()).filter(|it| !it.is_empty())
 }
 
 async fn load(config: &Config) -> SdkConfig {
