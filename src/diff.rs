@@ -131,6 +131,10 @@ fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
             };
             sorted(old) == sorted(new)
         }
+        (Some("flattened"), Value::List(old), Value::List(new)) => {
+            let unknown = old.iter().chain(new).any(Value::contains_unknown);
+            !unknown && flattened(old) == flattened(new)
+        }
         (Some("json"), old, new) => match (document(old), document(new)) {
             (Some(old), Some(new)) => old == new,
             _ => old.bare() == new.bare(),
@@ -138,6 +142,25 @@ fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
         (Some("caseless"), Value::String(old), Value::String(new)) => old.eq_ignore_ascii_case(new),
         _ => old.bare() == new.bare(),
     }
+}
+
+/// The items of a list, in no order, after each that lists several things has become one item for each of them. A flag
+/// that is set counts as a thing, too.
+fn flattened(items: &[Value]) -> BTreeSet<String> {
+    let mut flat = BTreeSet::new();
+    for item in items.iter().map(Value::bare) {
+        let Value::Object(map) = item else { continue };
+        let plural = |it: &Value| matches!(it, Value::List(_) | Value::Bool(_));
+        let common: Vec<_> = map.iter().filter(|(_, it)| !plural(it) && **it != Value::Null).collect();
+        for (name, value) in &map {
+            match value {
+                Value::List(things) => flat.extend(things.iter().map(|it| format!("{common:?} {name} {it:?}"))),
+                Value::Bool(true) => _ = flat.insert(format!("{common:?} {name}")),
+                _ => {}
+            }
+        }
+    }
+    flat
 }
 
 /// A policy document in the one form that all its spellings share: AWS takes one value for a list of one, and lists in

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    aws::{Aws, Observer},
+    aws::{Aws, Observer, Patience, Seen},
     check::{self, Autonaming, Failure, Report},
     codec,
     config::TagRules,
@@ -153,12 +153,18 @@ impl<R: Resource> Erased<R> {
                 Err(error) => Some(error),
             };
         }
-        match self.show(context, &id, inputs).await {
+        let mut shown = self.show(context, &id, inputs).await;
+        if unready.is_none() && matches!(shown, Ok(None)) {
+            // AWS may take seconds to know what it has just made.
+            let look = || async {
+                let shown = self.show(context, &id, inputs).await?;
+                Ok(shown.map_or_else(|| Seen::Pending(format!("waiting for AWS to show {id}")), Seen::Ready))
+            };
+            shown = context.observer.wait(format!("AWS to show {id}"), Patience::seconds(30), look).await.map(Some);
+        }
+        match shown {
             Ok(Some((id, outputs))) => Made { id, outputs, unready },
-            Ok(None) => {
-                unready.get_or_insert_with(|| Error::msg("AWS does not know it any more, right after it was made"));
-                Made { id, outputs: inputs.clone(), unready }
-            }
+            Ok(None) => Made { id, outputs: inputs.clone(), unready },
             Err(error) => {
                 unready.get_or_insert(error);
                 Made { id, outputs: inputs.clone(), unready }
@@ -353,7 +359,11 @@ fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failur
 }
 
 fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {
-    !value.is_empty() && !property.default().is_some_and(|it| diff::means_the_same(value, &it.clone().into(), property))
+    match property.default() {
+        // Nothing is more than a default that is something.
+        Some(default) => !diff::means_the_same(value, &default.clone().into(), property),
+        None => !value.is_empty(),
+    }
 }
 
 /// A copy of `value` that leaves out, at every depth, what leaving out means.

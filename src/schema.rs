@@ -21,7 +21,8 @@ pub const PACKAGE: &str = "fargate";
 /// - `deprecationMessage`: what to use instead.
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
-/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text.
+/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"flattened"` for lists
+///   without an order whose items say with lists what several items could say.
 /// - `keyedBy`: the property that tells the items of a list apart, so that their order means nothing.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes.

@@ -1,12 +1,42 @@
-//! What the resources of EC2 share: tags go on at creation, and are changed by calls of their own.
+//! What the resources of EC2 share: ids and ARNs, tags, and deleting what others may still use.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Result;
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use anyhow::{Result, ensure};
+use aws_sdk_ec2::types::{Filter, NetworkInterface, ResourceType, Tag, TagSpecification};
+use tokio::time::Instant;
 
-use super::{Aws, Explain as _};
+use super::{Aws, Explain as _, Observer, Patience, Seen, refused_with};
 use crate::resource::tag_changes;
+
+/// How long AWS may take to notice that a thing is free.
+const NOTICED: Duration = Duration::from_secs(120);
+
+/// The id in what a person pasted, which is the id itself or an ARN that ends in it. `prefix` is how such ids begin.
+pub fn id_in(pasted: &str, prefix: &str, what: &str) -> Result<String> {
+    let id = pasted.rsplit('/').next().unwrap_or(pasted);
+    ensure!(id.starts_with(prefix), "{pasted:?} is no {what}: give an ID such as {prefix}0123456789abcdef0, or its ARN");
+    Ok(id.to_owned())
+}
+
+/// The ARN of a thing such as `vpc-endpoint/vpce-1` that AWS shows without one.
+pub fn arn(aws: &Aws, account: &str, thing: &str) -> String {
+    let region = aws.region();
+    let partition = match region.split('-').collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "aws-cn",
+        ["eusc", ..] => "aws-eusc",
+        [_, "gov", ..] => "aws-us-gov",
+        [_, "iso", ..] => "aws-iso",
+        [_, "isob", ..] => "aws-iso-b",
+        _ => "aws",
+    };
+    format!("arn:{partition}:ec2:{region}:{account}:{thing}")
+}
+
+/// A filter on what a call shows.
+pub fn filter(name: &str, values: Vec<String>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
 
 /// The tags for a new resource; none where there are none, for AWS refuses an empty list.
 pub fn tag_specifications(kind: ResourceType, tags: &BTreeMap<String, String>) -> Option<Vec<TagSpecification>> {
@@ -34,4 +64,132 @@ pub async fn retag(aws: &Aws, id: &str, old: &BTreeMap<String, String>, new: &BT
 
 fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// What keeps AWS from deleting another thing.
+pub struct Holder {
+    /// What it is, as its owner knows it.
+    pub name: String,
+    /// Whether it goes by itself some time after its owner has gone.
+    pub passes: bool,
+}
+
+/// The network interfaces that `filter` finds for `value`, such as those of the `subnet-id` `subnet-1`.
+pub async fn interfaces(aws: &Aws, filter: &str, value: &str) -> Result<Vec<Holder>> {
+    let filter = self::filter(filter, vec![value.to_owned()]);
+    let found = aws.ec2().describe_network_interfaces().filters(filter).send().await.explain()?;
+    Ok(found.network_interfaces().iter().map(owner).collect())
+}
+
+/// Deletes `what`, which others may still use. Waits while they go by themselves; where they stay, the error names them.
+/// `held` are the codes by which AWS refuses, and `holders` finds out who it is.
+pub async fn delete_when_free<F, G>(
+    observer: &Observer,
+    what: &str,
+    held: &[&str],
+    mut delete: impl FnMut() -> F,
+    mut holders: impl FnMut() -> G,
+) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+    G: Future<Output = Result<Vec<Holder>>>,
+{
+    let started = Instant::now();
+    let look = || {
+        let (delete, holders) = (delete(), holders());
+        async move {
+            let Err(error) = delete.await else { return Ok(Seen::Ready(())) };
+            if !refused_with(&error, held) {
+                return Err(error);
+            }
+            // Whoever may not look at network interfaces still gets AWS's own words.
+            let holders = holders.await.unwrap_or_default();
+            let names: Vec<_> = holders.iter().map(|it| it.name.as_str()).collect();
+            let status = match names.as_slice() {
+                [] => format!("{what} is still used, AWS does not say by what"),
+                names => format!("{what} is still used by {}", names.join(", ")),
+            };
+            if started.elapsed() > NOTICED && !holders.iter().any(|it| it.passes) {
+                return Err(error.context(format!("{status}; remove that, or take {what} out of it, and try again")));
+            }
+            Ok(Seen::Pending(status))
+        }
+    };
+    observer.wait(format!("AWS to free {what}"), Patience::minutes(15), look).await
+}
+
+/// Whose network interface it is: AWS tells by the description alone.
+fn owner(interface: &NetworkInterface) -> Holder {
+    let (id, description) = (interface.network_interface_id().unwrap_or_default(), interface.description().unwrap_or_default());
+    let tag = |key: &str| interface.tag_set().iter().find(|it| it.key() == Some(key)).and_then(Tag::value);
+    let named = |owner: String| Holder { name: format!("{owner} ({id})"), passes: true };
+    if let Some(balancer) = description.strip_prefix("ELB ") {
+        let name = balancer.split('/').nth(1).unwrap_or(balancer);
+        return named(format!("load balancer {name}"));
+    }
+    if description.starts_with("arn:") && description.contains(":ecs:") {
+        return named(match tag("aws:ecs:serviceName") {
+            Some(service) => format!("a task of service {service}"),
+            None => "an ECS task".to_owned(),
+        });
+    }
+    for (prefix, what) in [
+        ("ElastiCache ", "ElastiCache node "),
+        ("Interface for NAT Gateway ", "NAT gateway "),
+        ("VPC Endpoint Interface ", "VPC endpoint "),
+        ("AWS Lambda VPC ENI-", "Lambda function "),
+    ] {
+        if let Some(owner) = description.strip_prefix(prefix) {
+            return named(format!("{what}{owner}"));
+        }
+    }
+    let name = match interface.attachment().and_then(|it| it.instance_id()) {
+        Some(instance) => format!("instance {instance} ({id})"),
+        None if description.is_empty() => format!("network interface {id}"),
+        None => format!("network interface {id} ({description})"),
+    };
+    Holder { name, passes: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::NetworkInterfaceAttachment;
+
+    use super::*;
+
+    #[test]
+    fn tells_whose_a_network_interface_is() {
+        let owned = |description: &str| {
+            let it = owner(&NetworkInterface::builder().network_interface_id("eni-1").description(description).build());
+            (it.name, it.passes)
+        };
+        let task = "arn:aws:ecs:us-east-1:123456789012:attachment/6f1d";
+        for (description, name, passes) in [
+            ("ELB app/web/50dc6c495c0c9188", "load balancer web (eni-1)", true),
+            (task, "an ECS task (eni-1)", true),
+            ("ElastiCache queue-001", "ElastiCache node queue-001 (eni-1)", true),
+            ("Interface for NAT Gateway nat-1", "NAT gateway nat-1 (eni-1)", true),
+            ("VPC Endpoint Interface vpce-1", "VPC endpoint vpce-1 (eni-1)", true),
+            ("mine", "network interface eni-1 (mine)", false),
+            ("", "network interface eni-1", false),
+        ] {
+            assert_eq!(owned(description), (name.to_owned(), passes));
+        }
+        let tag = Tag::builder().key("aws:ecs:serviceName").value("web").build();
+        let interface = NetworkInterface::builder().network_interface_id("eni-1").description(task).tag_set(tag).build();
+        assert_eq!(owner(&interface).name, "a task of service web (eni-1)");
+        let attachment = NetworkInterfaceAttachment::builder().instance_id("i-1").build();
+        let interface = NetworkInterface::builder().network_interface_id("eni-1").attachment(attachment).build();
+        assert!(!owner(&interface).passes);
+        assert_eq!(owner(&interface).name, "instance i-1 (eni-1)");
+    }
+
+    #[test]
+    fn takes_ids_and_arns() {
+        let group = |it| id_in(it, "sg-", "security group");
+        assert_eq!(group("sg-1").unwrap(), "sg-1");
+        assert_eq!(group("arn:aws:ec2:us-east-1:123456789012:security-group/sg-1").unwrap(), "sg-1");
+        let expected = "\"web\" is no security group: give an ID such as sg-0123456789abcdef0, or its ARN";
+        assert_eq!(group("web").unwrap_err().to_string(), expected);
+    }
 }
