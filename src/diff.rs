@@ -91,15 +91,19 @@ impl Walk {
 
     fn list(&mut self, olds: &[Value], news: &[Value], shape: Shape<'_>, path: &str, replaces: bool) {
         let element = shape.resolve().element();
-        let Some(key) = shape.keyword("keyedBy").as_str() else {
+        let keys: Vec<_> = match shape.keyword("keyedBy") {
+            Json::Array(keys) => keys.iter().filter_map(Json::as_str).collect(),
+            key => key.as_str().into_iter().collect(),
+        };
+        if keys.is_empty() {
             for index in 0..olds.len().max(news.len()) {
                 self.value(olds.get(index), news.get(index), element, &path_of_index(path, index), replaces);
             }
             return;
-        };
+        }
         let key_of = |it: &Value| match it.plain() {
-            Value::Object(map) => map.get(key).map(Value::bare),
-            _ => None,
+            Value::Object(map) => keys.iter().map(|key| map.get(*key).map(Value::bare)).collect(),
+            _ => Vec::new(),
         };
         for (index, new) in news.iter().enumerate() {
             let old = olds.iter().find(|old| key_of(old) == key_of(new));

@@ -23,7 +23,7 @@ pub const PACKAGE: &str = "fargate";
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"flattened"` for lists
 ///   without an order whose items say with lists what several items could say.
-/// - `keyedBy`: the property that tells the items of a list apart, so that their order means nothing.
+/// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.

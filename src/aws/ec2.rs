@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 use aws_sdk_ec2::types::{Filter, NetworkInterface, ResourceType, Tag, TagSpecification};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Aws, Explain as _, Observer, Patience, Seen, refused_with};
-use crate::resource::tag_changes;
+use super::{Aws, Explain as _, Lookup, Observer, Patience, Refusal, Seen, refused_with};
+use crate::resource::{Context, tag_changes};
 
 /// How long AWS may take to notice that a thing is free.
 const NOTICED: Duration = Duration::from_secs(120);
@@ -36,6 +38,45 @@ pub fn arn(aws: &Aws, account: &str, thing: &str) -> String {
 /// A filter on what a call shows.
 pub fn filter(name: &str, values: Vec<String>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+/// A filter that a program gives: what AWS shows has to have one of the values.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Filter")]
+pub struct FilterArgument {
+    /// What to filter by, as the EC2 API calls it, such as `vpc-id` or `tag:Name`.
+    pub name: String,
+    /// The values it may have; `*` stands for any text, `?` for any character.
+    #[schemars(length(min = 1))]
+    pub values: Vec<String>,
+}
+
+/// The filters that a program gives, together with those for tags that it asks for.
+pub fn filters(filters: &[FilterArgument], tags: &BTreeMap<String, String>) -> Vec<Filter> {
+    let tags = tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), vec![value.clone()]));
+    filters.iter().map(|it| filter(&it.name, it.values.clone())).chain(tags).collect()
+}
+
+/// Whether AWS refused a call because what it is about is not there.
+pub fn is_gone(error: &Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|it| it.code.ends_with(".NotFound"))
+}
+
+/// Waits until AWS shows what was just made or changed, and until it is `done`: its reads lag behind its writes.
+pub async fn shown<L>(context: &Context, id: &str, done: impl Fn(&L::Found) -> bool + Send + Sync) -> Result<()>
+where
+    L: Lookup<Key = String>,
+{
+    let done = &done;
+    let look = || async move {
+        Ok(match context.aws.look_up::<L>(id.to_owned()).await? {
+            Some(it) if done(&it) => Seen::Ready(()),
+            Some(_) => Seen::Pending(format!("{id} is pending")),
+            None => Seen::Pending(format!("{id} does not show yet")),
+        })
+    };
+    context.observer.wait(id, Patience::minutes(5), look).await
 }
 
 /// The tags for a new resource; none where there are none, for AWS refuses an empty list.
@@ -72,6 +113,22 @@ pub struct Holder {
     pub name: String,
     /// Whether it goes by itself some time after its owner has gone.
     pub passes: bool,
+}
+
+impl Holder {
+    /// Something that stays until somebody deletes it.
+    pub fn new(id: Option<&str>, tags: &[Tag]) -> Self {
+        Self { name: named(id, tags), passes: false }
+    }
+}
+
+/// An id, and the name that a person knows the thing by.
+pub fn named(id: Option<&str>, tags: &[Tag]) -> String {
+    let id = id.unwrap_or("something without an id");
+    match tags.iter().find(|it| it.key() == Some("Name")).and_then(Tag::value) {
+        Some(name) => format!("{id} ({name})"),
+        None => id.to_owned(),
+    }
 }
 
 /// The network interfaces that `filter` finds for `value`, such as those of the `subnet-id` `subnet-1`.
@@ -119,7 +176,7 @@ where
 }
 
 /// Whose network interface it is: AWS tells by the description alone.
-fn owner(interface: &NetworkInterface) -> Holder {
+pub fn owner(interface: &NetworkInterface) -> Holder {
     let (id, description) = (interface.network_interface_id().unwrap_or_default(), interface.description().unwrap_or_default());
     let tag = |key: &str| interface.tag_set().iter().find(|it| it.key() == Some(key)).and_then(Tag::value);
     let named = |owner: String| Holder { name: format!("{owner} ({id})"), passes: true };

@@ -102,5 +102,8 @@ macro_rules! functions {
 }
 
 functions! {
+    get_availability_zones::GetAvailabilityZones,
     get_caller_identity::GetCallerIdentity,
+    get_subnets::GetSubnets,
+    get_vpc::GetVpc,
 }

@@ -20,4 +20,8 @@ macro_rules! resources {
 
 resources! {
     cluster::Cluster,
+    internet_gateway::InternetGateway,
+    route_table::RouteTable,
+    subnet::Subnet,
+    vpc::Vpc,
 }

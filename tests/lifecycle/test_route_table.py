@@ -1,0 +1,97 @@
+"""RouteTable."""
+
+from harness import OWNER, Lifecycle, run, tags
+
+
+def truth(stack, outputs):
+    shown = stack.aws("ec2").describe_route_tables()["RouteTables"]
+    table = next((it for it in shown if it["RouteTableId"] == outputs["id"]), None)
+    if not table:
+        return None
+    known = {it["id"]: name for name, it in stack.resources().items()}
+
+    def way(route):
+        target = route.get("GatewayId") or route.get("NatGatewayId") or route.get("VpcPeeringConnectionId")
+        return known.get(target, target)
+
+    return {
+        "vpc": known[table["VpcId"]],
+        "routes": sorted((it["DestinationCidrBlock"], way(it)) for it in table["Routes"] if it["Origin"] == "CreateRoute"),
+        "subnets": sorted(known[it["SubnetId"]] for it in table["Associations"]),
+        "tags": tags(table.get("Tags", [])),
+    }
+
+
+def network(name, second):
+    """A VPC with two subnets and a gateway."""
+    subnet = {"vpcId": f"${{{name}.id}}", "availabilityZone": "us-east-1a"}
+    return {
+        name: {"type": "fargate:Vpc", "properties": {"cidrBlock": f"10.{second}.0.0/16"}},
+        f"{name}A": {"type": "fargate:Subnet", "properties": subnet | {"cidrBlock": f"10.{second}.0.0/20"}},
+        f"{name}B": {"type": "fargate:Subnet", "properties": subnet | {"cidrBlock": f"10.{second}.16.0/20"}},
+        f"{name}Door": {"type": "fargate:InternetGateway", "properties": {"vpcId": f"${{{name}.id}}"}},
+    }
+
+
+def drift(stack, outputs):
+    ec2 = stack.aws("ec2")
+    ec2.delete_route(RouteTableId=outputs["id"], DestinationCidrBlock="0.0.0.0/0")
+    ec2.associate_route_table(RouteTableId=outputs["id"], SubnetId=stack.resources()["homeA"]["id"])
+
+
+def test_route_table(stack):
+    peer = {"cidrBlock": "10.99.0.0/16", "vpcPeeringConnectionId": "pcx-1"}
+    life = Lifecycle(
+        type="RouteTable",
+        fixtures=network("home", 1) | network("away", 2),
+        properties={
+            "vpcId": "${home.id}",
+            "routes": [{"cidrBlock": "0.0.0.0/0", "gatewayId": "${homeDoor.id}"}, peer],
+            "subnetIds": ["${homeA.id}", "${homeB.id}"],
+            "tags": {"Name": "public"},
+        },
+        truth=truth,
+        expected={
+            "vpc": "home",
+            "routes": [("0.0.0.0/0", "homeDoor"), ("10.99.0.0/16", "pcx-1")],
+            "subnets": ["homeA", "homeB"],
+            "tags": {"Name": "public"} | OWNER,
+        },
+        # One route goes, one changes its way and its place, one is new; one subnet goes.
+        update={
+            "routes": [
+                {"cidrBlock": "10.98.0.0/16", "vpcPeeringConnectionId": "pcx-2"},
+                {"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"},
+            ],
+            "subnetIds": ["${homeB.id}"],
+            "tags": {"Name": "private"},
+        },
+        updated={
+            "routes": [("0.0.0.0/0", "nat-1"), ("10.98.0.0/16", "pcx-2")],
+            "subnets": ["homeB"],
+            "tags": {"Name": "private"} | OWNER,
+        },
+        drift=drift,
+        replace={
+            "vpcId": "${away.id}",
+            "routes": [{"cidrBlock": "0.0.0.0/0", "gatewayId": "${awayDoor.id}"}],
+            "subnetIds": ["${awayA.id}", "${awayB.id}"],
+        },
+        replaced={"vpc": "away", "routes": [("0.0.0.0/0", "awayDoor")], "subnets": ["awayA", "awayB"]},
+        import_ids=lambda outputs: [outputs["id"], outputs["arn"]],
+    )
+    run(stack, life)
+
+
+def test_mistakes_show_in_a_preview(stack):
+    routes = [
+        {"cidrBlock": "0.0.0.0/0", "gatewayId": "nat-1"},
+        {"cidrBlock": "10.0.0.1/8", "natGatewayId": "nat-1"},
+    ]
+    stack.write_program({"it": {"type": "fargate:RouteTable", "properties": {"vpcId": "vpc-1", "routes": routes}}})
+    said = stack.pulumi("preview", fails=True)
+    assert "routes[0].gatewayId" in said
+    assert 'is "nat-1", which is not the id of an internet or VPN gateway' in said
+    assert "a NAT gateway is a natGatewayId" in said
+    assert "routes[1].cidrBlock" in said
+    assert "the network is 10.0.0.0/8" in said
