@@ -3,6 +3,7 @@
 mod batch;
 pub mod ec2;
 pub mod ecs;
+pub mod elasticache;
 mod error;
 mod session;
 mod wait;

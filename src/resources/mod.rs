@@ -21,6 +21,10 @@ macro_rules! resources {
 resources! {
     cluster::Cluster,
     internet_gateway::InternetGateway,
+    log_group::LogGroup,
+    redis_group::RedisGroup,
+    redis_parameter_group::RedisParameterGroup,
+    redis_subnet_group::RedisSubnetGroup,
     route_table::RouteTable,
     subnet::Subnet,
     vpc::Vpc,

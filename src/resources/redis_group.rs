@@ -1,0 +1,868 @@
+//! elasticache: a Redis, or Valkey, of one primary and its replicas. AWS calls it a replication group.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_elasticache::{
+    operation::modify_replication_group::builders::ModifyReplicationGroupFluentBuilder,
+    types::{
+        self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails, ConfigureShard,
+        DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
+        LogDeliveryConfigurationStatus, MultiAzStatus, ReplicationGroup,
+    },
+};
+use futures::future::try_join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen, elasticache, refused_with},
+    check::Report,
+    resource::{Context, Resource},
+};
+
+/// What AWS says in an account that has never used `ElastiCache`, until the role that it makes for itself is known everywhere.
+const ROLE_UNKNOWN: &[Passing] = &[("ServiceLinkedRoleNotFoundFault", "")];
+const GONE: &str = "ReplicationGroupNotFoundFault";
+const PORT: i32 = 6379;
+
+pub struct RedisGroup;
+
+/// A Redis, or Valkey, of one primary and its replicas: what AWS calls a replication group. It is of use when all of its
+/// nodes are, which takes 5 to 15 minutes.
+// No `Debug`: there is a password in it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisGroupInputs {
+    /// The name of the replication group. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 40, "lowercase" = true))]
+    #[schemars(extend("expects" = "made of lower-case letters, digits and single hyphens, with a letter first"))]
+    pub replication_group_id: String,
+    /// What the Redis is for. Default: "Managed by Pulumi", for AWS wants some description.
+    #[serde(default = "managed")]
+    #[schemars(length(min = 1))]
+    pub description: String,
+    /// The engine. A change from `redis` to `valkey` is made in place and needs `engineVersion`; there is no way back.
+    /// Default: `redis`.
+    #[serde(default = "redis")]
+    pub engine: RedisGroupEngine,
+    /// The version of the engine, such as `7.1`; before 6 with all three parts, such as `5.0.6`. A higher one is taken over
+    /// in place. Default: the newest that AWS offers when the group is created.
+    #[schemars(regex(pattern = r"^([2-5]\.\d+\.\d+|([6-9]|[1-9]\d+)\.\d+)$"))]
+    #[schemars(extend("computed" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
+    pub engine_version: Option<String>,
+    /// The size of the nodes, such as `cache.t4g.small`.
+    #[schemars(regex(pattern = r"^cache\.[a-z0-9-]+\.[a-z0-9]+$"))]
+    #[schemars(extend("expects" = "a node type such as cache.t4g.small"))]
+    pub node_type: String,
+    /// How many nodes there are, the primary and its replicas. Default: 2 in a new group, so that a replica can take over;
+    /// a group that exists stays as it is.
+    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    pub num_cache_clusters: Option<i32>,
+    /// How many node groups (shards) the data are spread over, each with a primary and replicas of its own. More than one
+    /// makes it a Redis in cluster mode, which only clients that know of it can use. Default: 1 in a new group.
+    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    pub num_node_groups: Option<i32>,
+    /// How many replicas the primary of each node group has: another way to say `numCacheClusters`. Default: 1 in a new group.
+    #[schemars(range(min = 0, max = 5), extend("computed" = true))]
+    pub replicas_per_node_group: Option<i32>,
+    /// Whether a replica takes over when the primary fails. Default: true, for without it a failed primary is down until a
+    /// new one is up, and its data are lost.
+    #[serde(default = "yes")]
+    pub automatic_failover_enabled: bool,
+    /// Whether primary and replicas are in different zones. Default: true, so that one survives if a zone fails.
+    #[serde(default = "yes")]
+    pub multi_az_enabled: bool,
+    /// The zones of the nodes, one a node, the primary's first. Only looked at where nodes are made: a change moves none that
+    /// exist. Default: AWS chooses.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub preferred_cache_cluster_azs: Vec<String>,
+    /// Whether connections are encrypted: clients then use `rediss://`. Default: true, for AWS allows a password only on
+    /// encrypted connections.
+    #[serde(default = "yes")]
+    pub transit_encryption_enabled: bool,
+    /// Whether connections must be encrypted. Default: `required`.
+    #[schemars(extend("computed" = true))]
+    pub transit_encryption_mode: Option<RedisGroupTransitEncryptionMode>,
+    /// Whether data on disk, such as snapshots, are encrypted. Default: true, for it costs nothing and cannot be changed later.
+    #[serde(default = "yes")]
+    #[schemars(extend("replaceOnChanges" = true))]
+    pub at_rest_encryption_enabled: bool,
+    /// The ARN of the KMS key that data on disk are encrypted with. Default: a key of AWS's own.
+    #[schemars(regex(pattern = r"^arn:[^:]+:kms:[^:]+:\d{12}:key/.+$"))]
+    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("expects" = "the ARN of a key, such as arn:aws:kms:eu-central-1:123456789012:key/…"))]
+    pub kms_key_id: Option<String>,
+    /// The password of Redis: 16 to 128 printable characters, none of them a space, `/`, `"` or `@`. AWS takes it away only
+    /// where `userGroupIds` come in its place.
+    #[schemars(length(min = 16, max = 128), regex(pattern = "^[!#-.0-?A-~]+$"))]
+    #[schemars(extend("secret" = true, "writeOnly" = true))]
+    #[schemars(extend("expects" = "made of printable characters other than space, /, \" and @"))]
+    pub auth_token: Option<String>,
+    /// What becomes of the password before, when `authToken` changes. Default: `ROTATE` where there was one; `SET` where there
+    /// was none, for everybody could go on without.
+    #[schemars(extend("writeOnly" = true))]
+    pub auth_token_update_strategy: Option<RedisGroupAuthTokenUpdateStrategy>,
+    /// The user group whose users may log in, in place of one password for all.
+    #[serde(default)]
+    #[schemars(length(max = 1), extend("compare" = "set"))]
+    pub user_group_ids: Vec<String>,
+    /// The subnet group, whose subnets the nodes are in. Default: the one of the default VPC.
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    pub subnet_group_name: Option<String>,
+    /// The security groups of the nodes, which should let in nobody but the services that use Redis. Default: the default one
+    /// of the VPC.
+    #[schemars(extend("compare" = "set", "computed" = true))]
+    pub security_group_ids: Option<Vec<String>>,
+    /// The parameter group, which holds the settings of Redis. Default: the one that AWS has for the version of the engine.
+    #[schemars(extend("computed" = true))]
+    pub parameter_group_name: Option<String>,
+    /// The port that the nodes listen at. Default: 6379, where clients of Redis look.
+    #[serde(default = "port")]
+    #[schemars(range(min = 1, max = 65535), extend("replaceOnChanges" = true))]
+    pub port: i32,
+    /// How many days the daily snapshot is kept; 0 for no snapshots. Default: 1, for AWS keeps one snapshot free of charge.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 35))]
+    pub snapshot_retention_limit: i32,
+    /// When the daily snapshot is taken, in UTC, such as `03:00-04:00`. Default: AWS chooses an hour.
+    #[schemars(regex(pattern = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"))]
+    #[schemars(extend("computed" = true, "expects" = "a time of the day in UTC such as 03:00-04:00"))]
+    pub snapshot_window: Option<String>,
+    /// When AWS may maintain the nodes, in UTC, such as `sun:05:00-sun:06:00`. Default: AWS chooses an hour of the week.
+    #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
+    #[schemars(extend("computed" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
+    pub maintenance_window: Option<String>,
+    /// Whether AWS may install new minor versions in the maintenance window. Default: true, for they mend security holes.
+    #[serde(default = "yes")]
+    pub auto_minor_version_upgrade: bool,
+    /// Whether changes are made at once. Default: true; otherwise `pulumi up` would end before the next maintenance window
+    /// makes them.
+    #[serde(default = "yes")]
+    #[schemars(extend("writeOnly" = true))]
+    pub apply_immediately: bool,
+    /// The name of a snapshot to take before the group is deleted, one that does not exist yet. Default: none is taken.
+    #[schemars(length(min = 1, max = 255), extend("writeOnly" = true))]
+    pub final_snapshot_identifier: Option<String>,
+    /// The ARN of the SNS topic that hears of what happens to the nodes, such as a failover.
+    pub notification_topic_arn: Option<String>,
+    /// Where logs go.
+    #[serde(default)]
+    #[schemars(length(max = 2), extend("keyedBy" = "logType"))]
+    pub log_delivery_configurations: Vec<RedisGroupLogDeliveryConfiguration>,
+    /// Tags to put on the group and its nodes.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The engine of a Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RedisGroupEngine {
+    /// Redis OSS, up to version 7.1.
+    Redis,
+    /// Valkey, which goes on from Redis 7.2 and costs less.
+    Valkey,
+}
+
+impl fmt::Display for RedisGroupEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        })
+    }
+}
+
+/// Whether connections to a Redis must be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RedisGroupTransitEncryptionMode {
+    /// Both kinds of connections are accepted, while clients move over.
+    Preferred,
+    /// Only encrypted connections are accepted.
+    Required,
+}
+
+/// What becomes of the password of a Redis when another comes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RedisGroupAuthTokenUpdateStrategy {
+    /// Both are accepted, so that clients can move over. Where there was none, clients without one stay accepted.
+    Rotate,
+    /// Only the new one is accepted.
+    Set,
+}
+
+/// Where the logs of a Redis go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisGroupLogDeliveryConfiguration {
+    /// Which log: `slow-log` or `engine-log`.
+    #[schemars(extend("enum" = ["slow-log", "engine-log"]))]
+    pub log_type: String,
+    /// Where it goes to: `cloudwatch-logs` or `kinesis-firehose`.
+    #[schemars(extend("enum" = ["cloudwatch-logs", "kinesis-firehose"]))]
+    pub destination_type: String,
+    /// The name of the log group or of the delivery stream.
+    #[schemars(length(min = 1))]
+    pub destination: String,
+    /// How it is written: `json` or `text`.
+    #[schemars(extend("enum" = ["json", "text"]))]
+    pub log_format: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisGroupOutputs {
+    #[serde(flatten)]
+    pub inputs: RedisGroupInputs,
+    /// The ARN of the replication group.
+    pub arn: String,
+    /// The address of the primary, which stays the same in a failover. Empty in cluster mode.
+    pub primary_endpoint_address: String,
+    /// The address that spreads connections over the replicas, for reading. Empty in cluster mode.
+    pub reader_endpoint_address: String,
+    /// The address where clients learn of all node groups, in cluster mode. Otherwise empty.
+    pub configuration_endpoint_address: String,
+    /// The ids of the nodes.
+    #[schemars(extend("changesOnUpdate" = true))]
+    pub member_clusters: Vec<String>,
+    /// Whether it is in cluster mode.
+    pub cluster_enabled: bool,
+    /// The version of the engine with all its parts, such as `7.1.0`.
+    #[schemars(extend("changesOnUpdate" = true))]
+    pub engine_version_actual: String,
+}
+
+fn managed() -> String {
+    "Managed by Pulumi".to_owned()
+}
+
+fn redis() -> RedisGroupEngine {
+    RedisGroupEngine::Redis
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn port() -> i32 {
+    PORT
+}
+
+fn one() -> i32 {
+    1
+}
+
+impl Resource for RedisGroup {
+    const NAME: &'static str = "RedisGroup";
+    type Inputs = RedisGroupInputs;
+    type Outputs = RedisGroupOutputs;
+
+    fn check(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+        check_size(inputs, report);
+        check_engine(inputs, report);
+        check_encryption(inputs, report);
+        for (index, it) in inputs.log_delivery_configurations.iter().enumerate() {
+            report.rule(
+                &[&format!("logDeliveryConfigurations[{index}].logType"), "logDeliveryConfigurations"],
+                !inputs.log_delivery_configurations[..index].iter().any(|other| other.log_type == it.log_type),
+                format!("is {}, which goes somewhere already; AWS delivers each log to one place", it.log_type),
+            );
+        }
+    }
+
+    async fn create(context: &Context, inputs: &RedisGroupInputs) -> Result<String> {
+        let (groups, replicas) = size(inputs, NEW);
+        let create = || async {
+            let request = context
+                .aws
+                .elasticache()
+                .create_replication_group()
+                .replication_group_id(&inputs.replication_group_id)
+                .replication_group_description(&inputs.description)
+                .engine(inputs.engine.to_string())
+                .set_engine_version(inputs.engine_version.clone())
+                .cache_node_type(&inputs.node_type)
+                .automatic_failover_enabled(inputs.automatic_failover_enabled)
+                .multi_az_enabled(inputs.multi_az_enabled)
+                .set_preferred_cache_cluster_azs(some(&inputs.preferred_cache_cluster_azs))
+                .transit_encryption_enabled(inputs.transit_encryption_enabled)
+                .set_transit_encryption_mode(inputs.transit_encryption_mode.map(Into::into))
+                .at_rest_encryption_enabled(inputs.at_rest_encryption_enabled)
+                .set_kms_key_id(inputs.kms_key_id.clone())
+                .set_auth_token(inputs.auth_token.clone())
+                .set_user_group_ids(some(&inputs.user_group_ids))
+                .set_cache_subnet_group_name(inputs.subnet_group_name.clone())
+                .set_security_group_ids(inputs.security_group_ids.clone())
+                .set_cache_parameter_group_name(inputs.parameter_group_name.clone())
+                .port(inputs.port)
+                .snapshot_retention_limit(inputs.snapshot_retention_limit)
+                .set_snapshot_window(inputs.snapshot_window.clone())
+                .set_preferred_maintenance_window(inputs.maintenance_window.clone())
+                .auto_minor_version_upgrade(inputs.auto_minor_version_upgrade)
+                .set_notification_topic_arn(inputs.notification_topic_arn.clone())
+                .set_log_delivery_configurations(some(&log_deliveries(&[], &inputs.log_delivery_configurations)))
+                .set_tags(Some(elasticache::to_tags(&inputs.tags)));
+            // AWS takes one way to say how many, or the other.
+            let request = if inputs.num_node_groups.is_some() {
+                request.num_node_groups(groups).replicas_per_node_group(replicas)
+            } else {
+                request.num_cache_clusters(replicas + 1)
+            };
+            request.send().await.explain()
+        };
+        context.observer.settle(ROLE_UNKNOWN, create).await?;
+        Ok(inputs.replication_group_id.clone())
+    }
+
+    /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
+    async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
+        let (old, arn) = (&old.inputs, &old.arn);
+        let group = at_rest(context, id).await?;
+        if is_still_born(&group) {
+            // It has never held anything.
+            remove(context, id, None).await?;
+            return Self::create(context, new).await.map(drop);
+        }
+        if old.engine == RedisGroupEngine::Valkey && new.engine == RedisGroupEngine::Redis {
+            bail!("engine: AWS makes no Valkey a Redis again; `pulumi up --replace <urn>` makes a new group, without the data");
+        }
+        if old.engine != new.engine && new.engine_version.is_none() {
+            bail!("engineVersion: AWS needs it when the engine changes: set it, for instance to 8.0");
+        }
+        if old.auth_token.is_some() && new.auth_token.is_none() && new.user_group_ids.is_empty() {
+            bail!("authToken: AWS takes no password away, unless userGroupIds come in its place: keep it, or set those");
+        }
+
+        let live = live_size(&group);
+        let wanted = size(new, live);
+        if wanted.0 != live.0 {
+            reshard(context, id, &group, wanted.0).await?;
+        }
+        if wanted.1 > live.1 {
+            add_replicas(context, id, &group, wanted.1, &new.preferred_cache_cluster_azs).await?;
+        }
+        modify(context, id, modifications(context, id, &group, old, new)).await?;
+        for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
+            let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+            let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
+            modify(context, id, Some(request)).await?;
+        }
+        if let Some(token) = &new.auth_token {
+            for strategy in auth_steps(group.auth_token_enabled() == Some(true), old, new) {
+                let request = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+                let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy);
+                modify(context, id, Some(request)).await?;
+            }
+        }
+        if wanted.1 < live.1 {
+            at_rest(context, id).await?;
+            let request = context.aws.elasticache().decrease_replica_count().replication_group_id(id);
+            request.new_replica_count(wanted.1).apply_immediately(true).send().await.explain()?;
+        }
+        let arn = group.arn().unwrap_or(arn);
+        elasticache::retag(context, arn, &old.tags, &new.tags).await
+    }
+
+    async fn ready(context: &Context, id: &str, _: &RedisGroupInputs) -> Result<()> {
+        let group = at_rest(context, id).await?;
+        if is_still_born(&group) {
+            let reason = reason(context, &group).await;
+            bail!("AWS could not create replication group {id}: {reason}; the next `pulumi up` deletes it and tries again");
+        }
+        Ok(())
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<RedisGroupOutputs>> {
+        let id = elasticache::name_in(id, "replicationgroup")?;
+        let group = context.aws.look_up::<DescribeReplicationGroups>(id.clone()).await?;
+        let Some(group) = group.filter(|it| it.status() != Some("deleting")) else { return Ok(None) };
+        // Half of what there is to know AWS shows of the nodes only.
+        let node = match group.member_clusters().first() {
+            Some(node) => context.aws.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
+            None => None,
+        };
+        let arn = group.arn().unwrap_or_default().to_owned();
+        // AWS tells the tags of a replication group only once it is there.
+        let born = !matches!(group.status(), Some("creating" | "create-failed"));
+        let tags = if born { elasticache::tags(context, &arn).await? } else { BTreeMap::new() };
+        Ok(Some(outputs(id, arn, &group, &node.unwrap_or_else(|| CacheCluster::builder().build()), tags)))
+    }
+
+    fn id(outputs: &RedisGroupOutputs) -> String {
+        outputs.inputs.replication_group_id.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, old: &RedisGroupOutputs) -> Result<()> {
+        remove(context, id, old.inputs.final_snapshot_identifier.clone()).await
+    }
+}
+
+/// Node groups, and replicas in each, of a new group for which the program says nothing else.
+const NEW: (i32, i32) = (1, 1);
+
+/// Node groups, and replicas in each, that the inputs ask for of a group that has `live` ones.
+fn size(inputs: &RedisGroupInputs, live: (i32, i32)) -> (i32, i32) {
+    let groups = inputs.num_node_groups.unwrap_or(live.0).max(1);
+    let replicas = inputs.replicas_per_node_group.or(inputs.num_cache_clusters.map(|it| it / groups - 1));
+    (groups, replicas.unwrap_or(live.1))
+}
+
+/// Node groups, and replicas in each, that AWS has.
+fn live_size(group: &ReplicationGroup) -> (i32, i32) {
+    let count = |it: usize| i32::try_from(it).unwrap_or(i32::MAX);
+    let groups = group.node_groups();
+    let nodes = groups.first().map_or(0, |it| it.node_group_members().len());
+    (count(groups.len()).max(1), count(nodes.saturating_sub(1)))
+}
+
+fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    let (groups, replicas) = size(inputs, NEW);
+    let said = if inputs.replicas_per_node_group.is_some() { "replicasPerNodeGroup" } else { "numCacheClusters" };
+    let counts = [said, "numCacheClusters", "numNodeGroups", "replicasPerNodeGroup"];
+    let nodes = groups * (replicas + 1);
+    report.rule(
+        &counts,
+        inputs.num_cache_clusters.is_none_or(|it| it == nodes),
+        format!("does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"),
+    );
+    report.rule(&counts, replicas <= 5, format!("makes {replicas} replicas of a primary; AWS allows 5"));
+    report.rule(
+        &[&counts[..], &["automaticFailoverEnabled"]].concat(),
+        replicas > 0 || groups > 1 || !inputs.automatic_failover_enabled,
+        "leaves no replica to fail over to: add one, or set automaticFailoverEnabled and multiAzEnabled to false",
+    );
+    report.rule(
+        &[&counts[..], &["multiAzEnabled"]].concat(),
+        replicas > 0 || groups == 1 || !inputs.multi_az_enabled,
+        "leaves no replica to be in another zone: add one, or set multiAzEnabled to false",
+    );
+    report.rule(
+        &["automaticFailoverEnabled", "numNodeGroups"],
+        groups == 1 || inputs.automatic_failover_enabled,
+        "is false, but more than one node group needs it",
+    );
+    report.rule(
+        &["multiAzEnabled", "automaticFailoverEnabled"],
+        inputs.automatic_failover_enabled || !inputs.multi_az_enabled,
+        "needs automaticFailoverEnabled: set both to true, or both to false",
+    );
+    let zones = inputs.preferred_cache_cluster_azs.len();
+    report.rule(
+        &[&["preferredCacheClusterAzs"], &counts[..]].concat(),
+        zones == 0 || i32::try_from(zones).is_ok_and(|it| it == nodes),
+        format!("names {zones} zones for {nodes} nodes; name one a node"),
+    );
+    report.rule(
+        &["preferredCacheClusterAzs", "numNodeGroups"],
+        zones == 0 || inputs.num_node_groups.is_none(),
+        "cannot be chosen together with numNodeGroups: leave one of them out",
+    );
+}
+
+fn check_engine(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    if let Some((version, number)) = inputs.engine_version.as_ref().and_then(|it| Some((it, as_number(it)?))) {
+        report.rule(
+            &["engineVersion", "engine"],
+            if inputs.engine == RedisGroupEngine::Redis { number <= (7, 1) } else { number >= (7, 2) },
+            format!("is {version}, which is no version of {}: redis ends with 7.1, and valkey begins with 7.2", inputs.engine),
+        );
+    }
+    let family = inputs.parameter_group_name.as_ref().and_then(|it| it.strip_prefix("default."));
+    report.rule(
+        &["parameterGroupName", "engine"],
+        family.is_none_or(|it| it.starts_with(&inputs.engine.to_string())),
+        format!("is for another engine than {}", inputs.engine),
+    );
+    let family = inputs.node_type.split('.').nth(1).unwrap_or_default();
+    report.rule(
+        &["nodeType", "automaticFailoverEnabled", "transitEncryptionEnabled", "atRestEncryptionEnabled"],
+        !["t1", "m1", "m2", "c1"].contains(&family)
+            || !(inputs.automatic_failover_enabled || inputs.transit_encryption_enabled || inputs.at_rest_encryption_enabled),
+        format!("is {}, which is too old for failover and encryption; choose one such as cache.t4g.micro", inputs.node_type),
+    );
+}
+
+fn check_encryption(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    let encrypted = inputs.transit_encryption_enabled;
+    let way_out = "needs transitEncryptionEnabled: set that to true, or leave this out";
+    report.rule(&["authToken", "transitEncryptionEnabled"], encrypted || inputs.auth_token.is_none(), way_out);
+    report.rule(&["userGroupIds", "transitEncryptionEnabled"], encrypted || inputs.user_group_ids.is_empty(), way_out);
+    report.rule(
+        &["transitEncryptionMode", "transitEncryptionEnabled"],
+        encrypted || inputs.transit_encryption_mode.is_none(),
+        way_out,
+    );
+    report.rule(
+        &["transitEncryptionMode", "authToken", "userGroupIds"],
+        inputs.transit_encryption_mode != Some(RedisGroupTransitEncryptionMode::Preferred)
+            || inputs.auth_token.is_none() && inputs.user_group_ids.is_empty(),
+        "is preferred, but with authToken or userGroupIds AWS insists on required",
+    );
+    report.rule(
+        &["userGroupIds", "authToken"],
+        inputs.auth_token.is_none() || inputs.user_group_ids.is_empty(),
+        "cannot be combined with authToken: leave one of them out",
+    );
+    report.rule(
+        &["kmsKeyId", "atRestEncryptionEnabled"],
+        inputs.at_rest_encryption_enabled || inputs.kms_key_id.is_none(),
+        "needs atRestEncryptionEnabled: set that to true, or leave this out",
+    );
+}
+
+/// Major and minor version.
+fn as_number(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+/// Waits until AWS does nothing with the replication group: it is available, or its creation has failed.
+async fn at_rest(context: &Context, id: &str) -> Result<ReplicationGroup> {
+    let look = || async {
+        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        let group = group.with_context(|| format!("replication group {id} is gone; `pulumi refresh` takes note of it"))?;
+        let status = group.status().unwrap_or("without a status").to_owned();
+        if status == "available" || is_still_born(&group) {
+            return Ok(Seen::Ready(group));
+        }
+        let nodes = group.member_clusters().iter().cloned();
+        let nodes = try_join_all(nodes.map(|it| context.aws.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
+        let states: Vec<_> = nodes.iter().flatten().filter_map(CacheCluster::cache_cluster_status).collect();
+        if let Some(stuck) = [&[status.as_str()], &states[..]].concat().into_iter().find(|it| is_dead_end(it)) {
+            let reason = reason(context, &group).await;
+            bail!("replication group {id} is in state {stuck}, which does not pass by itself: {reason}");
+        }
+        let available = states.iter().filter(|it| **it == "available").count();
+        Ok(Seen::Pending(format!("{id}: {status}, {available} of {} nodes available", nodes.len())))
+    };
+    context.observer.wait(format!("replication group {id}"), Patience::minutes(60), look).await
+}
+
+fn is_still_born(group: &ReplicationGroup) -> bool {
+    group.status() == Some("create-failed")
+}
+
+/// Whether a replication group or a node stays in this state unless someone does something.
+fn is_dead_end(status: &str) -> bool {
+    status.starts_with("incompatible-") || matches!(status, "restore-failed" | "deleting" | "deleted")
+}
+
+/// What AWS noted of a replication group and its nodes in the last hour.
+async fn reason(context: &Context, group: &ReplicationGroup) -> String {
+    let events = context.aws.elasticache().describe_events().duration(60).send().await.explain();
+    let events = match events {
+        Ok(events) => events.events.unwrap_or_default(),
+        Err(error) => return format!("{error:#}"),
+    };
+    let about = |it: &types::Event| {
+        let source = it.source_identifier().unwrap_or_default();
+        group.replication_group_id() == Some(source) || group.member_clusters().iter().any(|it| it == source)
+    };
+    let mut texts: Vec<_> = events.into_iter().filter(about).filter_map(|it| it.message).collect();
+    texts.dedup();
+    if texts.is_empty() { "AWS gives no reason".to_owned() } else { texts.join("; ") }
+}
+
+/// Sends a modification, if there is one, once AWS is ready for it.
+async fn modify(context: &Context, id: &str, request: Option<ModifyReplicationGroupFluentBuilder>) -> Result<()> {
+    let Some(request) = request else { return Ok(()) };
+    at_rest(context, id).await?;
+    match request.send().await.explain() {
+        // It is so already.
+        Err(error) if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) => {
+            Ok(())
+        }
+        result => result.map(drop),
+    }
+}
+
+/// All that one call can change, if anything has to.
+fn modifications(
+    context: &Context,
+    id: &str,
+    group: &ReplicationGroup,
+    old: &RedisGroupInputs,
+    new: &RedisGroupInputs,
+) -> Option<ModifyReplicationGroupFluentBuilder> {
+    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+    let nothing = nothing.apply_immediately(new.apply_immediately);
+    let upgrade = old.engine != new.engine || changed(&old.engine_version, &new.engine_version).is_some();
+    let snapshots = changed(&Some(old.snapshot_retention_limit), &Some(new.snapshot_retention_limit));
+    let first_snapshots = snapshots.is_some() && old.snapshot_retention_limit == 0 && group.cluster_enabled() != Some(true);
+    let joins = |it: &&String| !old.user_group_ids.contains(it);
+    let leaves = |it: &&String| !new.user_group_ids.contains(it);
+    let joining: Vec<_> = new.user_group_ids.iter().filter(joins).cloned().collect();
+    let leaving: Vec<_> = old.user_group_ids.iter().filter(leaves).cloned().collect();
+    let users_for_token = old.auth_token.is_some() && new.auth_token.is_none() && !joining.is_empty();
+    let mut request = nothing
+        .clone()
+        .set_replication_group_description((old.description != new.description).then(|| new.description.clone()))
+        .set_engine(upgrade.then(|| new.engine.to_string()))
+        .set_engine_version(changed(&old.engine_version, &new.engine_version))
+        .set_cache_node_type((old.node_type != new.node_type).then(|| new.node_type.clone()))
+        .set_automatic_failover_enabled(changed(&Some(old.automatic_failover_enabled), &Some(new.automatic_failover_enabled)))
+        .set_multi_az_enabled(changed(&Some(old.multi_az_enabled), &Some(new.multi_az_enabled)))
+        .set_security_group_ids(changed(&old.security_group_ids, &new.security_group_ids))
+        .set_cache_parameter_group_name(changed(&old.parameter_group_name, &new.parameter_group_name))
+        .set_snapshot_retention_limit(snapshots)
+        // Without cluster mode, AWS has to be told which node to take them of.
+        .set_snapshotting_cluster_id(group.member_clusters().last().filter(|_| first_snapshots).cloned())
+        .set_snapshot_window(changed(&old.snapshot_window, &new.snapshot_window))
+        .set_preferred_maintenance_window(changed(&old.maintenance_window, &new.maintenance_window))
+        .set_auto_minor_version_upgrade(changed(&Some(old.auto_minor_version_upgrade), &Some(new.auto_minor_version_upgrade)))
+        .set_user_group_ids_to_add(some(&joining))
+        .set_user_group_ids_to_remove(some(&leaving))
+        .set_auth_token_update_strategy(users_for_token.then_some(AuthTokenUpdateStrategyType::Delete));
+    if old.notification_topic_arn != new.notification_topic_arn {
+        request = match &new.notification_topic_arn {
+            Some(topic) => request.notification_topic_arn(topic).notification_topic_status("active"),
+            None => request.notification_topic_status("inactive"),
+        };
+    }
+    if old.log_delivery_configurations != new.log_delivery_configurations {
+        let deliveries = log_deliveries(&old.log_delivery_configurations, &new.log_delivery_configurations);
+        request = request.set_log_delivery_configurations(some(&deliveries));
+    }
+    (request.as_input() != nothing.as_input()).then_some(request)
+}
+
+/// What `new` says, if it says something else.
+fn changed<T: Clone + PartialEq>(old: &Option<T>, new: &Option<T>) -> Option<T> {
+    new.clone().filter(|_| old != new)
+}
+
+/// A list that says something.
+fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+async fn reshard(context: &Context, id: &str, group: &ReplicationGroup, groups: i32) -> Result<()> {
+    let mut ids: Vec<_> = group.node_groups().iter().filter_map(|it| it.node_group_id.clone()).collect();
+    ids.sort();
+    let kept = usize::try_from(groups).unwrap_or_default().min(ids.len());
+    let request = context.aws.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
+    let request = request.node_group_count(groups).set_node_groups_to_remove(some(&ids[kept..])).apply_immediately(true);
+    request.send().await.explain().map(drop)
+}
+
+async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, replicas: i32, zones: &[String]) -> Result<()> {
+    at_rest(context, id).await?;
+    let request = context.aws.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
+    let request = match group.node_groups() {
+        [only] if !zones.is_empty() => request.replica_configuration(
+            ConfigureShard::builder()
+                .set_node_group_id(only.node_group_id.clone())
+                .new_replica_count(replicas)
+                .set_preferred_availability_zones(Some(zones.to_vec()))
+                .build(),
+        ),
+        _ => request.new_replica_count(replicas),
+    };
+    request.send().await.explain().map(drop)
+}
+
+impl From<RedisGroupTransitEncryptionMode> for types::TransitEncryptionMode {
+    fn from(mode: RedisGroupTransitEncryptionMode) -> Self {
+        match mode {
+            RedisGroupTransitEncryptionMode::Preferred => Self::Preferred,
+            RedisGroupTransitEncryptionMode::Required => Self::Required,
+        }
+    }
+}
+
+type Encryption = Option<RedisGroupTransitEncryptionMode>;
+
+/// How connections are encrypted, if they are; `before` is how it was.
+fn encryption(inputs: &RedisGroupInputs, before: Encryption) -> Encryption {
+    let mode = inputs.transit_encryption_mode.or(before).unwrap_or(RedisGroupTransitEncryptionMode::Required);
+    inputs.transit_encryption_enabled.then_some(mode)
+}
+
+/// The steps from one to the other: AWS goes from none to required, and back, by way of preferred.
+fn encryption_steps(old: Encryption, new: Encryption) -> Vec<(bool, Encryption)> {
+    use RedisGroupTransitEncryptionMode::{Preferred, Required};
+    match (old, new) {
+        (old, new) if old == new => vec![],
+        (None, Some(Required)) => vec![(true, Some(Preferred)), (true, Some(Required))],
+        (Some(Required), None) => vec![(true, Some(Preferred)), (false, None)],
+        (_, new) => vec![(new.is_some(), new)],
+    }
+}
+
+/// The steps to the new password. AWS rotates it in before it can be the only one.
+fn auth_steps(had_one: bool, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<AuthTokenUpdateStrategyType> {
+    use RedisGroupAuthTokenUpdateStrategy::{Rotate, Set};
+    let strategy = new.auth_token_update_strategy.unwrap_or(if had_one { Rotate } else { Set });
+    let another = old.auth_token != new.auth_token;
+    let alone = strategy == Set && (another || old.auth_token_update_strategy != new.auth_token_update_strategy);
+    let steps = [(another, AuthTokenUpdateStrategyType::Rotate), (alone, AuthTokenUpdateStrategyType::Set)];
+    steps.into_iter().filter_map(|(needed, step)| needed.then_some(step)).collect()
+}
+
+/// Where logs go, and which go nowhere any more.
+fn log_deliveries(
+    old: &[RedisGroupLogDeliveryConfiguration],
+    new: &[RedisGroupLogDeliveryConfiguration],
+) -> Vec<LogDeliveryConfigurationRequest> {
+    let ended = old.iter().filter(|old| !new.iter().any(|it| it.log_type == old.log_type));
+    let ended = ended.map(|it| LogDeliveryConfigurationRequest::builder().log_type(it.log_type.as_str().into()).enabled(false).build());
+    let begun = new.iter().map(|it| {
+        let details = DestinationDetails::builder();
+        let details = match it.destination_type.as_str().into() {
+            DestinationType::KinesisFirehose => details.kinesis_firehose_details(
+                KinesisFirehoseDestinationDetails::builder().delivery_stream(&it.destination).build(),
+            ),
+            _ => details.cloud_watch_logs_details(CloudWatchLogsDestinationDetails::builder().log_group(&it.destination).build()),
+        };
+        LogDeliveryConfigurationRequest::builder()
+            .log_type(it.log_type.as_str().into())
+            .destination_type(it.destination_type.as_str().into())
+            .destination_details(details.build())
+            .log_format(it.log_format.as_str().into())
+            .enabled(true)
+            .build()
+    });
+    begun.chain(ended).collect()
+}
+
+/// Deletes the replication group and waits until it is gone.
+async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> Result<()> {
+    let client = context.aws.elasticache();
+    let delete = || async {
+        let request = client.delete_replication_group().replication_group_id(id).retain_primary_cluster(false);
+        match request.set_final_snapshot_identifier(final_snapshot.clone()).send().await.explain() {
+            // Nodes come or go, or a snapshot is taken; or someone else has deleted it.
+            Err(error) if refused_with(&error, &["InvalidReplicationGroupState", "InvalidCacheClusterState"]) => {
+                Ok(Seen::Pending(format!("{id}: {error:#}")))
+            }
+            Err(error) if refused_with(&error, &[GONE]) => Ok(Seen::Ready(())),
+            result => result.map(|_| Seen::Ready(())),
+        }
+    };
+    context.observer.wait(format!("AWS to delete replication group {id}"), Patience::minutes(60), delete).await?;
+    let look = || async {
+        Ok(match context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
+            Some(group) => Seen::Pending(format!("{id}: {}", group.status().unwrap_or("deleting"))),
+            None => Seen::Ready(()),
+        })
+    };
+    context.observer.wait(format!("replication group {id} to be gone"), Patience::minutes(60), look).await
+}
+
+/// What AWS has, from the group and one of its nodes.
+fn outputs(
+    replication_group_id: String,
+    arn: String,
+    group: &ReplicationGroup,
+    node: &CacheCluster,
+    tags: BTreeMap<String, String>,
+) -> RedisGroupOutputs {
+    let text = |it: Option<&str>| it.filter(|it| !it.is_empty()).map(str::to_owned);
+    let first = group.node_groups().first();
+    let (primary, reader) = (first.and_then(|it| it.primary_endpoint()), first.and_then(|it| it.reader_endpoint()));
+    let configuration = group.configuration_endpoint();
+    let address = |it: Option<&types::Endpoint>| it.and_then(|it| it.address()).unwrap_or_default().to_owned();
+    let in_shards = configuration.is_some();
+    let (groups, replicas) = live_size(group);
+    let engine_version_actual = text(node.engine_version()).unwrap_or_default();
+    let security_groups = node.security_groups().iter().filter_map(|it| it.security_group_id.clone());
+    let security_groups: Vec<_> = security_groups.collect();
+    let topic = node.notification_configuration().filter(|it| it.topic_status() != Some("inactive"));
+    let logs = group.log_delivery_configurations().iter();
+    let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
+    RedisGroupOutputs {
+        inputs: RedisGroupInputs {
+            replication_group_id,
+            description: group.description().unwrap_or_default().to_owned(),
+            engine: match group.engine().or(node.engine()) {
+                Some("valkey") => RedisGroupEngine::Valkey,
+                _ => RedisGroupEngine::Redis,
+            },
+            engine_version: text(Some(&asked_version(&engine_version_actual))),
+            node_type: group.cache_node_type().unwrap_or_default().to_owned(),
+            num_cache_clusters: first.map(|_| groups * (replicas + 1)),
+            num_node_groups: first.map(|_| groups),
+            replicas_per_node_group: first.map(|_| replicas),
+            automatic_failover_enabled: matches!(
+                group.automatic_failover(),
+                Some(AutomaticFailoverStatus::Enabled | AutomaticFailoverStatus::Enabling)
+            ),
+            multi_az_enabled: group.multi_az() == Some(&MultiAzStatus::Enabled),
+            preferred_cache_cluster_azs: Vec::new(),
+            transit_encryption_enabled: group.transit_encryption_enabled() == Some(true),
+            transit_encryption_mode: group.transit_encryption_mode().map(|it| match it {
+                types::TransitEncryptionMode::Preferred => RedisGroupTransitEncryptionMode::Preferred,
+                _ => RedisGroupTransitEncryptionMode::Required,
+            }),
+            at_rest_encryption_enabled: group.at_rest_encryption_enabled() == Some(true),
+            kms_key_id: text(group.kms_key_id()),
+            auth_token: None,
+            auth_token_update_strategy: None,
+            user_group_ids: group.user_group_ids().to_vec(),
+            subnet_group_name: text(node.cache_subnet_group_name()),
+            security_group_ids: some(&security_groups),
+            parameter_group_name: text(node.cache_parameter_group().and_then(|it| it.cache_parameter_group_name())),
+            port: configuration.or(primary).and_then(types::Endpoint::port).unwrap_or(PORT),
+            snapshot_retention_limit: group.snapshot_retention_limit().unwrap_or(0),
+            snapshot_window: text(group.snapshot_window()),
+            maintenance_window: text(node.preferred_maintenance_window()),
+            auto_minor_version_upgrade: group.auto_minor_version_upgrade() == Some(true),
+            apply_immediately: true,
+            final_snapshot_identifier: None,
+            notification_topic_arn: topic.and_then(|it| text(it.topic_arn())),
+            log_delivery_configurations: logs.map(log_delivery).collect(),
+            tags,
+        },
+        arn,
+        primary_endpoint_address: if in_shards { String::new() } else { address(primary) },
+        reader_endpoint_address: if in_shards { String::new() } else { address(reader) },
+        configuration_endpoint_address: address(configuration),
+        member_clusters: group.member_clusters().to_vec(),
+        cluster_enabled: group.cluster_enabled() == Some(true),
+        engine_version_actual,
+    }
+}
+
+/// The version as a program gives it: since 6, AWS chooses the last part.
+fn asked_version(version: &str) -> String {
+    match as_number(version) {
+        Some((major, minor)) if major >= 6 => format!("{major}.{minor}"),
+        _ => version.to_owned(),
+    }
+}
+
+fn log_delivery(it: &types::LogDeliveryConfiguration) -> RedisGroupLogDeliveryConfiguration {
+    let details = it.destination_details();
+    let log_group = details.and_then(|it| it.cloud_watch_logs_details()).and_then(|it| it.log_group());
+    let stream = details.and_then(|it| it.kinesis_firehose_details()).and_then(|it| it.delivery_stream());
+    RedisGroupLogDeliveryConfiguration {
+        log_type: it.log_type().map_or("", types::LogType::as_str).to_owned(),
+        destination_type: it.destination_type().map_or("", DestinationType::as_str).to_owned(),
+        destination: log_group.or(stream).unwrap_or_default().to_owned(),
+        log_format: it.log_format().map_or("", types::LogFormat::as_str).to_owned(),
+    }
+}
+
+/// `DescribeReplicationGroups`, by id. AWS describes one or all, and an account has few.
+struct DescribeReplicationGroups;
+
+impl Lookup for DescribeReplicationGroups {
+    type Key = String;
+    type Found = ReplicationGroup;
+    const LIMIT: usize = 100;
+    const MISSING: &'static [&'static str] = &[GONE];
+
+    async fn load(aws: &Aws, ids: Vec<String>) -> Result<HashMap<String, ReplicationGroup>> {
+        let request = aws.elasticache().describe_replication_groups().set_replication_group_id(elasticache::single(ids));
+        let groups = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+        Ok(groups.into_iter().filter_map(|it| Some((it.replication_group_id.clone()?, it))).collect())
+    }
+}

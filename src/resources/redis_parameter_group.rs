@@ -1,0 +1,205 @@
+//! elasticache: the settings of a Redis, for one version of its engine.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use aws_sdk_elasticache::types::{CacheParameterGroup, ParameterNameValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Explain as _, Lookup, Passing, elasticache, refused_with},
+    check::Report,
+    resource::{Context, Resource},
+};
+
+/// How many parameters a call changes.
+const CHUNK: usize = 20;
+/// What AWS says while nodes take over the parameters, and for a while after the last user has been deleted.
+const STILL_HELD: &[Passing] = &[(IN_USE, "")];
+const IN_USE: &str = "InvalidCacheParameterGroupState";
+const GONE: &str = "CacheParameterGroupNotFound";
+
+pub struct RedisParameterGroup;
+
+/// Settings of Redis or Valkey, for replication groups to use.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisParameterGroupInputs {
+    /// The name of the parameter group. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true))]
+    #[schemars(extend("expects" = "made of lower-case letters, digits and single hyphens, with a letter first"))]
+    pub name: String,
+    /// The engine and version that the parameters are for, such as `redis7` or `valkey8`.
+    #[schemars(regex(pattern = r"^(redis|valkey)\d+(\.\w+)?$"))]
+    #[schemars(extend("replaceOnChanges" = true, "expects" = "a family such as redis7 or valkey8"))]
+    pub family: String,
+    /// What the parameter group is for. Default: "Managed by Pulumi", for AWS wants some description.
+    #[serde(default = "managed")]
+    #[schemars(length(min = 1, max = 255), extend("replaceOnChanges" = true))]
+    pub description: String,
+    /// The parameters that differ from what the family has. One that is taken out goes back to that.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "name"))]
+    pub parameters: Vec<RedisParameterGroupParameter>,
+    /// Tags to put on the parameter group.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A setting of Redis or Valkey.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisParameterGroupParameter {
+    /// The name of the parameter, such as `maxmemory-policy`.
+    pub name: String,
+    /// Its value, such as `noeviction`.
+    pub value: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisParameterGroupOutputs {
+    #[serde(flatten)]
+    pub inputs: RedisParameterGroupInputs,
+    /// The ARN of the parameter group.
+    pub arn: String,
+}
+
+fn managed() -> String {
+    "Managed by Pulumi".to_owned()
+}
+
+impl Resource for RedisParameterGroup {
+    const NAME: &'static str = "RedisParameterGroup";
+    type Inputs = RedisParameterGroupInputs;
+    type Outputs = RedisParameterGroupOutputs;
+
+    fn check(inputs: &RedisParameterGroupInputs, report: &mut Report<'_>) {
+        let parameters = &inputs.parameters;
+        for (index, parameter) in parameters.iter().enumerate() {
+            report.rule(
+                &[&format!("parameters[{index}].name"), "parameters"],
+                !parameters[..index].iter().any(|it| it.name == parameter.name),
+                format!("is {}, which is set above already", parameter.name),
+            );
+        }
+        report.rule(
+            &["name"],
+            !inputs.name.starts_with("default."),
+            "starts with default., as the groups that AWS makes do; give another name",
+        );
+    }
+
+    async fn create(context: &Context, inputs: &RedisParameterGroupInputs) -> Result<String> {
+        let request = context
+            .aws
+            .elasticache()
+            .create_cache_parameter_group()
+            .cache_parameter_group_name(&inputs.name)
+            .cache_parameter_group_family(&inputs.family)
+            .description(&inputs.description)
+            .set_tags(Some(elasticache::to_tags(&inputs.tags)));
+        request.send().await.explain()?;
+        context.made(&inputs.name);
+        set(context, &inputs.name, inputs.parameters.iter()).await?;
+        Ok(inputs.name.clone())
+    }
+
+    async fn update(context: &Context, id: &str, old: &RedisParameterGroupOutputs, new: &RedisParameterGroupInputs) -> Result<()> {
+        let olds = &old.inputs.parameters;
+        let removed = olds.iter().filter(|old| !new.parameters.iter().any(|it| it.name == old.name));
+        reset(context, id, removed).await?;
+        set(context, id, new.parameters.iter().filter(|it| !olds.contains(it))).await?;
+        elasticache::retag(context, &old.arn, &old.inputs.tags, &new.tags).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<RedisParameterGroupOutputs>> {
+        let name = elasticache::name_in(id, "parametergroup")?;
+        let Some(group) = context.aws.look_up::<DescribeCacheParameterGroups>(name.clone()).await? else { return Ok(None) };
+        let request = context.aws.elasticache().describe_cache_parameters().cache_parameter_group_name(&name).source("user");
+        let parameters = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+        let set = parameters.into_iter().filter(|it| it.source() == Some("user"));
+        let arn = group.arn.unwrap_or_default();
+        Ok(Some(RedisParameterGroupOutputs {
+            inputs: RedisParameterGroupInputs {
+                name,
+                family: group.cache_parameter_group_family.unwrap_or_default(),
+                description: group.description.unwrap_or_default(),
+                parameters: set
+                    .filter_map(|it| Some(RedisParameterGroupParameter { name: it.parameter_name?, value: it.parameter_value? }))
+                    .collect(),
+                tags: elasticache::tags(context, &arn).await?,
+            },
+            arn,
+        }))
+    }
+
+    fn id(outputs: &RedisParameterGroupOutputs) -> String {
+        outputs.inputs.name.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, _: &RedisParameterGroupOutputs) -> Result<()> {
+        let client = context.aws.elasticache();
+        let delete = || async { client.delete_cache_parameter_group().cache_parameter_group_name(id).send().await.explain() };
+        match context.observer.settle(STILL_HELD, delete).await {
+            Err(error) if refused_with(&error, &[GONE]) => Ok(()),
+            Err(error) if refused_with(&error, &[IN_USE]) => {
+                let uses = |it: &aws_sdk_elasticache::types::CacheCluster| {
+                    it.cache_parameter_group().and_then(|it| it.cache_parameter_group_name()) == Some(id)
+                };
+                Err(elasticache::name_users(context, error, uses).await)
+            }
+            result => result.map(drop),
+        }
+    }
+}
+
+/// `DescribeCacheParameterGroups`, by name.
+struct DescribeCacheParameterGroups;
+
+impl Lookup for DescribeCacheParameterGroups {
+    type Key = String;
+    type Found = CacheParameterGroup;
+    const LIMIT: usize = 100;
+    const MISSING: &'static [&'static str] = &[GONE];
+
+    async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, CacheParameterGroup>> {
+        let name = elasticache::single(names);
+        let request = aws.elasticache().describe_cache_parameter_groups().set_cache_parameter_group_name(name);
+        let groups = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+        Ok(groups.into_iter().filter_map(|it| Some((it.cache_parameter_group_name.clone()?, it))).collect())
+    }
+}
+
+type Parameters<'a> = &'a RedisParameterGroupParameter;
+
+async fn set<'a>(context: &Context, name: &str, parameters: impl Iterator<Item = Parameters<'a>>) -> Result<()> {
+    for chunk in chunks(parameters) {
+        let request = || async {
+            let request = context.aws.elasticache().modify_cache_parameter_group().cache_parameter_group_name(name);
+            request.set_parameter_name_values(Some(chunk.clone())).send().await.explain()
+        };
+        context.observer.settle(STILL_HELD, request).await?;
+    }
+    Ok(())
+}
+
+async fn reset<'a>(context: &Context, name: &str, parameters: impl Iterator<Item = Parameters<'a>>) -> Result<()> {
+    for chunk in chunks(parameters) {
+        let request = || async {
+            let request = context.aws.elasticache().reset_cache_parameter_group().cache_parameter_group_name(name);
+            request.set_parameter_name_values(Some(chunk.clone())).send().await.explain()
+        };
+        context.observer.settle(STILL_HELD, request).await?;
+    }
+    Ok(())
+}
+
+fn chunks<'a>(parameters: impl Iterator<Item = Parameters<'a>>) -> Vec<Vec<ParameterNameValue>> {
+    let value = |it: &RedisParameterGroupParameter| {
+        ParameterNameValue::builder().parameter_name(&it.name).parameter_value(&it.value).build()
+    };
+    parameters.map(value).collect::<Vec<_>>().chunks(CHUNK).map(<[_]>::to_vec).collect()
+}
