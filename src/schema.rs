@@ -20,6 +20,7 @@ pub const PACKAGE: &str = "fargate";
 /// - `secret`: never shown.
 /// - `deprecationMessage`: what to use instead.
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
+/// - `lowercase`: such a name has no capital letters.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"flattened"` for lists
 ///   without an order whose items say with lists what several items could say.
@@ -27,11 +28,12 @@ pub const PACKAGE: &str = "fargate";
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 10] = [
+pub const KEYWORDS: [&str; 11] = [
     "replaceOnChanges",
     "secret",
     "deprecationMessage",
     "autoname",
+    "lowercase",
     "computed",
     "compare",
     "keyedBy",

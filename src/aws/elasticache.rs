@@ -36,9 +36,8 @@ pub async fn retag(context: &Context, arn: &str, old: &BTreeMap<String, String>,
         context.observer.settle(BUSY, remove).await?;
     }
     if !set.is_empty() {
-        let add = || async {
-            client.add_tags_to_resource().resource_name(arn).set_tags(Some(to_tags(&set))).send().await.explain()
-        };
+        let add =
+            || async { client.add_tags_to_resource().resource_name(arn).set_tags(Some(to_tags(&set))).send().await.explain() };
         context.observer.settle(BUSY, add).await?;
     }
     Ok(())
@@ -77,11 +76,11 @@ pub fn single(mut names: Vec<String>) -> Option<String> {
 /// Adds to `error`, by which AWS refuses to delete something that is in use, who uses it.
 pub async fn name_users(context: &Context, error: Error, uses: impl Fn(&CacheCluster) -> bool) -> Error {
     let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
-    let users = clusters.into_iter().filter(uses).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
-    let mut users: Vec<_> = users.collect();
-    users.sort();
-    users.dedup();
-    if users.is_empty() { error } else { error.context(format!("used by {}, to be deleted first", users.join(", "))) }
+    let holders = clusters.into_iter().filter(uses).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
+    let mut holders: Vec<_> = holders.collect();
+    holders.sort();
+    holders.dedup();
+    if holders.is_empty() { error } else { error.context(format!("used by {}, to be deleted first", holders.join(", "))) }
 }
 
 async fn cache_clusters(aws: &Aws, id: Option<String>) -> Result<Vec<CacheCluster>> {

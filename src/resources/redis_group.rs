@@ -34,6 +34,7 @@ pub struct RedisGroup;
 /// A Redis, or Valkey, of one primary and its replicas: what AWS calls a replication group. It is of use when all of its
 /// nodes are, which takes 5 to 15 minutes.
 // No `Debug`: there is a password in it.
+#[expect(clippy::struct_excessive_bools, reason = "AWS has that many switches")]
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisGroupInputs {
@@ -428,20 +429,21 @@ fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     let said = if inputs.replicas_per_node_group.is_some() { "replicasPerNodeGroup" } else { "numCacheClusters" };
     let counts = [said, "numCacheClusters", "numNodeGroups", "replicasPerNodeGroup"];
     let nodes = groups * (replicas + 1);
+    let fits = inputs.num_cache_clusters.is_none_or(|it| it == nodes);
     report.rule(
         &counts,
-        inputs.num_cache_clusters.is_none_or(|it| it == nodes),
+        fits,
         format!("does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"),
     );
     report.rule(&counts, replicas <= 5, format!("makes {replicas} replicas of a primary; AWS allows 5"));
     report.rule(
         &[&counts[..], &["automaticFailoverEnabled"]].concat(),
-        replicas > 0 || groups > 1 || !inputs.automatic_failover_enabled,
+        !fits || replicas > 0 || groups > 1 || !inputs.automatic_failover_enabled,
         "leaves no replica to fail over to: add one, or set automaticFailoverEnabled and multiAzEnabled to false",
     );
     report.rule(
         &[&counts[..], &["multiAzEnabled"]].concat(),
-        replicas > 0 || groups == 1 || !inputs.multi_az_enabled,
+        !fits || replicas > 0 || groups == 1 || !inputs.multi_az_enabled,
         "leaves no replica to be in another zone: add one, or set multiAzEnabled to false",
     );
     report.rule(
@@ -458,7 +460,7 @@ fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     report.rule(
         &[&["preferredCacheClusterAzs"], &counts[..]].concat(),
         zones == 0 || i32::try_from(zones).is_ok_and(|it| it == nodes),
-        format!("names {zones} zones for {nodes} nodes; name one a node"),
+        format!("has {zones} entries for {nodes} nodes; name one zone a node"),
     );
     report.rule(
         &["preferredCacheClusterAzs", "numNodeGroups"],
@@ -535,12 +537,12 @@ async fn at_rest(context: &Context, id: &str) -> Result<ReplicationGroup> {
         }
         let nodes = group.member_clusters().iter().cloned();
         let nodes = try_join_all(nodes.map(|it| context.aws.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
-        let states: Vec<_> = nodes.iter().flatten().filter_map(CacheCluster::cache_cluster_status).collect();
-        if let Some(stuck) = [&[status.as_str()], &states[..]].concat().into_iter().find(|it| is_dead_end(it)) {
+        let nodes_are: Vec<_> = nodes.iter().flatten().filter_map(CacheCluster::cache_cluster_status).collect();
+        if let Some(stuck) = [&[status.as_str()], &nodes_are[..]].concat().into_iter().find(|it| is_dead_end(it)) {
             let reason = reason(context, &group).await;
             bail!("replication group {id} is in state {stuck}, which does not pass by itself: {reason}");
         }
-        let available = states.iter().filter(|it| **it == "available").count();
+        let available = nodes_are.iter().filter(|it| **it == "available").count();
         Ok(Seen::Pending(format!("{id}: {status}, {available} of {} nodes available", nodes.len())))
     };
     context.observer.wait(format!("replication group {id}"), Patience::minutes(60), look).await
@@ -594,8 +596,8 @@ fn modifications(
 ) -> Option<ModifyReplicationGroupFluentBuilder> {
     let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id);
     let nothing = nothing.apply_immediately(new.apply_immediately);
-    let upgrade = old.engine != new.engine || changed(&old.engine_version, &new.engine_version).is_some();
-    let snapshots = changed(&Some(old.snapshot_retention_limit), &Some(new.snapshot_retention_limit));
+    let upgrade = old.engine != new.engine || changed(old.engine_version.as_ref(), new.engine_version.as_ref()).is_some();
+    let snapshots = changed(Some(&old.snapshot_retention_limit), Some(&new.snapshot_retention_limit));
     let first_snapshots = snapshots.is_some() && old.snapshot_retention_limit == 0 && group.cluster_enabled() != Some(true);
     let joins = |it: &&String| !old.user_group_ids.contains(it);
     let leaves = |it: &&String| !new.user_group_ids.contains(it);
@@ -604,20 +606,20 @@ fn modifications(
     let users_for_token = old.auth_token.is_some() && new.auth_token.is_none() && !joining.is_empty();
     let mut request = nothing
         .clone()
-        .set_replication_group_description((old.description != new.description).then(|| new.description.clone()))
+        .set_replication_group_description(changed(Some(&old.description), Some(&new.description)))
         .set_engine(upgrade.then(|| new.engine.to_string()))
-        .set_engine_version(changed(&old.engine_version, &new.engine_version))
-        .set_cache_node_type((old.node_type != new.node_type).then(|| new.node_type.clone()))
-        .set_automatic_failover_enabled(changed(&Some(old.automatic_failover_enabled), &Some(new.automatic_failover_enabled)))
-        .set_multi_az_enabled(changed(&Some(old.multi_az_enabled), &Some(new.multi_az_enabled)))
-        .set_security_group_ids(changed(&old.security_group_ids, &new.security_group_ids))
-        .set_cache_parameter_group_name(changed(&old.parameter_group_name, &new.parameter_group_name))
+        .set_engine_version(changed(old.engine_version.as_ref(), new.engine_version.as_ref()))
+        .set_cache_node_type(changed(Some(&old.node_type), Some(&new.node_type)))
+        .set_automatic_failover_enabled(changed(Some(&old.automatic_failover_enabled), Some(&new.automatic_failover_enabled)))
+        .set_multi_az_enabled(changed(Some(&old.multi_az_enabled), Some(&new.multi_az_enabled)))
+        .set_security_group_ids(changed(old.security_group_ids.as_ref(), new.security_group_ids.as_ref()))
+        .set_cache_parameter_group_name(changed(old.parameter_group_name.as_ref(), new.parameter_group_name.as_ref()))
         .set_snapshot_retention_limit(snapshots)
         // Without cluster mode, AWS has to be told which node to take them of.
         .set_snapshotting_cluster_id(group.member_clusters().last().filter(|_| first_snapshots).cloned())
-        .set_snapshot_window(changed(&old.snapshot_window, &new.snapshot_window))
-        .set_preferred_maintenance_window(changed(&old.maintenance_window, &new.maintenance_window))
-        .set_auto_minor_version_upgrade(changed(&Some(old.auto_minor_version_upgrade), &Some(new.auto_minor_version_upgrade)))
+        .set_snapshot_window(changed(old.snapshot_window.as_ref(), new.snapshot_window.as_ref()))
+        .set_preferred_maintenance_window(changed(old.maintenance_window.as_ref(), new.maintenance_window.as_ref()))
+        .set_auto_minor_version_upgrade(changed(Some(&old.auto_minor_version_upgrade), Some(&new.auto_minor_version_upgrade)))
         .set_user_group_ids_to_add(some(&joining))
         .set_user_group_ids_to_remove(some(&leaving))
         .set_auth_token_update_strategy(users_for_token.then_some(AuthTokenUpdateStrategyType::Delete));
@@ -635,8 +637,8 @@ fn modifications(
 }
 
 /// What `new` says, if it says something else.
-fn changed<T: Clone + PartialEq>(old: &Option<T>, new: &Option<T>) -> Option<T> {
-    new.clone().filter(|_| old != new)
+fn changed<T: Clone + PartialEq>(old: Option<&T>, new: Option<&T>) -> Option<T> {
+    new.filter(|_| old != new).cloned()
 }
 
 /// A list that says something.
@@ -864,5 +866,118 @@ impl Lookup for DescribeReplicationGroups {
         let request = aws.elasticache().describe_replication_groups().set_replication_group_id(elasticache::single(ids));
         let groups = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
         Ok(groups.into_iter().filter_map(|it| Some((it.replication_group_id.clone()?, it))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        check::Autonaming,
+        config::TagRules,
+        resource::{AnyResource as _, Erased, Subject},
+        value::{Map, Value},
+    };
+
+    /// The mistakes in inputs that have these besides a node type.
+    fn mistakes(more: serde_json::Value) -> Vec<String> {
+        static IT: Erased<RedisGroup> = Erased::NEW;
+        let Value::Object(mut inputs) = Value::from(more) else { panic!("inputs are an object") };
+        inputs.entry("nodeType".to_owned()).or_insert_with(|| Value::String("cache.t4g.small".to_owned()));
+        let (old, tags) = (Map::new(), TagRules::default());
+        let subject = Subject { name: "Queue", seed: &[1], old: &old, autonaming: Autonaming::Default, tags: &tags };
+        let (_, failures) = IT.check(&subject, inputs).unwrap();
+        failures.iter().map(ToString::to_string).collect()
+    }
+
+    #[track_caller]
+    fn complains(inputs: serde_json::Value, part: &str) {
+        let mistakes = mistakes(inputs);
+        assert!(mistakes.len() == 1 && mistakes[0].contains(part), "{mistakes:?}");
+    }
+
+    #[test]
+    fn sizes_that_fit() {
+        let alone = json!({ "numCacheClusters": 1, "automaticFailoverEnabled": false, "multiAzEnabled": false });
+        let zones = json!({ "numCacheClusters": 3, "preferredCacheClusterAzs": ["a", "b", "c"] });
+        // An import shows all three.
+        let imported = json!({ "numCacheClusters": 2, "numNodeGroups": 1, "replicasPerNodeGroup": 1 });
+        let shards = json!({ "numNodeGroups": 3, "replicasPerNodeGroup": 0, "multiAzEnabled": false });
+        for inputs in [json!({}), alone, zones, imported, shards] {
+            assert_eq!(mistakes(inputs), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit() {
+        complains(json!({ "numCacheClusters": 1 }), "numCacheClusters leaves no replica to fail over to");
+        complains(json!({ "automaticFailoverEnabled": false }), "multiAzEnabled needs automaticFailoverEnabled");
+        complains(json!({ "numCacheClusters": 7 }), "makes 6 replicas");
+        complains(json!({ "numCacheClusters": 3, "numNodeGroups": 2 }), "leave one of them out");
+        complains(json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0 }), "replicasPerNodeGroup leaves no replica to be");
+        complains(json!({ "preferredCacheClusterAzs": ["a"] }), "has 1 entries for 2 nodes");
+    }
+
+    #[test]
+    fn engines_and_versions() {
+        complains(json!({ "engineVersion": "8.0" }), "redis ends with 7.1");
+        complains(json!({ "engine": "valkey", "engineVersion": "7.1" }), "valkey begins with 7.2");
+        complains(json!({ "engineVersion": "7.1.0" }), "such as 7.1");
+        complains(json!({ "engine": "valkey", "parameterGroupName": "default.redis7" }), "another engine than valkey");
+        complains(json!({ "nodeType": "cache.t1.micro" }), "too old");
+        complains(json!({ "nodeType": "t4g.small" }), "cache.t4g.small");
+        assert_eq!([asked_version("7.1.0"), asked_version("5.0.6")], ["7.1", "5.0.6"]);
+    }
+
+    #[test]
+    fn passwords_are_checked_and_never_shown() {
+        for (token, part) in [
+            ("hunter2", "fewer than 16"),
+            ("hunter2 hunter2 hunter2", "other than space"),
+            ("hunter2/hunter2@hunter2", "other than space"),
+        ] {
+            complains(json!({ "authToken": token }), part);
+            assert!(!mistakes(json!({ "authToken": token }))[0].contains("hunter2"));
+        }
+        let token = "hunter2-hunter2-hunter2";
+        assert_eq!(mistakes(json!({ "authToken": token })), Vec::<String>::new());
+        complains(json!({ "authToken": token, "transitEncryptionEnabled": false }), "authToken needs transitEncryptionEnabled");
+        complains(json!({ "authToken": token, "transitEncryptionMode": "preferred" }), "AWS insists on required");
+        complains(json!({ "authToken": token, "userGroupIds": ["users"] }), "cannot be combined with authToken");
+    }
+
+    #[test]
+    fn encryption_is_changed_in_steps_that_aws_takes() {
+        use RedisGroupTransitEncryptionMode::{Preferred, Required};
+        let (on, only, off) = ((true, Some(Preferred)), (true, Some(Required)), (false, None));
+        assert_eq!(encryption_steps(None, Some(Required)), [on, only]);
+        assert_eq!(encryption_steps(None, Some(Preferred)), [on]);
+        assert_eq!(encryption_steps(Some(Required), None), [on, off]);
+        assert_eq!(encryption_steps(Some(Preferred), None), [off]);
+        assert_eq!(encryption_steps(Some(Preferred), Some(Required)), [only]);
+        assert_eq!(encryption_steps(Some(Required), Some(Required)), []);
+    }
+
+    #[test]
+    fn a_password_is_rotated_in_before_it_is_the_only_one() {
+        use AuthTokenUpdateStrategyType::{Rotate, Set};
+        let inputs = |token: &str, strategy: Option<&str>| {
+            let inputs = json!({
+                "replicationGroupId": "queue",
+                "nodeType": "cache.t4g.small",
+                "authToken": token,
+                "authTokenUpdateStrategy": strategy,
+            });
+            serde_json::from_value::<RedisGroupInputs>(inputs).unwrap()
+        };
+        let old = inputs("old", None);
+        assert_eq!(auth_steps(true, &old, &inputs("new", None)), [Rotate]);
+        assert_eq!(auth_steps(false, &old, &inputs("new", None)), [Rotate, Set]);
+        assert_eq!(auth_steps(false, &old, &inputs("new", Some("ROTATE"))), [Rotate]);
+        assert_eq!(auth_steps(true, &old, &inputs("new", Some("SET"))), [Rotate, Set]);
+        assert_eq!(auth_steps(true, &old, &inputs("old", Some("SET"))), [Set]);
+        assert_eq!(auth_steps(true, &old, &inputs("old", None)), []);
     }
 }

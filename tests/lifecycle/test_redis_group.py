@@ -1,0 +1,151 @@
+"""RedisGroup. The local AWS accepts a change of security groups, windows or parameter group and ignores it, and
+adds no cache clusters for new replicas, so this changes none of the former and counts replicas in node groups."""
+
+from botocore.exceptions import ClientError
+from harness import OWNER, Lifecycle, run, tags
+
+TOKEN = "correct-horse-battery-staple"
+OTHER_TOKEN = "wrong-donkey-capacitor-paperclip"
+
+
+def truth(stack, outputs):
+    cache = stack.aws("elasticache")
+    try:
+        found = cache.describe_replication_groups(ReplicationGroupId=outputs["replicationGroupId"])
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "ReplicationGroupNotFoundFault"
+        return None
+    group = found["ReplicationGroups"][0]
+    node = cache.describe_cache_clusters(CacheClusterId=group["MemberClusters"][0])["CacheClusters"][0]
+    return {
+        "description": group["Description"],
+        "type": group["CacheNodeType"],
+        "engine": (group["Engine"], node["EngineVersion"]),
+        "nodes": [len(it["NodeGroupMembers"]) for it in group["NodeGroups"]],
+        "failover": (group["AutomaticFailover"], group["MultiAZ"]),
+        "encryption": (group["TransitEncryptionEnabled"], group["AtRestEncryptionEnabled"], group["AuthTokenEnabled"]),
+        "snapshots": (group["SnapshotRetentionLimit"], group["SnapshotWindow"]),
+        "security groups": [it["SecurityGroupId"] for it in node["SecurityGroups"]],
+        "subnet group": node["CacheSubnetGroupName"],
+        "tags": tags(cache.list_tags_for_resource(ResourceName=group["ARN"])["TagList"]),
+    }
+
+
+def life(stack, **changes):
+    ec2 = stack.aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{it}.0/24")["Subnet"]["SubnetId"] for it in (0, 1)]
+    security = ec2.create_security_group(GroupName="redis", Description="Redis", VpcId=vpc)["GroupId"]
+    subnet_group = {"type": "fargate:RedisSubnetGroup", "properties": {"name": "private", "subnetIds": subnets}}
+    return Lifecycle(**{
+        "type": "RedisGroup",
+        "fixtures": {"subnets": subnet_group},
+        "properties": {
+            "nodeType": "cache.t4g.small",
+            "engineVersion": "7.1",
+            "authToken": TOKEN,
+            "subnetGroupName": "${subnets.name}",
+            "securityGroupIds": [security],
+            "tags": {"stage": "test"},
+        },
+        "truth": truth,
+        "expected": {
+            "description": "Managed by Pulumi",
+            "type": "cache.t4g.small",
+            "engine": ("redis", "7.1"),
+            "nodes": [2],
+            "failover": ("enabled", "enabled"),
+            "encryption": (True, True, True),
+            "snapshots": (1, "05:00-06:00"),
+            "security groups": [security],
+            "subnet group": "private",
+            "tags": {"stage": "test"} | OWNER,
+        },
+        "update": {
+            "description": "The queue",
+            "nodeType": "cache.t4g.medium",
+            "numCacheClusters": 3,
+            "authToken": OTHER_TOKEN,
+            "snapshotRetentionLimit": 7,
+            "snapshotWindow": "01:00-02:00",
+            "tags": {"team": "video"},
+        },
+        "updated": {
+            "description": "The queue",
+            "type": "cache.t4g.medium",
+            "nodes": [3],
+            "snapshots": (7, "01:00-02:00"),
+            "tags": {"team": "video"} | OWNER,
+        },
+        "drift": lambda stack, outputs: stack.aws("elasticache").decrease_replica_count(
+            ReplicationGroupId=outputs["replicationGroupId"], NewReplicaCount=1, ApplyImmediately=True
+        ),
+        "replace": {"atRestEncryptionEnabled": False},
+        "replaced": {"encryption": (True, False, True)},
+        "import_ids": lambda outputs: [],
+        "secrets": [TOKEN, OTHER_TOKEN],
+        **changes,
+    })
+
+
+def test_redis_group(stack):
+    run(stack, life(stack))
+
+
+def test_without_a_password_it_can_be_imported(stack):
+    """AWS never shows the password, so an import cannot know it, and what the program has looks like a change."""
+    this = life(stack)
+    this.properties["authToken"] = None
+    this.expected["encryption"] = (True, True, False)
+    this.update["authToken"] = None
+    this.replaced["encryption"] = (True, False, False)
+    this.import_ids = lambda outputs: [outputs["replicationGroupId"], outputs["arn"]]
+    run(stack, this)
+
+
+def test_down_to_one_node_and_back(stack):
+    this = life(stack)
+    stack.write(this, this.properties)
+    stack.up()
+    alone = {"numCacheClusters": 1, "automaticFailoverEnabled": False, "multiAzEnabled": False}
+    stack.write(this, this.properties | alone)
+    assert stack.up() == {"update"}
+    facts = truth(stack, stack.outputs())
+    assert (facts["nodes"], facts["failover"]) == ([1], ("disabled", "disabled"))
+    stack.write(this, this.properties | {"numCacheClusters": 2})
+    assert stack.up() == {"update"}
+    facts = truth(stack, stack.outputs())
+    assert (facts["nodes"], facts["failover"]) == ([2], ("enabled", "enabled"))
+    stack.expect_no_changes()
+
+
+def test_cluster_mode(stack):
+    this = life(stack)
+    stack.write(this, this.properties | {"numNodeGroups": 3, "replicasPerNodeGroup": 1})
+    stack.up()
+    outputs = stack.outputs()
+    assert truth(stack, outputs)["nodes"] == [2, 2, 2]
+    assert outputs["configurationEndpointAddress"] and not outputs["primaryEndpointAddress"]
+    assert outputs["clusterEnabled"] and len(outputs["memberClusters"]) == 6
+    stack.expect_no_changes()
+
+
+def test_all_mistakes_at_once_and_no_password_among_them(stack):
+    mistakes = {
+        "nodeType": "t4g.small",
+        "numCacheClusters": 1,
+        "authToken": "hunter2",
+        "maintenanceWindow": "at night",
+        "engineVersion": "8.0",
+    }
+    stack.write_program({"it": {"type": "fargate:RedisGroup", "properties": mistakes}})
+    said = stack.pulumi("preview", fails=True)
+    for part in [
+        "cache.t4g.small",
+        "leaves no replica to fail over to",
+        "authToken has 7 characters, fewer than 16",
+        "sun:05:00-sun:06:00",
+        "redis ends with 7.1",
+    ]:
+        assert part in said, said
+    assert "hunter2" not in said

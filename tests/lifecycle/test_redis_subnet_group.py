@@ -1,0 +1,47 @@
+"""RedisSubnetGroup."""
+
+from botocore.exceptions import ClientError
+from harness import OWNER, Lifecycle, run, tags
+
+
+def truth(stack, outputs):
+    cache = stack.aws("elasticache")
+    try:
+        group = cache.describe_cache_subnet_groups(CacheSubnetGroupName=outputs["name"])["CacheSubnetGroups"][0]
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "CacheSubnetGroupNotFoundFault"
+        return None
+    return {
+        "description": group["CacheSubnetGroupDescription"],
+        "subnets": {it["SubnetIdentifier"] for it in group["Subnets"]},
+        "vpc": group["VpcId"],
+        "tags": tags(cache.list_tags_for_resource(ResourceName=group["ARN"])["TagList"]),
+    }
+
+
+def test_redis_subnet_group(stack):
+    ec2 = stack.aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    a, b = (
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{it}.0/24")["Subnet"]["SubnetId"] for it in (0, 1)
+    )
+    life = Lifecycle(
+        type="RedisSubnetGroup",
+        properties={"subnetIds": [a], "tags": {"stage": "test"}},
+        truth=truth,
+        expected={
+            "description": "Managed by Pulumi",
+            "subnets": {a},
+            "vpc": vpc,
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={"subnetIds": [b, a], "description": "The private subnets", "tags": None},
+        updated={"description": "The private subnets", "subnets": {a, b}, "tags": OWNER},
+        drift=lambda stack, outputs: stack.aws("elasticache").modify_cache_subnet_group(
+            CacheSubnetGroupName=outputs["name"], SubnetIds=[b]
+        ),
+        replace={"name": "another"},
+        replaced={},
+        import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
+    )
+    run(stack, life)
