@@ -19,13 +19,24 @@ pub fn decode<T: DeserializeOwned>(map: &Map) -> anyhow::Result<T> {
     serde_path_to_error::deserialize(&value).map_err(|e| anyhow::anyhow!("{}: {}", e.path(), e.inner()))
 }
 
-/// Writes `typed`; whatever is secret in `like` is secret in the result.
-pub fn encode<T: Serialize>(typed: &T, like: &Map) -> anyhow::Result<Map> {
-    let Value::Object(mut map) = Value::from(serde_json::to_value(typed)?) else {
+/// Writes `typed`. Nothing in it is marked as secret yet.
+pub fn encode<T: Serialize>(typed: &T) -> anyhow::Result<Map> {
+    let Value::Object(map) = Value::from(serde_json::to_value(typed)?) else {
         anyhow::bail!("only structs can be written");
     };
-    mark_like(&mut map, like);
     Ok(map)
+}
+
+/// The name of one of an enum's values, which programs and AWS share.
+pub fn name_of<T: Serialize>(value: T) -> String {
+    let name = serde_json::to_value(value).ok();
+    name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The value of an enum that has this name.
+pub fn named<T: DeserializeOwned>(name: &str) -> anyhow::Result<T> {
+    let deserializer: de::value::StrDeserializer<'_, Error> = name.into_deserializer();
+    Ok(T::deserialize(deserializer)?)
 }
 
 /// A value as plain JSON, for AWS. Secrets are in it.
@@ -33,21 +44,32 @@ pub fn json(value: &Value) -> anyhow::Result<serde_json::Value> {
     Ok(serde_json::Value::deserialize(value)?)
 }
 
-fn mark_like(map: &mut Map, like: &Map) {
-    for (key, value) in map.iter_mut() {
-        if let Some(like) = like.get(key) {
-            mark_one_like(value, like);
+/// Marks as secret what is secret in `like`, an earlier form of `map`.
+pub fn mark_like(map: &mut Map, like: &Map, shape: Shape<'_>) {
+    for (name, value) in map {
+        if let (Some(like), Some(shape)) = (like.get(name), shape.property(name).or_else(|| shape.element())) {
+            mark_one_like(value, like, shape);
         }
     }
 }
 
-fn mark_one_like(value: &mut Value, like: &Value) {
+fn mark_one_like(value: &mut Value, like: &Value, shape: Shape<'_>) {
+    let keys = shape.keys();
     match (&mut *value, like) {
         (_, Value::Secret(_)) => *value = std::mem::take(value).secret(),
-        (Value::Object(map), Value::Object(like)) => mark_like(map, like),
-        (Value::List(items), Value::List(like)) if items.len() == like.len() => {
-            iter::zip(items, like).for_each(|(item, like)| mark_one_like(item, like));
-        }
+        (Value::Object(map), Value::Object(like)) => mark_like(map, like, shape.resolve()),
+        (Value::List(items), Value::List(likes)) => match shape.resolve().element() {
+            Some(element) if !keys.is_empty() => {
+                for item in items {
+                    if let Some(like) = likes.iter().find(|like| like.has_same(&keys, item)) {
+                        mark_one_like(item, like, element);
+                    }
+                }
+            }
+            // Nothing tells which item a secret one has become.
+            _ if like.contains_secret() => *value = std::mem::take(value).secret(),
+            _ => {}
+        },
         _ => {}
     }
 }

@@ -70,11 +70,11 @@ impl Walk {
             }
             return;
         };
-        if kind == Kind::Delete && shape.flag("computed") {
+        let compare = shape.keyword("compare").as_str().or(shape.resolve().keyword("compare").as_str());
+        if compare == Some("never") || kind == Kind::Delete && shape.flag("computed") {
             return;
         }
         if let (Some(old), Some(new)) = (old, new) {
-            let compare = shape.keyword("compare").as_str().or(shape.resolve().keyword("compare").as_str());
             match (old, new) {
                 _ if same(old, new, compare) => return,
                 (Value::Object(old), Value::Object(new)) if compare.is_none() => {
@@ -91,27 +91,20 @@ impl Walk {
 
     fn list(&mut self, olds: &[Value], news: &[Value], shape: Shape<'_>, path: &str, replaces: bool) {
         let element = shape.resolve().element();
-        let keys: Vec<_> = match shape.keyword("keyedBy") {
-            Json::Array(keys) => keys.iter().filter_map(Json::as_str).collect(),
-            key => key.as_str().into_iter().collect(),
-        };
+        let keys = shape.keys();
         if keys.is_empty() {
             for index in 0..olds.len().max(news.len()) {
                 self.value(olds.get(index), news.get(index), element, &path_of_index(path, index), replaces);
             }
             return;
         }
-        let key_of = |it: &Value| match it.plain() {
-            Value::Object(map) => keys.iter().map(|key| map.get(*key).map(Value::bare)).collect(),
-            _ => Vec::new(),
-        };
         for (index, new) in news.iter().enumerate() {
-            let old = olds.iter().find(|old| key_of(old) == key_of(new));
+            let old = olds.iter().find(|old| old.has_same(&keys, new));
             self.value(old, Some(new), element, &path_of_index(path, index), replaces);
         }
         for (index, old) in olds.iter().enumerate() {
             // The place of an item that went may be taken; a path of its own is found past the end.
-            if !news.iter().any(|new| key_of(old) == key_of(new)) {
+            if !news.iter().any(|new| old.has_same(&keys, new)) {
                 let place = if index < news.len() { news.len() + index } else { index };
                 self.value(Some(old), None, element, &path_of_index(path, place), replaces);
             }
@@ -144,6 +137,10 @@ fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
             _ => old.bare() == new.bare(),
         },
         (Some("caseless"), Value::String(old), Value::String(new)) => old.eq_ignore_ascii_case(new),
+        (Some("arn"), Value::String(old), Value::String(new)) => {
+            // Two ARNs differ in more than their names, such as the account.
+            old == new || (is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new))
+        }
         _ => old.bare() == new.bare(),
     }
 }
@@ -165,6 +162,15 @@ fn flattened(items: &[Value]) -> BTreeSet<String> {
         }
     }
     flat
+}
+
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:")
+}
+
+/// `name`, of `arn:aws:ecs:region:account:cluster/name` or of itself.
+fn name_in_arn(text: &str) -> &str {
+    if is_arn(text) { text.split_once('/').map_or(text, |(_, name)| name) } else { text }
 }
 
 /// A policy document in the one form that all its spellings share: AWS takes one value for a list of one, and lists in

@@ -1,7 +1,7 @@
 //! What a resource is, and the life of any resource: the server drives it without knowing its types.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     marker::PhantomData,
     sync::{Arc, LazyLock, OnceLock},
 };
@@ -175,7 +175,8 @@ impl<R: Resource> Erased<R> {
     /// The id and the outputs. What AWS never shows, and what it only spells otherwise, stays as `inputs` have it.
     async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
-        let mut map = codec::encode(&outputs, inputs)?;
+        let mut map = codec::encode(&outputs)?;
+        codec::mark_like(&mut map, inputs, self.inputs.root());
         map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
@@ -386,6 +387,13 @@ fn without_defaults(value: &Value, property: Shape<'_>) -> Value {
 /// The name that a token such as `fargate:index:Service` or `index:Service` ends in.
 pub fn find_name(token: &str) -> &str {
     token.rsplit(':').next().unwrap_or(token)
+}
+
+/// The names of the properties whose values differ in meaning, as Diff sees it: what an update has to send.
+pub fn changed<I: Serialize + JsonSchema>(old: &I, new: &I) -> Result<BTreeSet<String>> {
+    let changes = diff::diff(&codec::encode(old)?, &codec::encode(new)?, Shapes::of::<I>().root());
+    let name = |it: Change| it.path.split(['.', '[']).next().unwrap_or_default().to_owned();
+    Ok(changes.into_iter().map(name).collect())
 }
 
 /// The tags to set and the keys to remove, to get from `old` to `new`.

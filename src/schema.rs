@@ -22,8 +22,9 @@ pub const PACKAGE: &str = "fargate";
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
 /// - `lowercase`: such a name has no capital letters.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
-/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"flattened"` for lists
-///   without an order whose items say with lists what several items could say.
+/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
+///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
+///   several items could say, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes.
@@ -164,6 +165,14 @@ impl<'a> Shape<'a> {
             }
         }
         Some(names)
+    }
+
+    /// The properties that tell the items of a list apart.
+    pub fn keys(self) -> Vec<&'a str> {
+        match self.keyword("keyedBy") {
+            Json::Array(keys) => keys.iter().filter_map(Json::as_str).collect(),
+            key => key.as_str().into_iter().collect(),
+        }
     }
 
     /// The properties of an object with named ones.

@@ -161,6 +161,22 @@ impl Value {
         }
     }
 
+    /// Whether any part of it is secret.
+    pub fn contains_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::List(items) => items.iter().any(Self::contains_secret),
+            Self::Object(map) => map.values().any(Self::contains_secret),
+            _ => false,
+        }
+    }
+
+    /// Whether both are objects with the same values of the properties `keys`.
+    pub fn has_same(&self, keys: &[&str], other: &Self) -> bool {
+        let (Self::Object(one), Self::Object(other)) = (self.plain(), other.plain()) else { return false };
+        keys.iter().all(|key| one.get(*key).map(Self::bare) == other.get(*key).map(Self::bare))
+    }
+
     /// Whether any part of it is not known yet.
     pub fn contains_unknown(&self) -> bool {
         match self {

@@ -3,10 +3,47 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use aws_sdk_ecs::types::Tag;
+use aws_sdk_ecs::types::{CapacityProviderStrategyItem, Tag};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Aws, Explain as _};
 use crate::resource::tag_changes;
+
+/// How many tasks a capacity provider gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityProviderStrategy {
+    /// The capacity provider: `FARGATE`, `FARGATE_SPOT`, or one of your own.
+    pub capacity_provider: String,
+    /// The share of tasks it gets, in proportion to the weights of the others.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub weight: i32,
+    /// How many tasks it gets before the weights count. Only one of a strategy may have a base.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub base: i32,
+}
+
+/// The strategies for AWS.
+pub fn to_strategies(strategies: &[CapacityProviderStrategy]) -> Result<Vec<CapacityProviderStrategyItem>> {
+    let strategy = |it: &CapacityProviderStrategy| {
+        let item = CapacityProviderStrategyItem::builder().capacity_provider(&it.capacity_provider);
+        Ok(item.weight(it.weight).base(it.base).build()?)
+    };
+    strategies.iter().map(strategy).collect()
+}
+
+/// The strategies that AWS shows.
+pub fn from_strategies(strategies: &[CapacityProviderStrategyItem]) -> Vec<CapacityProviderStrategy> {
+    let strategy = |it: &CapacityProviderStrategyItem| CapacityProviderStrategy {
+        capacity_provider: it.capacity_provider().to_owned(),
+        weight: it.weight(),
+        base: it.base(),
+    };
+    strategies.iter().map(strategy).collect()
+}
 
 /// The tags for AWS.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {

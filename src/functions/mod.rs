@@ -79,7 +79,7 @@ impl<F: Function> AnyFunction for Erased<F> {
 
     async fn call(&self, context: &Context, arguments: &Map) -> Result<Map> {
         let answer = F::call(context, &codec::decode(arguments)?).await?;
-        let mut answer = codec::encode(&answer, &Map::new())?;
+        let mut answer = codec::encode(&answer)?;
         codec::mark_secrets(&mut answer, self.result.root());
         Ok(answer)
     }

@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ecs, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen,
+        ecs::{self, CapacityProviderStrategy},
+        refused_with,
+    },
     check::Report,
     resource::{Context, Resource},
 };
@@ -45,22 +49,6 @@ pub struct ClusterInputs {
     /// Tags to put on the cluster.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-}
-
-/// How many tasks a capacity provider gets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CapacityProviderStrategy {
-    /// The capacity provider: `FARGATE`, `FARGATE_SPOT`, or one of your own.
-    pub capacity_provider: String,
-    /// The share of tasks it gets, in proportion to the weights of the others.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 1000))]
-    pub weight: i32,
-    /// How many tasks it gets before the weights count. Only one of a strategy may have a base.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 100_000))]
-    pub base: i32,
 }
 
 /// A setting of a cluster.
@@ -125,7 +113,7 @@ impl Resource for Cluster {
                 .create_cluster()
                 .cluster_name(&inputs.name)
                 .set_capacity_providers(Some(inputs.capacity_providers.clone()))
-                .set_default_capacity_provider_strategy(Some(strategies(inputs)?))
+                .set_default_capacity_provider_strategy(Some(ecs::to_strategies(&inputs.default_capacity_provider_strategies)?))
                 .set_settings(Some(settings(inputs)))
                 .set_tags(Some(ecs::to_tags(&inputs.tags)));
             request.send().await.explain()
@@ -149,7 +137,7 @@ impl Resource for Cluster {
                     .put_cluster_capacity_providers()
                     .cluster(id)
                     .set_capacity_providers(Some(new.capacity_providers.clone()))
-                    .set_default_capacity_provider_strategy(Some(strategies(new)?));
+                    .set_default_capacity_provider_strategy(Some(ecs::to_strategies(&new.default_capacity_provider_strategies)?));
                 request.send().await.explain()
             };
             context.observer.settle(BUSY, put).await?;
@@ -172,11 +160,6 @@ impl Resource for Cluster {
 
     async fn read(context: &Context, id: &str) -> Result<Option<ClusterOutputs>> {
         let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)).await? else { return Ok(None) };
-        let strategies = cluster.default_capacity_provider_strategy().iter().map(|it| CapacityProviderStrategy {
-            capacity_provider: it.capacity_provider().to_owned(),
-            weight: it.weight(),
-            base: it.base(),
-        });
         let insights = cluster.settings().iter().filter(|it| it.name() == Some(&types::ClusterSettingName::ContainerInsights));
         // Off is what a program means that says nothing.
         let settings = insights.filter(|it| it.value() != Some("disabled")).map(|it| ClusterSetting {
@@ -187,7 +170,7 @@ impl Resource for Cluster {
             inputs: ClusterInputs {
                 name: cluster.cluster_name().unwrap_or_default().to_owned(),
                 capacity_providers: cluster.capacity_providers().to_vec(),
-                default_capacity_provider_strategies: strategies.collect(),
+                default_capacity_provider_strategies: ecs::from_strategies(cluster.default_capacity_provider_strategy()),
                 settings: settings.collect(),
                 tags: ecs::from_tags(cluster.tags()),
             },
@@ -228,14 +211,6 @@ impl Lookup for DescribeClusters {
 /// The name, from itself or from an ARN, `arn:aws:ecs:region:account:cluster/name`.
 fn name_in(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
-}
-
-fn strategies(inputs: &ClusterInputs) -> Result<Vec<types::CapacityProviderStrategyItem>> {
-    let strategy = |it: &CapacityProviderStrategy| {
-        let item = types::CapacityProviderStrategyItem::builder().capacity_provider(&it.capacity_provider);
-        Ok(item.weight(it.weight).base(it.base).build()?)
-    };
-    inputs.default_capacity_provider_strategies.iter().map(strategy).collect()
 }
 
 fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {

@@ -27,5 +27,6 @@ resources! {
     redis_subnet_group::RedisSubnetGroup,
     route_table::RouteTable,
     subnet::Subnet,
+    task_definition::TaskDefinition,
     vpc::Vpc,
 }

@@ -396,12 +396,12 @@ async fn disassociate(context: &Context, table: &types::RouteTable, leaves: impl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::Failure, codec, diff, schema::Shapes, value::Map};
+    use crate::{check::Failure, codec, diff, schema::Shapes};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
         let inputs: RouteTableInputs =
             serde_json::from_value(serde_json::json!({ "vpcId": "vpc-1", "routes": routes })).unwrap();
-        let map = codec::encode(&inputs, &Map::new()).unwrap();
+        let map = codec::encode(&inputs).unwrap();
         let mut report = Report::new(&map);
         RouteTable::check(&inputs, &mut report);
         report.into_failures().iter().map(Failure::to_string).collect()
@@ -438,7 +438,7 @@ mod tests {
         let elsewhere = serde_json::json!({ "ipv6CidrBlock": "::/0", "gatewayId": "igw-2" });
         let shapes = Shapes::of::<RouteTableInputs>();
         let changes = |old: &[&serde_json::Value], new: &[&serde_json::Value]| -> Vec<_> {
-            let map = |routes: &[_]| codec::encode(&serde_json::json!({ "routes": routes }), &Map::new()).unwrap();
+            let map = |routes: &[_]| codec::encode(&serde_json::json!({ "routes": routes })).unwrap();
             diff::diff(&map(old), &map(new), shapes.root()).into_iter().map(|it| (it.path, it.kind)).collect()
         };
         assert_eq!(changes(&[&ipv4, &ipv6], &[&ipv6, &ipv4]), []);
