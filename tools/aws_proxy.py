@@ -1,4 +1,4 @@
-"""Stands between a program and an AWS: counts the calls by operation, and changes answers where it is told to."""
+"""Stands between a program and an AWS: counts the calls by operation, and changes or refuses what it is told to."""
 
 import collections
 import http.client
@@ -10,10 +10,11 @@ HOST = "127.0.0.1"
 
 
 class Proxy:
-    """`url` is where to call it. `answers` maps an operation to a function of its answer's text, which gives another."""
+    """`url` is where to call it. `answers` maps an operation to a function of its answer's text, which gives another;
+    `refusals` maps one that AWS is not to hear of to the text of a refusal."""
 
     def __init__(self, target):
-        self.counts, self.answers = collections.Counter(), {}
+        self.counts, self.answers, self.refusals = collections.Counter(), {}, {}
         self.server = http.server.ThreadingHTTPServer((HOST, 0), handler(self, urllib.parse.urlsplit(target).netloc))
         self.server.daemon_threads = True
         self.url = f"http://{HOST}:{self.server.server_port}"
@@ -35,22 +36,27 @@ def handler(proxy, target):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             called = operation(self.path, self.headers, body)
             proxy.counts[called] += 1
+            if refusal := proxy.refusals.get(called):
+                return self.answer(400, {}, refusal.encode())
             upstream = http.client.HTTPConnection(target)
             upstream.request(self.command, self.path, body, dict(self.headers))
             reply = upstream.getresponse()
             answer = reply.read()
             if change := proxy.answers.get(called):
                 answer = change(answer.decode()).encode()
-            self.send_response(reply.status)
-            for name, value in reply.getheaders():
-                if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.answer(reply.status, dict(reply.getheaders()), answer)
             upstream.close()
 
         do_GET = do_POST
+
+        def answer(self, status, headers, body):
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_):
             pass

@@ -63,20 +63,20 @@ pub fn is_gone(error: &Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| it.code.ends_with(".NotFound"))
 }
 
-/// Waits until AWS shows what was just made or changed, and until it is `done`: its reads lag behind its writes.
-pub async fn shown<L>(context: &Context, id: &str, done: impl Fn(&L::Found) -> bool + Send + Sync) -> Result<()>
+/// Waits until AWS shows what was just made or changed, and until nothing is `missing` any more: its reads lag behind its
+/// writes.
+pub async fn shown<L>(context: &Context, id: &str, missing: impl Fn(&L::Found) -> Option<String> + Send + Sync) -> Result<()>
 where
     L: Lookup<Key = String>,
 {
-    let done = &done;
+    let missing = &missing;
     let look = || async move {
         Ok(match context.aws.look_up::<L>(id.to_owned()).await? {
-            Some(it) if done(&it) => Seen::Ready(()),
-            Some(_) => Seen::Pending(format!("{id} is pending")),
+            Some(it) => missing(&it).map_or(Seen::Ready(()), Seen::Pending),
             None => Seen::Pending(format!("{id} does not show yet")),
         })
     };
-    context.observer.wait(id, Patience::minutes(5), look).await
+    context.observer.wait(id, Patience::seconds(120), look).await
 }
 
 /// The tags for a new resource; none where there are none, for AWS refuses an empty list.

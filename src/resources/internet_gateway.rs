@@ -72,7 +72,11 @@ impl Resource for InternetGateway {
     }
 
     async fn ready(context: &Context, id: &str, inputs: &InternetGatewayInputs) -> Result<()> {
-        ec2::shown::<DescribeInternetGateways>(context, id, |it| attached_to(it) == inputs.vpc_id).await
+        let missing = |it: &types::InternetGateway| {
+            let vpc = inputs.vpc_id.as_ref().filter(|_| attached_to(it) != inputs.vpc_id);
+            vpc.map(|vpc| format!("{id} is not attached to {vpc} yet"))
+        };
+        ec2::shown::<DescribeInternetGateways>(context, id, missing).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<InternetGatewayOutputs>> {

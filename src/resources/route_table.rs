@@ -170,7 +170,12 @@ impl Resource for RouteTable {
     }
 
     async fn ready(context: &Context, id: &str, inputs: &RouteTableInputs) -> Result<()> {
-        ec2::shown::<DescribeRouteTables>(context, id, |it| subnets(it) == inputs.subnet_ids).await
+        let missing = |it: &types::RouteTable| {
+            let there = subnets(it);
+            let subnet = inputs.subnet_ids.iter().find(|it| !there.contains(*it));
+            subnet.map(|it| format!("{it} does not go by {id}; is it in the subnetIds of another table, too?"))
+        };
+        ec2::shown::<DescribeRouteTables>(context, id, missing).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<RouteTableOutputs>> {

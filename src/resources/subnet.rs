@@ -98,7 +98,8 @@ impl Resource for Subnet {
     }
 
     async fn ready(context: &Context, id: &str, _: &SubnetInputs) -> Result<()> {
-        ec2::shown::<DescribeSubnets>(context, id, |it| it.state() == Some(&types::SubnetState::Available)).await
+        let pending = |it: &types::Subnet| it.state() == Some(&types::SubnetState::Pending);
+        ec2::shown::<DescribeSubnets>(context, id, |it| pending(it).then(|| format!("{id} is pending"))).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<SubnetOutputs>> {

@@ -120,7 +120,8 @@ impl Resource for Vpc {
     }
 
     async fn ready(context: &Context, id: &str, _: &VpcInputs) -> Result<()> {
-        ec2::shown::<DescribeVpcs>(context, id, |it| it.state() == Some(&types::VpcState::Available)).await
+        let pending = |it: &types::Vpc| it.state() == Some(&types::VpcState::Pending);
+        ec2::shown::<DescribeVpcs>(context, id, |it| pending(it).then(|| format!("{id} is pending"))).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<VpcOutputs>> {

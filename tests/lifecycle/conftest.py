@@ -11,6 +11,9 @@ import pytest
 from harness import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools"))
+from aws_proxy import Proxy  # noqa: E402
+
 TOOLS = ROOT / ".tools" / "bin"
 PROVIDER = Path(os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulumi-resource-fargate"))
 
@@ -46,3 +49,11 @@ def stack(environment, request, tmp_path):
     """A new stack in an AWS account that no other test uses: a local AWS takes twelve digits as the account."""
     account = f"{zlib.crc32(request.node.name.encode()):012d}"
     return Stack(tmp_path, environment | {"AWS_ACCESS_KEY_ID": account})
+
+
+@pytest.fixture
+def proxy(stack):
+    """A proxy before the local AWS; the stack calls it from now on."""
+    with Proxy(stack.environment["AWS_ENDPOINT_URL"]) as proxy:
+        stack.environment["AWS_ENDPOINT_URL"] = proxy.url
+        yield proxy

@@ -244,3 +244,8 @@ def tags(listed: list[dict]) -> dict:
     """A list of tags, in any of AWS's spellings, as a map."""
     lower = [{key.lower(): it for key, it in tag.items()} for tag in listed]
     return {it["key"]: it["value"] for it in lower}
+
+
+def refusal(code: str, message: str) -> str:
+    """A refusal as EC2 words it."""
+    return f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"

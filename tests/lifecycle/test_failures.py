@@ -4,25 +4,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
-import pytest
-from conftest import ROOT
 from harness import UNREACHABLE
 
-sys.path.append(str(ROOT / "tools"))
-from aws_proxy import Proxy  # noqa: E402
-
 CLUSTER = {"it": {"type": "fargate:Cluster", "properties": {"name": "main"}}}
-
-
-@pytest.fixture
-def proxy(stack):
-    """A proxy before the local AWS; the stack calls it from now on."""
-    with Proxy(stack.environment["AWS_ENDPOINT_URL"]) as proxy:
-        stack.environment["AWS_ENDPOINT_URL"] = proxy.url
-        yield proxy
 
 
 def state(stack):

@@ -1,6 +1,6 @@
 """InternetGateway."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -43,3 +43,29 @@ def test_one_that_was_detached_is_made_anew(stack):
     assert truth(stack, old) is None
     assert truth(stack, stack.outputs())["networks"] == ["10.1.0.0/16"]
     stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_destroy_names_what_has_a_public_address(stack, proxy):
+    """The local AWS detaches a gateway whatever is behind it, and knows no addresses of interfaces."""
+    gateway = {"type": "fargate:InternetGateway", "properties": {"vpcId": "${vpc.id}"}}
+    vpc = {"type": "fargate:Vpc", "properties": {"cidrBlock": "10.1.0.0/16"}}
+    stack.write_program({"vpc": vpc, "it": gateway | {"options": {"customTimeouts": {"delete": "5s"}}}})
+    stack.up()
+    id = stack.outputs()["id"]
+    mapped = "Network has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
+    proxy.refusals["DetachInternetGateway"] = refusal("DependencyViolation", mapped)
+    proxy.answers["DescribeNetworkInterfaces"] = lambda _: (
+        "<DescribeNetworkInterfacesResponse><networkInterfaceSet>"
+        "<item><networkInterfaceId>eni-1</networkInterfaceId><description>Interface for NAT Gateway nat-1</description>"
+        "<association><publicIp>192.0.2.1</publicIp></association></item>"
+        "<item><networkInterfaceId>eni-2</networkInterfaceId><description>ElastiCache queue-001</description></item>"
+        "</networkInterfaceSet></DescribeNetworkInterfacesResponse>"
+    )
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert f"{id} is still used by NAT gateway nat-1 (eni-1)" in said
+    assert "queue-001" not in said
+    assert truth(stack, {"id": id})["networks"] == ["10.1.0.0/16"]
+
+    proxy.refusals.clear()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert truth(stack, {"id": id}) is None

@@ -1,6 +1,6 @@
 """RouteTable."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -95,3 +95,23 @@ def test_mistakes_show_in_a_preview(stack):
     assert "a NAT gateway is a natGatewayId" in said
     assert "routes[1].cidrBlock" in said
     assert "the network is 10.0.0.0/8" in said
+
+
+def test_a_subnet_leaves_the_table_that_it_went_by(stack, proxy):
+    """The local AWS lets a subnet go by two tables; AWS does not."""
+    tables = {
+        "it": {"type": "fargate:RouteTable", "properties": {"vpcId": "${home.id}", "subnetIds": ["${homeA.id}"]}},
+    }
+    stack.write_program(network("home", 1))
+    stack.up()
+    subnet, ec2 = stack.resources()["homeA"]["id"], stack.aws("ec2")
+    old = ec2.create_route_table(VpcId=stack.resources()["home"]["id"])["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=old, SubnetId=subnet)
+    taken = f"the specified association for route table conflicts with an existing association of {subnet}"
+    proxy.refusals["AssociateRouteTable"] = refusal("Resource.AlreadyAssociated", taken)
+    stack.write_program(network("home", 1) | tables)
+    stack.up()
+    assert truth(stack, stack.outputs())["subnets"] == ["homeA"]
+    left = next(it for it in ec2.describe_route_tables()["RouteTables"] if it["RouteTableId"] == old)
+    assert left["Associations"] == []
+    stack.pulumi("destroy", "--yes", "--skip-preview")
