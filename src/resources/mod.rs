@@ -20,13 +20,17 @@ macro_rules! resources {
 
 resources! {
     cluster::Cluster,
+    elastic_ip::ElasticIp,
     internet_gateway::InternetGateway,
     log_group::LogGroup,
+    nat_gateway::NatGateway,
     redis_group::RedisGroup,
     redis_parameter_group::RedisParameterGroup,
     redis_subnet_group::RedisSubnetGroup,
     route_table::RouteTable,
+    security_group::SecurityGroup,
     subnet::Subnet,
     task_definition::TaskDefinition,
     vpc::Vpc,
+    vpc_endpoint::VpcEndpoint,
 }
