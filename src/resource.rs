@@ -180,7 +180,8 @@ impl<R: Resource> Erased<R> {
         map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
-            let same = map.get(name).is_some_and(|shown| diff::means_the_same(wanted, shown, property));
+            // What AWS fills in, inside of it, is no difference.
+            let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
             if same || property.flag("writeOnly") {
                 map.insert(name.to_owned(), wanted.clone());
             }
@@ -401,4 +402,14 @@ pub fn tag_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String
     let set = new.iter().filter(|(key, it)| old.get(*key) != Some(it)).map(|(key, it)| (key.clone(), it.clone())).collect();
     let removed = old.keys().filter(|it| !new.contains_key(*it)).cloned().collect();
     (set, removed)
+}
+
+/// All that Check says of `inputs`.
+#[cfg(test)]
+pub fn mistakes<R: Resource>(inputs: Value) -> Vec<String> {
+    let Value::Object(inputs) = inputs else { panic!("inputs are a map") };
+    let (old, tags) = (Map::new(), TagRules::default());
+    let subject = Subject { name: "it", seed: &[0; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
+    let (_, failures) = Erased::<R>::NEW.check(&subject, inputs).unwrap();
+    failures.iter().map(Failure::to_string).collect()
 }

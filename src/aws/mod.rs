@@ -4,6 +4,7 @@ mod batch;
 pub mod ec2;
 pub mod ecs;
 pub mod elasticache;
+pub mod elb;
 mod error;
 mod session;
 mod wait;

@@ -1,0 +1,552 @@
+//! elbv2: a rule of a listener, which takes the requests that meet its conditions.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_elasticloadbalancingv2::types;
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::{
+    aws::{
+        Aws, Explain as _, Lookup, Patience, Seen,
+        elb::{self, ListenerAction, choice, name_of},
+        refused_with,
+    },
+    check::Report,
+    resource::{Context, Resource},
+};
+
+/// How many values all conditions of a rule may have together.
+const MOST_VALUES: usize = 5;
+const HIGHEST_PRIORITY: i32 = 50_000;
+
+/// The rules that are on their way to another priority: two rules can only swap theirs in one call.
+static MOVES: Mutex<BTreeMap<String, i32>> = Mutex::new(BTreeMap::new());
+/// Held while a free priority is found and taken.
+static TAKING: AsyncMutex<()> = AsyncMutex::const_new(());
+
+pub struct ListenerRule;
+
+/// A rule of a listener: it takes the requests that meet all of its conditions.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleInputs {
+    /// The ARN of the listener.
+    #[schemars(extend("replaceOnChanges" = true))]
+    pub listener_arn: String,
+    /// The place of the rule among those of the listener, from 1 to 50000: the lowest goes first. Default: after all there are.
+    #[schemars(range(min = 1, max = 50_000), extend("computed" = true))]
+    pub priority: Option<i32>,
+    /// What a request has to meet, all of it.
+    #[schemars(length(min = 1), extend("compare" = "set"))]
+    pub conditions: Vec<ListenerRuleCondition>,
+    /// What to do with the requests.
+    #[schemars(length(min = 1))]
+    pub actions: Vec<ListenerAction>,
+    /// How to rewrite requests on their way to the target, at most one of each kind.
+    #[serde(default)]
+    #[schemars(length(max = 2), extend("keyedBy" = "type"))]
+    pub transforms: Vec<ListenerRuleTransform>,
+    /// Tags to put on the rule.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a request has to meet. Each condition has exactly one of these properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleCondition {
+    /// The host is one of these.
+    pub host_header: Option<ListenerRuleConditionPatterns>,
+    /// The path is one of these.
+    pub path_pattern: Option<ListenerRuleConditionPatterns>,
+    /// A header has one of these values.
+    pub http_header: Option<ListenerRuleConditionHttpHeader>,
+    /// The method is one of these.
+    pub http_request_method: Option<ListenerRuleConditionValues>,
+    /// The query holds one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query_strings: Vec<ListenerRuleConditionQueryString>,
+    /// The client's address is in one of these.
+    pub source_ip: Option<ListenerRuleConditionSourceIp>,
+}
+
+/// Patterns, one of which has to fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleConditionPatterns {
+    /// Texts in which `*` stands for any characters and `?` for any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Regular expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regex_values: Vec<String>,
+}
+
+/// A header, and patterns for its value, one of which has to fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleConditionHttpHeader {
+    /// The name of the header. For the host, see `hostHeader`.
+    #[schemars(length(min = 1, max = 40))]
+    pub http_header_name: String,
+    /// Texts in which `*` stands for any characters and `?` for any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Regular expressions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regex_values: Vec<String>,
+}
+
+/// Texts, one of which has to be met exactly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleConditionValues {
+    /// The texts, such as `GET` and `HEAD`.
+    #[schemars(length(min = 1), inner(length(min = 1, max = 40)))]
+    pub values: Vec<String>,
+}
+
+/// A part of the query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleConditionQueryString {
+    /// The key. Default: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The value, in which `*` stands for any characters and `?` for any one.
+    pub value: String,
+}
+
+/// Networks of clients. Behind a proxy, the proxy is the client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleConditionSourceIp {
+    /// The networks, as CIDR blocks.
+    #[schemars(length(min = 1))]
+    pub values: Vec<String>,
+}
+
+/// How to rewrite requests on their way to the target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleTransform {
+    /// What is rewritten.
+    pub r#type: ListenerRuleTransformType,
+    /// For `host-header-rewrite`: how.
+    pub host_header_rewrite_config: Option<ListenerRuleTransformConfig>,
+    /// For `url-rewrite`: how.
+    pub url_rewrite_config: Option<ListenerRuleTransformConfig>,
+}
+
+/// What a transform rewrites.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenerRuleTransformType {
+    /// The host.
+    HostHeaderRewrite,
+    /// The path and the query.
+    UrlRewrite,
+}
+
+/// How a transform rewrites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleTransformConfig {
+    /// What is replaced, and by what.
+    pub rewrite: ListenerRuleRewrite,
+}
+
+/// What is replaced, and by what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleRewrite {
+    /// A regular expression, such as `^/api/(.*)$`.
+    #[schemars(length(min = 1, max = 1024))]
+    pub regex: String,
+    /// What comes in its place, where `$1` stands for the first group: `/$1`.
+    #[schemars(length(max = 1024))]
+    pub replace: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleOutputs {
+    #[serde(flatten)]
+    pub inputs: ListenerRuleInputs,
+    /// The ARN of the rule.
+    pub arn: String,
+}
+
+impl Resource for ListenerRule {
+    const NAME: &'static str = "ListenerRule";
+    type Inputs = ListenerRuleInputs;
+    type Outputs = ListenerRuleOutputs;
+
+    fn check(inputs: &ListenerRuleInputs, report: &mut Report<'_>) {
+        check_conditions(&inputs.conditions, report);
+        elb::check_actions("actions", &inputs.actions, report);
+        for (index, transform) in inputs.transforms.iter().enumerate() {
+            let at = |name: &str| format!("transforms[{index}].{name}");
+            let (host, url) = (transform.host_header_rewrite_config.is_some(), transform.url_rewrite_config.is_some());
+            let is_host = transform.r#type == ListenerRuleTransformType::HostHeaderRewrite;
+            let fits = "has to be there for its own type, and for no other";
+            report.rule(&[&at("hostHeaderRewriteConfig"), &at("type")], host == is_host, fits);
+            report.rule(&[&at("urlRewriteConfig"), &at("type")], url != is_host, fits);
+        }
+    }
+
+    async fn create(context: &Context, inputs: &ListenerRuleInputs) -> Result<String> {
+        let listener = &inputs.listener_arn;
+        let create = |priority| async move {
+            let request = context
+                .aws
+                .elb()
+                .create_rule()
+                .listener_arn(listener)
+                .priority(priority)
+                .set_conditions(Some(inputs.conditions.iter().map(to_condition).collect()))
+                .set_actions(Some(elb::to_actions(&inputs.actions)?))
+                .set_transforms(to_transforms(&inputs.transforms)?)
+                .set_tags(elb::to_tags(&inputs.tags));
+            request.send().await.explain()
+        };
+        let created = match inputs.priority {
+            Some(priority) => once_free(context, listener, priority, || create(priority)).await,
+            None => {
+                let _taking = TAKING.lock().await;
+                let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
+                if highest == HIGHEST_PRIORITY {
+                    bail!("the listener has a rule of priority {HIGHEST_PRIORITY}, after which there is no other; set priority");
+                }
+                create(highest + 1).await
+            }
+        };
+        let made = created.map_err(elb::explain_association)?.rules.unwrap_or_default().pop();
+        made.and_then(|it| it.rule_arn).context("AWS did not say which rule it made")
+    }
+
+    async fn update(context: &Context, arn: &str, old: &ListenerRuleOutputs, new: &ListenerRuleInputs) -> Result<()> {
+        let client = context.aws.elb();
+        let was = &old.inputs;
+        if let Some(priority) = new.priority.filter(|it| was.priority != Some(*it)) {
+            move_to(context, arn, &new.listener_arn, priority).await?;
+        }
+        if was.conditions != new.conditions || was.actions != new.actions || was.transforms != new.transforms {
+            let request = client
+                .modify_rule()
+                .rule_arn(arn)
+                .set_conditions(Some(new.conditions.iter().map(to_condition).collect()))
+                .set_actions(Some(elb::to_actions(&new.actions)?))
+                .set_transforms(to_transforms(&new.transforms)?)
+                // AWS keeps transforms that it is not told of.
+                .set_reset_transforms(new.transforms.is_empty().then_some(true));
+            request.send().await.explain().map_err(elb::explain_association)?;
+        }
+        elb::retag(&context.aws, arn, &was.tags, &new.tags).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<ListenerRuleOutputs>> {
+        elb::check_id(id, "listener-rule", false)?;
+        let Some(rule) = context.aws.look_up::<DescribeRules>(id.to_owned()).await? else { return Ok(None) };
+        if rule.is_default() == Some(true) {
+            bail!("{id} is the rule that a listener has by itself: the defaultActions of the Listener");
+        }
+        Ok(Some(ListenerRuleOutputs {
+            inputs: ListenerRuleInputs {
+                listener_arn: listener_of(id),
+                priority: rule.priority().and_then(|it| it.parse().ok()),
+                conditions: rule.conditions().iter().filter_map(from_condition).collect(),
+                actions: elb::from_actions(rule.actions())?,
+                transforms: rule.transforms().iter().map(from_transform).collect::<Result<_>>()?,
+                tags: elb::tags_of(&context.aws, id).await?,
+            },
+            arn: rule.rule_arn().unwrap_or_default().to_owned(),
+        }))
+    }
+
+    fn id(outputs: &ListenerRuleOutputs) -> String {
+        outputs.arn.clone()
+    }
+
+    async fn delete(context: &Context, arn: &str, _: &ListenerRuleOutputs) -> Result<()> {
+        match context.aws.elb().delete_rule().rule_arn(arn).send().await.explain() {
+            Err(error) if refused_with(&error, &["RuleNotFound"]) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+}
+
+/// `DescribeRules`, by ARN.
+struct DescribeRules;
+
+impl Lookup for DescribeRules {
+    type Key = String;
+    type Found = types::Rule;
+    const LIMIT: usize = 20;
+    const MISSING: &'static [&'static str] = &["RuleNotFound"];
+
+    async fn load(aws: &Aws, arns: Vec<String>) -> Result<HashMap<String, types::Rule>> {
+        let described = aws.elb().describe_rules().set_rule_arns(Some(arns)).send().await.explain()?;
+        let all = described.rules.unwrap_or_default();
+        Ok(all.into_iter().filter_map(|it| Some((it.rule_arn()?.to_owned(), it))).collect())
+    }
+}
+
+/// The ARN of the listener, `…:listener/app/name/load balancer/listener`, from `…:listener-rule/app/name/load balancer/listener/rule`.
+fn listener_of(rule: &str) -> String {
+    let listener = rule.rsplit_once('/').map_or(rule, |(listener, _)| listener);
+    listener.replacen(":listener-rule/", ":listener/", 1)
+}
+
+/// The rules of a listener by their priority, but for the one it has by itself.
+async fn priorities(context: &Context, listener: &str) -> Result<BTreeMap<i32, String>> {
+    let mut pages = context.aws.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
+    let mut taken = BTreeMap::new();
+    while let Some(rule) = pages.next().await {
+        let rule = rule.explain()?;
+        if let (Some(Ok(priority)), Some(arn)) = (rule.priority().map(str::parse), rule.rule_arn) {
+            taken.insert(priority, arn);
+        }
+    }
+    Ok(taken)
+}
+
+/// Repeats `call` for a while if the priority is taken: the rule that has it may get another one in the same update.
+async fn once_free<T, F>(context: &Context, listener: &str, priority: i32, mut call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let look = || {
+        let call = call();
+        async move {
+            match call.await {
+                Err(error) if refused_with(&error, &["PriorityInUse"]) => {
+                    let taken = priorities(context, listener).await?;
+                    let rule = taken.get(&priority).map_or("another rule", String::as_str);
+                    Ok(Seen::Pending(format!("priority {priority} belongs to {rule}")))
+                }
+                result => result.map(Seen::Ready),
+            }
+        }
+    };
+    context.observer.wait(format!("priority {priority}, which no two rules of a listener share"), Patience::seconds(30), look).await
+}
+
+/// Gives the rule another priority, together with the other rules of the listener that are to get another one just now.
+async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) -> Result<()> {
+    let moves = || MOVES.lock().unwrap_or_else(PoisonError::into_inner);
+    moves().insert(arn.to_owned(), priority);
+    let set = || async {
+        let pair = |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
+        let pairs = moves().iter().filter(|(arn, _)| listener_of(arn) == listener).map(pair).collect();
+        context.aws.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain()
+    };
+    let alone = types::RulePriorityPair::builder().rule_arn(arn).priority(priority).build();
+    let result = match context.aws.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
+        Err(error) if refused_with(&error, &["PriorityInUse"]) => once_free(context, listener, priority, set).await.map(drop),
+        result => result.map(drop),
+    };
+    moves().remove(arn);
+    result
+}
+
+fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_>) {
+    let patterns = |it: &ListenerRuleConditionPatterns| it.values.len() + it.regex_values.len();
+    let mut all = 0;
+    for (index, it) in conditions.iter().enumerate() {
+        let kinds = [
+            ("hostHeader", it.host_header.as_ref().map(patterns)),
+            ("pathPattern", it.path_pattern.as_ref().map(patterns)),
+            ("httpHeader", it.http_header.as_ref().map(|it| it.values.len() + it.regex_values.len())),
+            ("httpRequestMethod", it.http_request_method.as_ref().map(|it| it.values.len())),
+            ("queryStrings", Some(it.query_strings.len()).filter(|it| *it > 0)),
+            ("sourceIp", it.source_ip.as_ref().map(|it| it.values.len())),
+        ];
+        let path = format!("conditions[{index}]");
+        let given: Vec<_> = kinds.iter().filter_map(|(name, values)| Some((*name, (*values)?))).collect();
+        let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
+        report.rule(&[&path], given.len() == 1, format!("needs exactly one of {}", names.join(", ")));
+        for (index, block) in it.source_ip.iter().flat_map(|it| &it.values).enumerate() {
+            let reason = format!("is {block:?}, which is no CIDR block such as 203.0.113.0/24");
+            report.rule(&[&format!("{path}.sourceIp.values[{index}]")], block.parse::<IpNet>().is_ok(), reason);
+        }
+        for (name, values) in &given {
+            report.rule(&[&format!("{path}.{name}")], *values > 0, "has no values to compare with");
+            all += values;
+        }
+    }
+    report.rule(&["conditions"], all <= MOST_VALUES, format!("has {all} values; AWS allows {MOST_VALUES} in a rule"));
+    let mut once = |name, count: usize| {
+        report.rule(&["conditions"], count <= 1, format!("has {name} in {count} conditions; give all values in one"));
+    };
+    once("hostHeader", conditions.iter().filter(|it| it.host_header.is_some()).count());
+    once("pathPattern", conditions.iter().filter(|it| it.path_pattern.is_some()).count());
+    once("httpRequestMethod", conditions.iter().filter(|it| it.http_request_method.is_some()).count());
+    once("sourceIp", conditions.iter().filter(|it| it.source_ip.is_some()).count());
+}
+
+fn to_condition(condition: &ListenerRuleCondition) -> types::RuleCondition {
+    let builder = types::RuleCondition::builder();
+    let list = |it: &Vec<String>| (!it.is_empty()).then(|| it.clone());
+    if let Some(it) = &condition.host_header {
+        let config = types::HostHeaderConditionConfig::builder().set_values(list(&it.values));
+        let config = config.set_regex_values(list(&it.regex_values)).build();
+        return builder.field("host-header").host_header_config(config).build();
+    }
+    if let Some(it) = &condition.path_pattern {
+        let config = types::PathPatternConditionConfig::builder().set_values(list(&it.values));
+        let config = config.set_regex_values(list(&it.regex_values)).build();
+        return builder.field("path-pattern").path_pattern_config(config).build();
+    }
+    if let Some(it) = &condition.http_header {
+        let config = types::HttpHeaderConditionConfig::builder().http_header_name(&it.http_header_name);
+        let config = config.set_values(list(&it.values)).set_regex_values(list(&it.regex_values)).build();
+        return builder.field("http-header").http_header_config(config).build();
+    }
+    if let Some(it) = &condition.http_request_method {
+        let config = types::HttpRequestMethodConditionConfig::builder().set_values(list(&it.values)).build();
+        return builder.field("http-request-method").http_request_method_config(config).build();
+    }
+    if let Some(it) = &condition.source_ip {
+        let config = types::SourceIpConditionConfig::builder().set_values(list(&it.values)).build();
+        return builder.field("source-ip").source_ip_config(config).build();
+    }
+    let pair = |it: &ListenerRuleConditionQueryString| {
+        types::QueryStringKeyValuePair::builder().set_key(it.key.clone()).value(&it.value).build()
+    };
+    let pairs = condition.query_strings.iter().map(pair).collect();
+    let config = types::QueryStringConditionConfig::builder().set_values(Some(pairs)).build();
+    builder.field("query-string").query_string_config(config).build()
+}
+
+fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondition> {
+    // AWS shows some kinds in two ways.
+    let values = |shown: Option<&[String]>| shown.filter(|it| !it.is_empty()).unwrap_or(condition.values()).to_vec();
+    let mut none = ListenerRuleCondition {
+        host_header: None,
+        path_pattern: None,
+        http_header: None,
+        http_request_method: None,
+        query_strings: Vec::new(),
+        source_ip: None,
+    };
+    match condition.field()? {
+        "host-header" => {
+            let config = condition.host_header_config();
+            let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
+            none.host_header = Some(ListenerRuleConditionPatterns { values: values(config.map(|it| it.values())), regex_values });
+        }
+        "path-pattern" => {
+            let config = condition.path_pattern_config();
+            let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
+            none.path_pattern = Some(ListenerRuleConditionPatterns { values: values(config.map(|it| it.values())), regex_values });
+        }
+        "http-header" => {
+            let config = condition.http_header_config()?;
+            none.http_header = Some(ListenerRuleConditionHttpHeader {
+                http_header_name: config.http_header_name()?.to_owned(),
+                values: config.values().to_vec(),
+                regex_values: config.regex_values().to_vec(),
+            });
+        }
+        "http-request-method" => {
+            let shown = condition.http_request_method_config().map(|it| it.values());
+            none.http_request_method = Some(ListenerRuleConditionValues { values: values(shown) });
+        }
+        "source-ip" => {
+            let shown = condition.source_ip_config().map(|it| it.values());
+            none.source_ip = Some(ListenerRuleConditionSourceIp { values: values(shown) });
+        }
+        "query-string" => {
+            let pair = |it: &types::QueryStringKeyValuePair| ListenerRuleConditionQueryString {
+                key: it.key().map(str::to_owned),
+                value: it.value().unwrap_or_default().to_owned(),
+            };
+            none.query_strings = condition.query_string_config()?.values().iter().map(pair).collect();
+        }
+        _ => return None,
+    }
+    Some(none)
+}
+
+/// The transforms for AWS; none where there are none, for AWS refuses an empty list.
+fn to_transforms(transforms: &[ListenerRuleTransform]) -> Result<Option<Vec<types::RuleTransform>>> {
+    let rewrite = |it: &ListenerRuleTransformConfig| {
+        types::RewriteConfig::builder().regex(&it.rewrite.regex).replace(&it.rewrite.replace).build()
+    };
+    let transform = |it: &ListenerRuleTransform| {
+        let host = |it| types::HostHeaderRewriteConfig::builder().rewrites(rewrite(it)).build();
+        let url = |it| types::UrlRewriteConfig::builder().rewrites(rewrite(it)).build();
+        Ok(types::RuleTransform::builder()
+            .r#type(name_of(it.r#type)?.as_str().into())
+            .set_host_header_rewrite_config(it.host_header_rewrite_config.as_ref().map(host))
+            .set_url_rewrite_config(it.url_rewrite_config.as_ref().map(url))
+            .build())
+    };
+    let transforms = transforms.iter().map(transform).collect::<Result<Vec<_>>>()?;
+    Ok((!transforms.is_empty()).then_some(transforms))
+}
+
+fn from_transform(transform: &types::RuleTransform) -> Result<ListenerRuleTransform> {
+    let config = |rewrites: &[types::RewriteConfig]| {
+        let rewrite = rewrites.first()?;
+        let (regex, replace) = (rewrite.regex()?.to_owned(), rewrite.replace()?.to_owned());
+        Some(ListenerRuleTransformConfig { rewrite: ListenerRuleRewrite { regex, replace } })
+    };
+    Ok(ListenerRuleTransform {
+        r#type: choice(transform.r#type().map_or("", |it| it.as_str()))?,
+        host_header_rewrite_config: transform.host_header_rewrite_config().and_then(|it| config(it.rewrites())),
+        url_rewrite_config: transform.url_rewrite_config().and_then(|it| config(it.rewrites())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::resource::mistakes;
+
+    #[test]
+    fn a_condition_is_of_one_kind_and_has_values() {
+        let conditions = |conditions: serde_json::Value| {
+            let actions = json!([{ "type": "forward", "targetGroupArn": "arn:aws:targets" }]);
+            let inputs = json!({ "listenerArn": "arn:aws:listener", "actions": actions, "conditions": conditions });
+            mistakes::<ListenerRule>(inputs.into())
+        };
+        let right = json!([
+            { "pathPattern": { "values": ["/api/*"] } },
+            { "queryStrings": [{ "key": "version", "value": "2" }] },
+            { "sourceIp": { "values": ["10.0.0.0/8"] } },
+        ]);
+        assert!(conditions(right).is_empty());
+        let wrong = json!([
+            { "pathPattern": { "values": ["/a", "/b", "/c"] }, "sourceIp": { "values": ["10.0.0.0"] } },
+            { "hostHeader": {} },
+            { "pathPattern": { "values": ["/d", "/e"] } },
+        ]);
+        let expected = [
+            "conditions has 6 values; AWS allows 5 in a rule",
+            "conditions has pathPattern in 2 conditions; give all values in one",
+            "conditions[0] needs exactly one of hostHeader, pathPattern, httpHeader, httpRequestMethod, queryStrings, sourceIp",
+            "conditions[0].sourceIp.values[0] is \"10.0.0.0\", which is no CIDR block such as 203.0.113.0/24",
+            "conditions[1].hostHeader has no values to compare with",
+        ];
+        assert_eq!(conditions(wrong), expected);
+    }
+
+    #[test]
+    fn the_listener_is_known_from_the_rule() {
+        assert_eq!(
+            listener_of("arn:aws:elasticloadbalancing:eu-central-1:1:listener-rule/app/web/50dc/f2f7/9683"),
+            "arn:aws:elasticloadbalancing:eu-central-1:1:listener/app/web/50dc/f2f7"
+        );
+    }
+}
