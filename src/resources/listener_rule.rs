@@ -217,16 +217,15 @@ impl Resource for ListenerRule {
                 .set_tags(elb::to_tags(&inputs.tags));
             request.send().await.explain()
         };
-        let created = match inputs.priority {
-            Some(priority) => once_free(context, listener, priority, || create(priority)).await,
-            None => {
-                let _taking = TAKING.lock().await;
-                let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
-                if highest == HIGHEST_PRIORITY {
-                    bail!("the listener has a rule of priority {HIGHEST_PRIORITY}, after which there is no other; set priority");
-                }
-                create(highest + 1).await
+        let created = if let Some(priority) = inputs.priority {
+            once_free(context, listener, priority, || create(priority)).await
+        } else {
+            let _taking = TAKING.lock().await;
+            let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
+            if highest == HIGHEST_PRIORITY {
+                bail!("the listener has a rule of priority {HIGHEST_PRIORITY}, after which there is no other; set priority");
             }
+            create(highest + 1).await
         };
         let made = created.map_err(elb::explain_association)?.rules.unwrap_or_default().pop();
         made.and_then(|it| it.rule_arn).context("AWS did not say which rule it made")
@@ -441,12 +440,12 @@ fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondit
         "host-header" => {
             let config = condition.host_header_config();
             let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
-            none.host_header = Some(ListenerRuleConditionPatterns { values: values(config.map(|it| it.values())), regex_values });
+            none.host_header = Some(ListenerRuleConditionPatterns { values: values(config.map(types::HostHeaderConditionConfig::values)), regex_values });
         }
         "path-pattern" => {
             let config = condition.path_pattern_config();
             let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
-            none.path_pattern = Some(ListenerRuleConditionPatterns { values: values(config.map(|it| it.values())), regex_values });
+            none.path_pattern = Some(ListenerRuleConditionPatterns { values: values(config.map(types::PathPatternConditionConfig::values)), regex_values });
         }
         "http-header" => {
             let config = condition.http_header_config()?;
@@ -457,11 +456,11 @@ fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondit
             });
         }
         "http-request-method" => {
-            let shown = condition.http_request_method_config().map(|it| it.values());
+            let shown = condition.http_request_method_config().map(types::HttpRequestMethodConditionConfig::values);
             none.http_request_method = Some(ListenerRuleConditionValues { values: values(shown) });
         }
         "source-ip" => {
-            let shown = condition.source_ip_config().map(|it| it.values());
+            let shown = condition.source_ip_config().map(types::SourceIpConditionConfig::values);
             none.source_ip = Some(ListenerRuleConditionSourceIp { values: values(shown) });
         }
         "query-string" => {

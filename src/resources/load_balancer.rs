@@ -46,6 +46,7 @@ pub struct LoadBalancer;
 /// load balancer hands on TCP and UDP.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "AWS has that many switches")]
 pub struct LoadBalancerInputs {
     /// The name, of up to 32 letters, digits and hyphens. Default: the resource's name and seven random digits.
     #[schemars(length(min = 1, max = 32), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$"))]

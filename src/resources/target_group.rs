@@ -529,10 +529,11 @@ impl Resource for TargetGroup {
                 deregistration_delay: shown.number(DEREGISTRATION_DELAY)?,
                 slow_start: shown.number(SLOW_START)?,
                 // Other protocols have none; there, the default means nothing.
-                load_balancing_algorithm_type: match protocol.is_http() {
-                    true => choice(shown.text(ALGORITHM))?,
-                    false => least_outstanding_requests(),
-                },
+                load_balancing_algorithm_type: if protocol.is_http() {
+ choice(shown.text(ALGORITHM))?
+ } else {
+ least_outstanding_requests()
+ },
                 load_balancing_anomaly_mitigation: choice(shown.text(ANOMALY_MITIGATION))?,
                 load_balancing_cross_zone_enabled: choice(shown.text(CROSS_ZONE))?,
                 stickiness: stickiness(&shown, protocol)?,

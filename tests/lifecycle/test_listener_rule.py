@@ -1,0 +1,105 @@
+"""ListenerRule."""
+
+from harness import OWNER, Lifecycle, run, tags
+
+
+def truth(stack, outputs):
+    elb = stack.aws("elbv2")
+    # The local AWS answers a rule that is gone with an empty list; AWS, with an error.
+    found = elb.describe_rules(RuleArns=[outputs["arn"]])["Rules"]
+    if not found:
+        return None
+    rule, [action] = found[0], found[0]["Actions"]
+    assert outputs["listenerArn"].replace(":listener/", ":listener-rule/") in rule["RuleArn"]
+    rewrites = [it["UrlRewriteConfig"]["Rewrites"][0] for it in rule.get("Transforms", [])]
+    return {
+        "priority": rule["Priority"],
+        "conditions": sorted((it["Field"], *it["Values"]) for it in rule["Conditions"]),
+        "type": action["Type"],
+        "rewrites": [(it["Regex"], it["Replace"]) for it in rewrites],
+        "tags": tags(elb.describe_tags(ResourceArns=[outputs["arn"]])["TagDescriptions"][0]["Tags"]),
+    }
+
+
+def balancing(stack):
+    """A load balancer, a target group, and a listener."""
+    ec2 = stack.aws("ec2")
+    subnets = [it["SubnetId"] for it in ec2.describe_subnets()["Subnets"]]
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    nothing = {"type": "fixed-response", "fixedResponse": {"statusCode": "404"}}
+    return {
+        "balancer": {"type": "fargate:LoadBalancer", "properties": {"subnets": subnets}},
+        "targets": {"type": "fargate:TargetGroup", "properties": {"vpcId": vpc}},
+        "listener": {
+            "type": "fargate:Listener",
+            "properties": {"loadBalancerArn": "${balancer.arn}", "port": 80, "defaultActions": [nothing]},
+        },
+        "other": {
+            "type": "fargate:Listener",
+            "properties": {"loadBalancerArn": "${balancer.arn}", "port": 81, "defaultActions": [nothing]},
+        },
+    }
+
+
+def test_listener_rule(stack):
+    life = Lifecycle(
+        type="ListenerRule",
+        fixtures=balancing(stack),
+        properties={
+            "listenerArn": "${listener.arn}",
+            "conditions": [{"pathPattern": {"values": ["/api/*"]}}, {"hostHeader": {"values": ["example.com"]}}],
+            "actions": [{"type": "forward", "targetGroupArn": "${targets.arn}"}],
+            "transforms": [
+                {"type": "url-rewrite", "urlRewriteConfig": {"rewrite": {"regex": "^/api/(.*)$", "replace": "/$1"}}}
+            ],
+            "tags": {"stage": "test"},
+        },
+        truth=truth,
+        expected={
+            "priority": "1",
+            "conditions": [("host-header", "example.com"), ("path-pattern", "/api/*")],
+            "type": "forward",
+            "rewrites": [("^/api/(.*)$", "/$1")],
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={
+            "priority": 7,
+            # The order of a set is no change, and what is new is.
+            "conditions": [
+                {"httpRequestMethod": {"values": ["GET"]}},
+                {"pathPattern": {"values": ["/api/*", "/v1/*"]}},
+            ],
+            "transforms": None,
+            "tags": {"team": "video"},
+        },
+        updated={
+            "priority": "7",
+            "conditions": [("http-request-method", "GET"), ("path-pattern", "/api/*", "/v1/*")],
+            "rewrites": [],
+            "tags": {"team": "video"} | OWNER,
+        },
+        drift=lambda stack, outputs: stack.aws("elbv2").modify_rule(
+            RuleArn=outputs["arn"], Conditions=[{"Field": "path-pattern", "Values": ["/elsewhere"]}]
+        ),
+        replace={"listenerArn": "${other.arn}"},
+        replaced={},
+    )
+    run(stack, life)
+
+
+def test_rules_without_a_priority_each_get_their_own(stack):
+    rules = {
+        f"rule{index}": {
+            "type": "fargate:ListenerRule",
+            "properties": {
+                "listenerArn": "${listener.arn}",
+                "conditions": [{"pathPattern": {"values": [f"/{index}"]}}],
+                "actions": [{"type": "forward", "targetGroupArn": "${targets.arn}"}],
+            },
+        }
+        for index in range(5)
+    }
+    stack.write_program(balancing(stack) | rules)
+    stack.up()
+    assert sorted(it["priority"] for name, it in stack.resources().items() if name.startswith("rule")) == [1, 2, 3, 4, 5]
+    stack.expect_no_changes()

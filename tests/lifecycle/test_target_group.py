@@ -1,0 +1,92 @@
+"""TargetGroup."""
+
+from harness import OWNER, Lifecycle, run, tags
+
+
+def truth(stack, outputs):
+    elb = stack.aws("elbv2")
+    try:
+        group = elb.describe_target_groups(TargetGroupArns=[outputs["arn"]])["TargetGroups"][0]
+    except elb.exceptions.TargetGroupNotFoundException:
+        return None
+    attributes = elb.describe_target_group_attributes(TargetGroupArn=outputs["arn"])["Attributes"]
+    attributes = {it["Key"]: it["Value"] for it in attributes}
+    assert outputs["arn"].endswith(f":{outputs['arnSuffix']}")
+    assert outputs["arnSuffix"].startswith(f"targetgroup/{outputs['name']}/")
+    return {
+        "type": group["TargetType"],
+        "port": group["Port"],
+        "protocol": group["Protocol"],
+        "path": group["HealthCheckPath"],
+        "interval": (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]),
+        "thresholds": (group["HealthyThresholdCount"], group["UnhealthyThresholdCount"]),
+        "statuses": group["Matcher"]["HttpCode"],
+        "delay": attributes["deregistration_delay.timeout_seconds"],
+        "algorithm": attributes.get("load_balancing.algorithm.type", "round_robin"),
+        "slow start": attributes.get("slow_start.duration_seconds", "0"),
+        "sticky": (attributes["stickiness.enabled"], attributes["stickiness.type"]),
+        "cookie": attributes.get("stickiness.app_cookie.cookie_name"),
+        "tags": tags(elb.describe_tags(ResourceArns=[outputs["arn"]])["TagDescriptions"][0]["Tags"]),
+    }
+
+
+def test_target_group(stack):
+    vpc = stack.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    life = Lifecycle(
+        type="TargetGroup",
+        properties={
+            "vpcId": vpc,
+            "port": 8000,
+            "healthCheck": {"path": "/health", "interval": 15},
+            "stickiness": {"type": "app_cookie", "cookieName": "session"},
+            "tags": {"stage": "test"},
+        },
+        truth=truth,
+        expected={
+            "type": "ip",
+            "port": 8000,
+            "protocol": "HTTP",
+            "path": "/health",
+            "interval": (15, 5),
+            "thresholds": (2, 3),
+            "statuses": "200-399",
+            "delay": "30",
+            "algorithm": "least_outstanding_requests",
+            "slow start": "0",
+            "sticky": ("true", "app_cookie"),
+            "cookie": "session",
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={
+            "healthCheck": {"path": "/health", "matcher": "200,204", "unhealthyThreshold": 5},
+            "stickiness": None,
+            "deregistrationDelay": 5,
+            "loadBalancingAlgorithmType": "round_robin",
+            "slowStart": 60,
+            "tags": {"team": "video"},
+        },
+        updated={
+            "interval": (10, 5),
+            "thresholds": (2, 5),
+            "statuses": "200,204",
+            "sticky": ("false", "lb_cookie"),
+            "delay": "5",
+            "algorithm": "round_robin",
+            "slow start": "60",
+            "tags": {"team": "video"} | OWNER,
+        },
+        drift=lambda stack, outputs: stack.aws("elbv2").modify_target_group(
+            TargetGroupArn=outputs["arn"], HealthCheckPath="/", HealthCheckIntervalSeconds=30
+        ),
+        replace={"port": 9000},
+        replaced={"port": 9000, "cookie": None},  # the new one never had one
+        import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
+    )
+    run(stack, life)
+
+
+def test_a_target_group_of_instances_is_refused_with_the_reason(stack):
+    properties = {"vpcId": "vpc-1", "targetType": "instance"}
+    stack.write_program({"it": {"type": "fargate:TargetGroup", "properties": properties}})
+    said = stack.pulumi("preview", fails=True)
+    assert 'targetType is "instance", but Fargate tasks (network mode awsvpc) have addresses of their own' in " ".join(said.split())
