@@ -1,6 +1,8 @@
 """RedisGroup. The local AWS accepts a change of security groups, windows or parameter group and ignores it, and
 adds no cache clusters for new replicas, so this changes none of the former and counts replicas in node groups."""
 
+import re
+
 from botocore.exceptions import ClientError
 from harness import OWNER, Lifecycle, run, tags
 
@@ -31,16 +33,16 @@ def truth(stack, outputs):
     }
 
 
-def life(stack, **changes):
+def life(stack):
     ec2 = stack.aws("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{it}.0/24")["Subnet"]["SubnetId"] for it in (0, 1)]
     security = ec2.create_security_group(GroupName="redis", Description="Redis", VpcId=vpc)["GroupId"]
     subnet_group = {"type": "fargate:RedisSubnetGroup", "properties": {"name": "private", "subnetIds": subnets}}
-    return Lifecycle(**{
-        "type": "RedisGroup",
-        "fixtures": {"subnets": subnet_group},
-        "properties": {
+    return Lifecycle(
+        type="RedisGroup",
+        fixtures={"subnets": subnet_group},
+        properties={
             "nodeType": "cache.t4g.small",
             "engineVersion": "7.1",
             "authToken": TOKEN,
@@ -48,8 +50,8 @@ def life(stack, **changes):
             "securityGroupIds": [security],
             "tags": {"stage": "test"},
         },
-        "truth": truth,
-        "expected": {
+        truth=truth,
+        expected={
             "description": "Managed by Pulumi",
             "type": "cache.t4g.small",
             "engine": ("redis", "7.1"),
@@ -61,7 +63,7 @@ def life(stack, **changes):
             "subnet group": "private",
             "tags": {"stage": "test"} | OWNER,
         },
-        "update": {
+        update={
             "description": "The queue",
             "nodeType": "cache.t4g.medium",
             "numCacheClusters": 3,
@@ -70,22 +72,21 @@ def life(stack, **changes):
             "snapshotWindow": "01:00-02:00",
             "tags": {"team": "video"},
         },
-        "updated": {
+        updated={
             "description": "The queue",
             "type": "cache.t4g.medium",
             "nodes": [3],
             "snapshots": (7, "01:00-02:00"),
             "tags": {"team": "video"} | OWNER,
         },
-        "drift": lambda stack, outputs: stack.aws("elasticache").decrease_replica_count(
+        drift=lambda stack, outputs: stack.aws("elasticache").decrease_replica_count(
             ReplicationGroupId=outputs["replicationGroupId"], NewReplicaCount=1, ApplyImmediately=True
         ),
-        "replace": {"atRestEncryptionEnabled": False},
-        "replaced": {"encryption": (True, False, True)},
-        "import_ids": lambda outputs: [],
-        "secrets": [TOKEN, OTHER_TOKEN],
-        **changes,
-    })
+        replace={"atRestEncryptionEnabled": False},
+        replaced={"encryption": (True, False, True)},
+        import_ids=lambda outputs: [],
+        secrets=[TOKEN, OTHER_TOKEN],
+    )
 
 
 def test_redis_group(stack):
@@ -103,20 +104,42 @@ def test_without_a_password_it_can_be_imported(stack):
     run(stack, this)
 
 
-def test_down_to_one_node_and_back(stack):
+def test_down_to_one_node_and_back(stack, proxy):
     this = life(stack)
     stack.write(this, this.properties)
     stack.up()
     alone = {"numCacheClusters": 1, "automaticFailoverEnabled": False, "multiAzEnabled": False}
     stack.write(this, this.properties | alone)
+    changes = recorded(proxy)
     assert stack.up() == {"update"}
+    assert changes == ["ModifyReplicationGroup", "DecreaseReplicaCount"], "a node can go once nothing needs it"
     facts = truth(stack, stack.outputs())
     assert (facts["nodes"], facts["failover"]) == ([1], ("disabled", "disabled"))
+    changes.clear()
     stack.write(this, this.properties | {"numCacheClusters": 2})
     assert stack.up() == {"update"}
+    assert changes == ["IncreaseReplicaCount", "ModifyReplicationGroup"], "failover needs the node first"
     facts = truth(stack, stack.outputs())
     assert (facts["nodes"], facts["failover"]) == ([2], ("enabled", "enabled"))
     stack.expect_no_changes()
+
+
+def test_only_what_changes_is_sent(stack, proxy):
+    this = life(stack)
+    stack.write(this, this.properties | {"authToken": None})
+    stack.up()
+    changes = recorded(proxy)
+    stack.write(this, this.properties | {"authToken": None, "tags": {"stage": "live"}})
+    assert stack.up() == {"update"}
+    assert changes == []
+    # A first password has to be the only way in.
+    stack.write(this, this.properties | {"tags": {"stage": "live"}})
+    assert stack.up() == {"update"}
+    assert changes == ["ModifyReplicationGroup"] * 2
+    assert truth(stack, stack.outputs())["encryption"] == (True, True, True)
+    # Taken away, it would let everybody in.
+    stack.write(this, this.properties | {"authToken": None})
+    assert "authToken: AWS takes no password away" in stack.pulumi("up", "--yes", "--skip-preview", fails=True)
 
 
 def test_cluster_mode(stack):
@@ -128,6 +151,68 @@ def test_cluster_mode(stack):
     assert outputs["configurationEndpointAddress"] and not outputs["primaryEndpointAddress"]
     assert outputs["clusterEnabled"] and len(outputs["memberClusters"]) == 6
     stack.expect_no_changes()
+
+
+def test_what_aws_could_not_create_is_explained_and_made_anew(stack, proxy):
+    def failed(text):
+        gone = proxy.counts["DeleteReplicationGroup"]
+        return text if gone else text.replace("<Status>available", "<Status>create-failed")
+
+    proxy.answers["DescribeReplicationGroups"] = failed
+    proxy.answers["DescribeEvents"] = events("No capacity in us-east-1a")
+    this = life(stack)
+    stack.write(this, this.properties)
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "AWS could not create replication group it-" in said and ": No capacity in us-east-1a; the next" in said, said
+    assert TOKEN not in said
+    first = stack.outputs()
+
+    assert stack.up() == {"update"}
+    assert proxy.counts["CreateReplicationGroup"] == 2 and stack.outputs()["id"] == first["id"]
+    assert truth(stack, stack.outputs()) == this.expected
+    stack.expect_no_changes()
+
+
+def test_a_node_that_cannot_get_well_ends_the_wait(stack, proxy):
+    proxy.answers["DescribeReplicationGroups"] = lambda text: text.replace("<Status>available", "<Status>creating")
+    proxy.answers["DescribeCacheClusters"] = lambda text: text.replace(
+        "<CacheClusterStatus>available", "<CacheClusterStatus>incompatible-network"
+    )
+    proxy.answers["DescribeEvents"] = events("No address is free in the subnets")
+    this = life(stack)
+    stack.write(this, this.properties)
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "is in state incompatible-network, which does not pass by itself: No address is free in the subnets" in said, said
+    proxy.answers.clear()
+    assert stack.up() == {"update"}
+    stack.expect_no_changes()
+
+
+def test_progress_is_shown(stack, proxy):
+    def creating(text):
+        return text if proxy.counts["DescribeCacheClusters"] else text.replace("<Status>available", "<Status>creating")
+
+    proxy.answers["DescribeReplicationGroups"] = creating
+    proxy.answers["DescribeCacheClusters"] = lambda text: text.replace(
+        "<CacheClusterStatus>available", "<CacheClusterStatus>creating", 1
+    )
+    this = life(stack)
+    stack.write(this, this.properties | {"replicationGroupId": "queue"})
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    assert "queue: creating, 1 of 2 nodes available" in said, said
+
+
+def events(message):
+    """What AWS notes of the groups; the local AWS writes dates as AWS does not."""
+    return lambda text: re.sub("<Date>[^<]*", "<Date>2026-01-01T00:00:00Z", text.replace("Replication group created", message))
+
+
+def recorded(proxy):
+    """The calls that change the group, in order, from now on."""
+    changes = []
+    for operation in ("ModifyReplicationGroup", "IncreaseReplicaCount", "DecreaseReplicaCount"):
+        proxy.answers[operation] = lambda text, operation=operation: changes.append(operation) or text
+    return changes
 
 
 def test_all_mistakes_at_once_and_no_password_among_them(stack):

@@ -45,3 +45,21 @@ def test_redis_subnet_group(stack):
         import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
     )
     run(stack, life)
+
+
+def test_what_is_in_use_names_its_user(stack):
+    ec2, cache = stack.aws("ec2"), stack.aws("elasticache")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+    properties = {"name": "private", "subnetIds": [subnet]}
+    options = {"customTimeouts": {"delete": "2s"}}
+    stack.write_program({"it": {"type": "fargate:RedisSubnetGroup", "properties": properties, "options": options}})
+    stack.up()
+    cache.create_replication_group(
+        ReplicationGroupId="someone-elses", ReplicationGroupDescription="x", CacheSubnetGroupName="private"
+    )
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert "used by someone-elses, to be deleted first" in said and "CacheSubnetGroupInUse" in said, said
+    cache.delete_replication_group(ReplicationGroupId="someone-elses")
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert truth(stack, {"name": "private"}) is None
