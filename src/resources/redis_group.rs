@@ -559,9 +559,9 @@ fn is_dead_end(status: &str) -> bool {
 
 /// What AWS noted of a replication group and its nodes in the last hour.
 async fn reason(context: &Context, group: &ReplicationGroup) -> String {
-    let events = context.aws.elasticache().describe_events().duration(60).send().await.explain();
-    let events = match events {
-        Ok(events) => events.events.unwrap_or_default(),
+    let events = context.aws.elasticache().describe_events().duration(60).into_paginator().items().send();
+    let events = match events.collect::<Result<Vec<_>, _>>().await.explain() {
+        Ok(events) => events,
         Err(error) => return format!("{error:#}"),
     };
     let about = |it: &types::Event| {

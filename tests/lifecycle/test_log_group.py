@@ -1,4 +1,4 @@
-"""LogGroup."""
+"""LogGroup. The local AWS knows no KMS keys for log groups: `tests/protocol/life.rs` sees to them."""
 
 from harness import OWNER, Lifecycle, run
 

@@ -177,3 +177,32 @@ async fn a_function_answers_and_tells_what_is_wrong_with_its_arguments() {
     assert_eq!(told(&answer.failures), ["regoin is no property here; did you mean region?"]);
     assert_eq!(plugin.client.invoke(ask("fargate:index:getNothing", json!({}))).await.unwrap_err().code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn a_log_group_gets_another_key_and_loses_it() {
+    let arn = "arn:aws:logs:eu-central-1:123456789012:log-group:web";
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/one";
+    let aws = FakeAws::answering(move |operation, _| match operation {
+        "DescribeLogGroups" => (200, json!({ "logGroups": [{ "logGroupName": "web", "logGroupArn": arn, "kmsKeyId": key }] })),
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let group = |key: Option<&str>| {
+        props(json!({ "name": "web", "retentionInDays": 0, "logGroupClass": "STANDARD", "kmsKeyId": key, "arn": arn }))
+    };
+    for (old, new) in [(None, Some(key)), (Some(key), None)] {
+        let request = rpc::UpdateRequest {
+            urn: URN.replace("Cluster", "LogGroup"),
+            id: "web".to_owned(),
+            olds: group(old),
+            news: group(new),
+            ..Default::default()
+        };
+        let outputs = read(plugin.client.update(request).await.unwrap().into_inner().properties);
+        assert_eq!(outputs["kmsKeyId"].as_str(), Some(key), "as AWS has it");
+    }
+    let read = ["DescribeLogGroups", "ListTagsForResource"];
+    let expected = [&["GetCallerIdentity", "AssociateKmsKey"], &read[..], &["DisassociateKmsKey"], &read[..]].concat();
+    assert_eq!(aws.calls(), expected);
+}
