@@ -11,8 +11,8 @@ use crate::{
     check::{self, Failure},
     codec,
     resource::Context,
-    schema::Shapes,
     value::Map,
+    schema::Shapes,
 };
 
 /// A question to AWS that a program may ask, in a preview too.
@@ -106,4 +106,7 @@ functions! {
     get_caller_identity::GetCallerIdentity,
     get_subnets::GetSubnets,
     get_vpc::GetVpc,
+    get_authorization_token::GetAuthorizationToken,
+    get_caller_identity::GetCallerIdentity,
+    get_image::GetImage,
 }

@@ -19,6 +19,7 @@ macro_rules! resources {
 }
 
 resources! {
+    alarm::Alarm,
     cluster::Cluster,
     elastic_ip::ElasticIp,
     internet_gateway::InternetGateway,
@@ -30,7 +31,11 @@ resources! {
     redis_group::RedisGroup,
     redis_parameter_group::RedisParameterGroup,
     redis_subnet_group::RedisSubnetGroup,
+    repository::Repository,
+    role::Role,
     route_table::RouteTable,
+    scalable_target::ScalableTarget,
+    scaling_policy::ScalingPolicy,
     security_group::SecurityGroup,
     subnet::Subnet,
     target_group::TargetGroup,

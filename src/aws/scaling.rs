@@ -1,0 +1,148 @@
+//! What the resources of Application Auto Scaling share: what is scaled, and how that is spelled in an id.
+
+use anyhow::{Result, bail};
+use aws_sdk_applicationautoscaling::types;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Passing, name_of, named};
+use crate::check::Report;
+
+/// What AWS says while it has not heard of the service or its role yet, or while another call is under way.
+pub const UNSETTLED: &[Passing] = &[
+    ("ValidationException", "ECS service doesn't exist"),
+    ("ValidationException", "Unable to assume IAM role"),
+    ("ObjectNotFoundException", "No scalable target registered"),
+    ("FailedResourceAccessException", ""),
+    ("ConcurrentUpdateException", ""),
+];
+/// What AWS says while another call is under way.
+pub const BUSY: &[Passing] = &[("ConcurrentUpdateException", "")];
+pub const GONE: &[&str] = &["ObjectNotFoundException"];
+
+/// The service of AWS that runs what is scaled.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceNamespace {
+    /// ECS, for services.
+    #[default]
+    Ecs,
+    /// `ElastiCache`, for Redis.
+    Elasticache,
+}
+
+/// What is scaled.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum ScalableDimension {
+    /// The number of tasks of an ECS service.
+    #[default]
+    #[serde(rename = "ecs:service:DesiredCount")]
+    DesiredCount,
+    /// The number of shards of a Redis replication group.
+    #[serde(rename = "elasticache:replication-group:NodeGroups")]
+    NodeGroups,
+    /// The number of replicas of each shard of a Redis replication group.
+    #[serde(rename = "elasticache:replication-group:Replicas")]
+    Replicas,
+}
+
+/// What is scaled, as AWS tells it apart.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Scaled {
+    pub namespace: ServiceNamespace,
+    pub resource: String,
+    pub dimension: ScalableDimension,
+}
+
+impl Scaled {
+    /// Reads it off `ecs/service/cluster/name/ecs:service:DesiredCount`, and what follows, the name of a policy. For the
+    /// number of tasks, `service/cluster/name` or the service's ARN say enough.
+    pub fn parse(id: &str) -> Result<(Self, Option<&str>)> {
+        if let Some(resource) = id.starts_with("arn:").then(|| id.rsplit(':').next()).flatten().or(Some(id))
+            && is_service(resource)
+        {
+            return Ok((
+                Self {
+                    namespace: ServiceNamespace::Ecs,
+                    resource: resource.to_owned(),
+                    dimension: ScalableDimension::DesiredCount,
+                },
+                None,
+            ));
+        }
+        let Some((namespace, rest)) = id.split_once('/') else { bail!("{id} {NO_ID}") };
+        let Some((resource, rest)) = rest.split_once(&format!("/{namespace}:")) else { bail!("{id} {NO_ID}") };
+        let (dimension, policy) = rest.split_once('/').map_or((rest, None), |(dimension, policy)| (dimension, Some(policy)));
+        let scaled = Self {
+            namespace: named(namespace)?,
+            resource: resource.to_owned(),
+            dimension: named(&format!("{namespace}:{dimension}"))?,
+        };
+        Ok((scaled, policy))
+    }
+
+    /// The form that [`Self::parse`] reads.
+    pub fn id(&self) -> String {
+        format!("{}/{}/{}", name_of(&self.namespace), self.resource, name_of(&self.dimension))
+    }
+
+    /// The service, for AWS.
+    pub fn namespace(&self) -> types::ServiceNamespace {
+        name_of(&self.namespace).as_str().into()
+    }
+
+    /// The dimension, for AWS.
+    pub fn dimension(&self) -> types::ScalableDimension {
+        name_of(&self.dimension).as_str().into()
+    }
+
+    /// Rules over the three properties that say it.
+    pub fn check(&self, report: &mut Report<'_>) {
+        let (namespace, dimension) = (name_of(&self.namespace), name_of(&self.dimension));
+        report.rule(
+            &["scalableDimension", "serviceNamespace"],
+            dimension.starts_with(&format!("{namespace}:")),
+            format!("is {dimension}, which serviceNamespace {namespace} does not have"),
+        );
+        let (holds, form) = match self.namespace {
+            ServiceNamespace::Ecs => (is_service(&self.resource), "service/cluster/name"),
+            ServiceNamespace::Elasticache => (self.resource.starts_with("replication-group/"), "replication-group/id"),
+        };
+        report.rule(
+            &["resourceId", "serviceNamespace"],
+            holds,
+            format!("is {:?}, which does not have the form {form}", self.resource),
+        );
+    }
+}
+
+const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, or ecs/service/cluster/name/ecs:service:DesiredCount, \
+                     and for a policy a slash and its name after that";
+
+fn is_service(resource: &str) -> bool {
+    matches!(resource.split('/').collect::<Vec<_>>()[..], ["service", cluster, service] if !cluster.is_empty() && !service.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_any_form_of_what_is_scaled() {
+        let scaled = Scaled {
+            namespace: ServiceNamespace::Ecs,
+            resource: "service/video/app".to_owned(),
+            dimension: ScalableDimension::DesiredCount,
+        };
+        for id in ["service/video/app", "arn:aws:ecs:eu-west-1:123456789012:service/video/app", &scaled.id()] {
+            assert_eq!(Scaled::parse(id).unwrap(), (scaled.clone(), None));
+        }
+        let policy = format!("{}/cpu/60", scaled.id());
+        assert_eq!(Scaled::parse(&policy).unwrap(), (scaled, Some("cpu/60")));
+        let (redis, _) = Scaled::parse("elasticache/replication-group/queue/elasticache:replication-group:Replicas").unwrap();
+        assert_eq!(redis.resource, "replication-group/queue");
+        for id in ["app", "service/app", "ecs/service/video/app", "ecs/service/video/app/ecs:service:Desired"] {
+            assert!(Scaled::parse(id).is_err(), "{id}");
+        }
+    }
+}

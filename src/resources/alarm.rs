@@ -1,0 +1,514 @@
+//! cloudwatch: an alarm on a metric.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_cloudwatch::types;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Explain as _, Lookup, Patience, Seen, name_of, named, refused_with},
+    check::Report,
+    resource::{Context, Resource, tag_changes},
+};
+
+pub struct Alarm;
+
+/// An alarm: something that happens when a metric crosses a threshold, such as scaling, or a message to people.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmInputs {
+    /// The name of the alarm. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 255), extend("replaceOnChanges" = true, "autoname" = 255))]
+    pub name: String,
+    /// What it means when the alarm goes off, and what to do then.
+    #[schemars(length(max = 1024))]
+    pub alarm_description: Option<String>,
+    /// On which side of the threshold the alarm goes off.
+    pub comparison_operator: AlarmComparison,
+    /// How many periods the alarm looks at.
+    #[schemars(range(min = 1))]
+    pub evaluation_periods: i32,
+    /// How many of those periods have to be beyond the threshold. Default: all.
+    #[schemars(range(min = 1))]
+    pub datapoints_to_alarm: Option<i32>,
+    /// The value that the metric is compared with.
+    pub threshold: Option<f64>,
+    /// The id of the query of `metricQueries` that the metric is compared with, an anomaly detection band, in place of
+    /// `threshold`.
+    pub threshold_metric_id: Option<String>,
+    /// The name of the metric.
+    pub metric_name: Option<String>,
+    /// The namespace that the metric is in, such as `AWS/ECS`.
+    pub namespace: Option<String>,
+    /// The dimensions that tell the metric apart, such as `ClusterName` and `ServiceName`.
+    #[serde(default)]
+    #[schemars(length(max = 30))]
+    pub dimensions: BTreeMap<String, String>,
+    /// What of the metric's values in a period counts.
+    pub statistic: Option<AlarmStatistic>,
+    /// A percentile or another statistic that counts in place of `statistic`, such as `p99`.
+    #[schemars(regex(pattern = "^([A-Za-z]|IQM$)"), extend("expects" = "a statistic such as p99, tm90 or IQM"))]
+    pub extended_statistic: Option<String>,
+    /// How long a period is, in seconds: 10, 20, 30, or whole minutes. Metrics of ECS come each minute.
+    #[schemars(range(min = 10))]
+    pub period: Option<i32>,
+    /// The unit that the metric is published in. Default: whatever unit the values have.
+    pub unit: Option<String>,
+    /// Metrics, and expressions over them, in place of one metric by its name; one of them returns the value that is
+    /// compared.
+    #[serde(default)]
+    #[schemars(length(max = 20), extend("keyedBy" = "id"))]
+    pub metric_queries: Vec<AlarmMetricQuery>,
+    /// What a period without values counts as. Default: `missing`, AWS's own. For a metric that is only published when
+    /// there is something to tell, such as errors, `notBreaching` is right.
+    #[serde(default)]
+    pub treat_missing_data: AlarmMissingData,
+    /// Whether percentiles of few values count. Default: `evaluate`, AWS's own.
+    #[serde(default)]
+    pub evaluate_low_sample_count_percentiles: AlarmFewSamples,
+    /// Whether the actions are carried out. Default: true.
+    #[serde(default = "yes")]
+    pub actions_enabled: bool,
+    /// The ARNs of what happens when the alarm goes off: scaling policies, topics of SNS.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("compare" = "set"))]
+    pub alarm_actions: Vec<String>,
+    /// The ARNs of what happens when it is over.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("compare" = "set"))]
+    pub ok_actions: Vec<String>,
+    /// The ARNs of what happens when there are too few values to tell.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("compare" = "set"))]
+    pub insufficient_data_actions: Vec<String>,
+    /// Tags to put on the alarm.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// On which side of the threshold an alarm goes off.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum AlarmComparison {
+    /// At the threshold and above.
+    GreaterThanOrEqualToThreshold,
+    /// Above the threshold.
+    GreaterThanThreshold,
+    /// Below the threshold.
+    LessThanThreshold,
+    /// At the threshold and below.
+    LessThanOrEqualToThreshold,
+    /// Outside an anomaly detection band.
+    LessThanLowerOrGreaterThanUpperThreshold,
+    /// Below an anomaly detection band.
+    LessThanLowerThreshold,
+    /// Above an anomaly detection band.
+    GreaterThanUpperThreshold,
+}
+
+/// What of a metric's values in a period counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum AlarmStatistic {
+    /// Their average.
+    Average,
+    /// The least of them.
+    Minimum,
+    /// The greatest of them.
+    Maximum,
+    /// How many there are.
+    SampleCount,
+    /// Their sum.
+    Sum,
+}
+
+/// What a period without values counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AlarmMissingData {
+    /// As unknown: with too few values the alarm cannot tell.
+    #[default]
+    Missing,
+    /// As within the threshold.
+    NotBreaching,
+    /// As beyond the threshold.
+    Breaching,
+    /// As nothing: the alarm stays as it is.
+    Ignore,
+}
+
+/// Whether percentiles of few values count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AlarmFewSamples {
+    /// They count.
+    #[default]
+    Evaluate,
+    /// The alarm stays as it is.
+    Ignore,
+}
+
+/// A metric, or an expression over others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmMetricQuery {
+    /// What expressions call it.
+    #[schemars(length(max = 255), regex(pattern = "^[a-z][A-Za-z0-9_]*$"))]
+    #[schemars(extend("expects" = "letters, digits and underscores, a lower-case letter first"))]
+    pub id: String,
+    /// An expression over the others by their ids, such as `errors / requests`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub expression: Option<String>,
+    /// A metric, in place of an expression.
+    pub metric: Option<AlarmMetric>,
+    /// What it is, for people.
+    pub label: Option<String>,
+    /// How long a period of the expression is, in seconds. Default: as its metrics have it.
+    #[schemars(range(min = 1))]
+    pub period: Option<i32>,
+    /// Whether this is the value that is compared. Default: false; exactly one has to say true.
+    #[serde(default)]
+    pub return_data: bool,
+    /// The account that the metric is in. Default: the alarm's.
+    pub account_id: Option<String>,
+}
+
+/// A metric, and what of its values counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmMetric {
+    /// The name of the metric.
+    pub metric_name: String,
+    /// The namespace that the metric is in, such as `AWS/ECS`.
+    pub namespace: Option<String>,
+    /// The dimensions that tell the metric apart.
+    #[serde(default)]
+    #[schemars(length(max = 30))]
+    pub dimensions: BTreeMap<String, String>,
+    /// How long a period is, in seconds: 10, 20, 30, or whole minutes.
+    #[schemars(range(min = 1))]
+    pub period: i32,
+    /// What of the metric's values in a period counts, such as `Sum` or `p99`.
+    pub stat: String,
+    /// The unit that the metric is published in. Default: whatever unit the values have.
+    pub unit: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmOutputs {
+    #[serde(flatten)]
+    pub inputs: AlarmInputs,
+    /// The ARN of the alarm.
+    pub arn: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Resource for Alarm {
+    const NAME: &'static str = "Alarm";
+    type Inputs = AlarmInputs;
+    type Outputs = AlarmOutputs;
+
+    fn check(inputs: &AlarmInputs, report: &mut Report<'_>) {
+        let periods = inputs.evaluation_periods;
+        let points = inputs.datapoints_to_alarm.unwrap_or(periods);
+        report.rule(
+            &["datapointsToAlarm", "evaluationPeriods"],
+            points <= periods,
+            format!("is {points}, more than evaluationPeriods, which is {periods}"),
+        );
+        report.rule(
+            &["threshold", "thresholdMetricId"],
+            inputs.threshold.is_some() != inputs.threshold_metric_id.is_some(),
+            "or thresholdMetricId: an alarm compares with one of the two",
+        );
+        let band = matches!(
+            inputs.comparison_operator,
+            AlarmComparison::LessThanLowerOrGreaterThanUpperThreshold
+                | AlarmComparison::LessThanLowerThreshold
+                | AlarmComparison::GreaterThanUpperThreshold
+        );
+        report.rule(
+            &["comparisonOperator", "thresholdMetricId"],
+            band == inputs.threshold_metric_id.is_some(),
+            if band { "compares with a band, which thresholdMetricId names" } else { "does not compare with the band of thresholdMetricId" },
+        );
+        if inputs.metric_queries.is_empty() {
+            inputs.check_metric(report);
+        } else {
+            inputs.check_queries(report);
+        }
+    }
+
+    async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
+        let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
+        put(context, inputs, tags).await?;
+        Ok(inputs.name.clone())
+    }
+
+    async fn update(context: &Context, _: &str, old: &AlarmOutputs, new: &AlarmInputs) -> Result<()> {
+        put(context, new, None).await?;
+        let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
+        let cloudwatch = context.aws.cloudwatch();
+        if !removed.is_empty() {
+            cloudwatch.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
+        }
+        if !set.is_empty() {
+            cloudwatch.tag_resource().resource_arn(&old.arn).set_tags(Some(to_tags(&set))).send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn ready(context: &Context, id: &str, _: &AlarmInputs) -> Result<()> {
+        let look = || async {
+            Ok(match context.aws.look_up::<DescribeAlarms>(id.to_owned()).await? {
+                Some(_) => Seen::Ready(()),
+                None => Seen::Pending("waiting for AWS to know the alarm".to_owned()),
+            })
+        };
+        context.observer.wait(format!("alarm {id}"), Patience::seconds(120), look).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<AlarmOutputs>> {
+        let Some(it) = context.aws.look_up::<DescribeAlarms>(name_in(id)?.to_owned()).await? else { return Ok(None) };
+        let arn = it.alarm_arn.clone().context("DescribeAlarms: AWS answered without an ARN")?;
+        let tags = context.aws.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
+        let tags = tags.unwrap_or_default().into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default())));
+        Ok(Some(AlarmOutputs { inputs: AlarmInputs { tags: tags.collect(), ..AlarmInputs::from_aws(it)? }, arn }))
+    }
+
+    fn id(outputs: &AlarmOutputs) -> String {
+        outputs.inputs.name.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, _: &AlarmOutputs) -> Result<()> {
+        match context.aws.cloudwatch().delete_alarms().alarm_names(id).send().await.explain() {
+            Err(error) if refused_with(&error, &["ResourceNotFound", "ResourceNotFoundException"]) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+}
+
+impl AlarmInputs {
+    fn check_metric(&self, report: &mut Report<'_>) {
+        for (property, given) in
+            [("metricName", self.metric_name.is_some()), ("namespace", self.namespace.is_some()), ("period", self.period.is_some())]
+        {
+            report.rule(&[property, "metricQueries"], given, "is required, unless there are metricQueries");
+        }
+        report.rule(
+            &["statistic", "extendedStatistic", "metricQueries"],
+            self.statistic.is_some() != self.extended_statistic.is_some(),
+            "or extendedStatistic is required, one of the two, unless there are metricQueries",
+        );
+        let Some(period) = self.period else { return };
+        report.rule(&["period"], is_period(period), format!("is {period}, not 10, 20, 30 or a multiple of 60"));
+        let (most, in_words) = if period < 3600 { (86_400, "a day") } else { (7 * 86_400, "a week") };
+        report.rule(
+            &["evaluationPeriods", "period"],
+            i64::from(period) * i64::from(self.evaluation_periods) <= most,
+            format!("times a period of {period} s is more than {in_words}, the most that AWS looks back"),
+        );
+    }
+
+    fn check_queries(&self, report: &mut Report<'_>) {
+        let others = [
+            ("metricName", self.metric_name.is_some()),
+            ("namespace", self.namespace.is_some()),
+            ("dimensions", !self.dimensions.is_empty()),
+            ("statistic", self.statistic.is_some()),
+            ("extendedStatistic", self.extended_statistic.is_some()),
+            ("period", self.period.is_some()),
+            ("unit", self.unit.is_some()),
+        ];
+        for (property, given) in others {
+            report.rule(&[property], !given, "is for an alarm without metricQueries: set it in there");
+        }
+        for (index, query) in self.metric_queries.iter().enumerate() {
+            report.rule(
+                &[&format!("metricQueries[{index}]")],
+                query.expression.is_some() != query.metric.is_some(),
+                "needs one of expression and metric",
+            );
+            let period = query.metric.as_ref().map_or(60, |it| it.period);
+            report.rule(
+                &[&format!("metricQueries[{index}].metric.period")],
+                is_period(period),
+                format!("is {period}, not 10, 20, 30 or a multiple of 60"),
+            );
+        }
+        // The band, and what is compared with it, both have to return their values.
+        let returned = self.metric_queries.iter().filter(|it| it.return_data).count();
+        let expected = if self.threshold_metric_id.is_some() { 2 } else { 1 };
+        report.rule(
+            &["metricQueries", "thresholdMetricId"],
+            returned == expected,
+            format!("has {returned} with returnData, and needs {expected}: what is compared, and the band if there is one"),
+        );
+        if let Some(band) = &self.threshold_metric_id {
+            report.rule(
+                &["thresholdMetricId", "metricQueries"],
+                self.metric_queries.iter().any(|it| it.id == *band),
+                format!("is {band}, which none of metricQueries has as its id"),
+            );
+        }
+    }
+
+    /// All but the tags, which AWS shows elsewhere.
+    fn from_aws(it: types::MetricAlarm) -> Result<Self> {
+        let operator = it.comparison_operator.context("DescribeAlarms: AWS answered without a comparison operator")?;
+        let statistic = it.statistic.filter(|_| it.extended_statistic.is_none());
+        Ok(Self {
+            name: it.alarm_name.unwrap_or_default(),
+            alarm_description: it.alarm_description.filter(|it| !it.is_empty()),
+            comparison_operator: named(operator.as_str())?,
+            evaluation_periods: it.evaluation_periods.unwrap_or_default(),
+            datapoints_to_alarm: it.datapoints_to_alarm,
+            threshold: it.threshold.filter(|_| it.threshold_metric_id.is_none()),
+            threshold_metric_id: it.threshold_metric_id,
+            metric_name: it.metric_name,
+            namespace: it.namespace,
+            dimensions: from_dimensions(it.dimensions),
+            statistic: statistic.map(|it| named(it.as_str())).transpose()?,
+            extended_statistic: it.extended_statistic,
+            period: it.period.filter(|_| it.metrics.as_ref().is_none_or(Vec::is_empty)),
+            unit: it.unit.map(|it| it.as_str().to_owned()),
+            metric_queries: it.metrics.unwrap_or_default().into_iter().map(AlarmMetricQuery::from_aws).collect(),
+            treat_missing_data: it.treat_missing_data.map(|it| named(&it)).transpose()?.unwrap_or_default(),
+            evaluate_low_sample_count_percentiles: it
+                .evaluate_low_sample_count_percentile
+                .map(|it| named(&it))
+                .transpose()?
+                .unwrap_or_default(),
+            actions_enabled: it.actions_enabled.unwrap_or_else(yes),
+            alarm_actions: it.alarm_actions.unwrap_or_default(),
+            ok_actions: it.ok_actions.unwrap_or_default(),
+            insufficient_data_actions: it.insufficient_data_actions.unwrap_or_default(),
+            tags: BTreeMap::new(),
+        })
+    }
+}
+
+impl AlarmMetricQuery {
+    fn to_aws(&self) -> types::MetricDataQuery {
+        let stat = self.metric.as_ref().map(|it| {
+            let metric = types::Metric::builder()
+                .metric_name(&it.metric_name)
+                .set_namespace(it.namespace.clone())
+                .set_dimensions(Some(to_dimensions(&it.dimensions)));
+            let stat = types::MetricStat::builder().metric(metric.build()).period(it.period).stat(&it.stat);
+            stat.set_unit(it.unit.as_deref().map(Into::into)).build()
+        });
+        types::MetricDataQuery::builder()
+            .id(&self.id)
+            .set_expression(self.expression.clone())
+            .set_metric_stat(stat)
+            .set_label(self.label.clone())
+            .set_period(self.period)
+            .return_data(self.return_data)
+            .set_account_id(self.account_id.clone())
+            .build()
+    }
+
+    fn from_aws(it: types::MetricDataQuery) -> Self {
+        let metric = it.metric_stat.map(|stat| {
+            let metric = stat.metric.unwrap_or_else(|| types::Metric::builder().build());
+            AlarmMetric {
+                metric_name: metric.metric_name.unwrap_or_default(),
+                namespace: metric.namespace,
+                dimensions: from_dimensions(metric.dimensions),
+                period: stat.period.unwrap_or_default(),
+                stat: stat.stat.unwrap_or_default(),
+                unit: stat.unit.map(|it| it.as_str().to_owned()),
+            }
+        });
+        Self {
+            id: it.id.unwrap_or_default(),
+            expression: it.expression,
+            metric,
+            label: it.label.filter(|it| !it.is_empty()),
+            period: it.period,
+            // AWS takes what says nothing for true.
+            return_data: it.return_data.unwrap_or(true),
+            account_id: it.account_id,
+        }
+    }
+}
+
+/// Makes the alarm all that `inputs` say; AWS takes `tags` only the first time.
+async fn put(context: &Context, inputs: &AlarmInputs, tags: Option<Vec<types::Tag>>) -> Result<()> {
+    let queries: Vec<_> = inputs.metric_queries.iter().map(AlarmMetricQuery::to_aws).collect();
+    let percentiles = inputs.extended_statistic.as_ref().map(|_| name_of(&inputs.evaluate_low_sample_count_percentiles));
+    let request = context
+        .aws
+        .cloudwatch()
+        .put_metric_alarm()
+        .alarm_name(&inputs.name)
+        .set_alarm_description(inputs.alarm_description.clone())
+        .comparison_operator(name_of(&inputs.comparison_operator).as_str().into())
+        .evaluation_periods(inputs.evaluation_periods)
+        .set_datapoints_to_alarm(inputs.datapoints_to_alarm)
+        .set_threshold(inputs.threshold)
+        .set_threshold_metric_id(inputs.threshold_metric_id.clone())
+        .set_metric_name(inputs.metric_name.clone())
+        .set_namespace(inputs.namespace.clone())
+        .set_dimensions(Some(to_dimensions(&inputs.dimensions)).filter(|it| !it.is_empty()))
+        .set_statistic(inputs.statistic.map(|it| name_of(&it).as_str().into()))
+        .set_extended_statistic(inputs.extended_statistic.clone())
+        .set_period(inputs.period)
+        .set_unit(inputs.unit.as_deref().map(Into::into))
+        .set_metrics(Some(queries).filter(|it| !it.is_empty()))
+        .treat_missing_data(name_of(&inputs.treat_missing_data))
+        .set_evaluate_low_sample_count_percentile(percentiles)
+        .actions_enabled(inputs.actions_enabled)
+        .set_alarm_actions(Some(inputs.alarm_actions.clone()))
+        .set_ok_actions(Some(inputs.ok_actions.clone()))
+        .set_insufficient_data_actions(Some(inputs.insufficient_data_actions.clone()))
+        .set_tags(tags);
+    request.send().await.explain().map(drop)
+}
+
+/// `DescribeAlarms`, by name.
+struct DescribeAlarms;
+
+impl Lookup for DescribeAlarms {
+    type Key = String;
+    type Found = types::MetricAlarm;
+    const LIMIT: usize = 100;
+
+    async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, types::MetricAlarm>> {
+        let request = aws.cloudwatch().describe_alarms().set_alarm_names(Some(names)).max_records(100);
+        let alarms = request.alarm_types(types::AlarmType::MetricAlarm).send().await.explain()?.metric_alarms;
+        Ok(alarms.unwrap_or_default().into_iter().filter_map(|it| Some((it.alarm_name.clone()?, it))).collect())
+    }
+}
+
+/// The name, from itself or from an ARN, `arn:aws:cloudwatch:region:account:alarm:name`.
+fn name_in(id: &str) -> Result<&str> {
+    if !id.starts_with("arn:") {
+        return Ok(id);
+    }
+    match id.split_once(":alarm:") {
+        Some((_, name)) => Ok(name),
+        None => bail!("{id} is not the ARN of an alarm, such as arn:aws:cloudwatch:eu-west-1:123456789012:alarm:name"),
+    }
+}
+
+fn is_period(seconds: i32) -> bool {
+    matches!(seconds, 1 | 5 | 10 | 20 | 30) || seconds % 60 == 0
+}
+
+fn to_dimensions(dimensions: &BTreeMap<String, String>) -> Vec<types::Dimension> {
+    dimensions.iter().map(|(name, value)| types::Dimension::builder().name(name).value(value).build()).collect()
+}
+
+fn from_dimensions(dimensions: Option<Vec<types::Dimension>>) -> BTreeMap<String, String> {
+    dimensions.unwrap_or_default().into_iter().filter_map(|it| Some((it.name?, it.value?))).collect()
+}
+
+fn to_tags(tags: &BTreeMap<String, String>) -> Vec<types::Tag> {
+    tags.iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
+}

@@ -1,0 +1,346 @@
+//! iam: a role, together with all that it may do.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_iam::types::Tag;
+use aws_smithy_types::date_time::Format;
+use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Explain as _, Passing, Patience, Seen, refused_with},
+    check::Report,
+    document::Document,
+    resource::{Context, Resource, tag_changes},
+    value::path_of_key,
+};
+
+const GONE: &[&str] = &["NoSuchEntity"];
+/// What AWS says of a trust policy whose principal was created a moment ago.
+const PRINCIPAL_UNKNOWN: &[Passing] = &[("MalformedPolicyDocument", "Invalid principal in policy"), ("ConcurrentModification", "")];
+/// What AWS says of a role that was created a moment ago, or that another change is under way for.
+const UNSETTLED: &[Passing] = &[("NoSuchEntity", "The role with name"), ("ConcurrentModification", "")];
+/// What AWS says until it has noticed that the policies are gone.
+const STILL_HELD: &[Passing] = &[("DeleteConflict", ""), ("ConcurrentModification", "")];
+
+pub struct Role;
+
+/// A role: what a task, or ECS itself, acts as, and what it may do as such.
+///
+/// The policies given here are all that the role has. Any other that is found on it shows up in `pulumi refresh`, and
+/// the next `pulumi up` takes it off.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleInputs {
+    /// The name of the role, unique in the account. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+=,.@-]+$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 64, "expects" = "made of letters, digits and any of _+=,.@-"))]
+    pub name: String,
+    /// Who may act as the role: a policy document, as a map or as JSON text. For tasks, the principal is the service
+    /// `ecs-tasks.amazonaws.com`.
+    pub assume_role_policy: Document,
+    /// The ARNs of the managed policies that the role has.
+    #[serde(default)]
+    #[schemars(extend("compare" = "set"))]
+    pub managed_policy_arns: Vec<String>,
+    /// Policies of the role's own, by name: policy documents, as maps or as JSON text.
+    #[serde(default)]
+    pub inline_policies: BTreeMap<String, Document>,
+    /// What the role is for.
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// The path of the role in its ARN, with a slash at both ends. Default: `/`.
+    #[serde(default = "root")]
+    #[schemars(length(max = 512), regex(pattern = "^/([!-~]+/)?$"))]
+    #[schemars(extend("replaceOnChanges" = true, "expects" = "a path such as /service/, with a slash at both ends"))]
+    pub path: String,
+    /// How long a session of the role lasts at most, in seconds. Default: an hour, AWS's own; tasks get new credentials
+    /// before their old ones expire, however long they run.
+    #[serde(default = "hour")]
+    #[schemars(range(min = 3600, max = 43_200))]
+    pub max_session_duration: i32,
+    /// The ARN of a managed policy that limits whatever the other policies allow.
+    #[schemars(regex(pattern = "^arn:"), extend("expects" = "the ARN of a managed policy"))]
+    pub permissions_boundary: Option<String>,
+    /// Whether deleting the role also takes off policies that others put on it, and takes the role out of instance
+    /// profiles. Default: true, so that nothing that was added by hand keeps a role that the program no longer has. When
+    /// false, the deletion fails and says what holds the role.
+    #[serde(default = "yes")]
+    #[schemars(extend("writeOnly" = true))]
+    pub force_detach_policies: bool,
+    /// Tags to put on the role.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleOutputs {
+    #[serde(flatten)]
+    pub inputs: RoleInputs,
+    /// The ARN of the role.
+    pub arn: String,
+    /// The id that AWS gives to the role, and to no other of the same name after it.
+    pub unique_id: String,
+    /// When the role was created.
+    pub create_date: String,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn hour() -> i32 {
+    3600
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Resource for Role {
+    const NAME: &'static str = "Role";
+    type Inputs = RoleInputs;
+    type Outputs = RoleOutputs;
+
+    fn check(inputs: &RoleInputs, report: &mut Report<'_>) {
+        for (index, arn) in inputs.managed_policy_arns.iter().enumerate() {
+            report.rule(
+                &[&format!("managedPolicyArns[{index}]")],
+                arn.starts_with("arn:"),
+                format!("is {arn:?}, not the ARN of a managed policy such as arn:aws:iam::aws:policy/ReadOnlyAccess"),
+            );
+        }
+        for name in inputs.inline_policies.keys() {
+            let legal = |it: char| it.is_ascii_alphanumeric() || "_+=,.@-".contains(it);
+            report.rule(
+                &[&path_of_key("inlinePolicies", name)],
+                (1..=128).contains(&name.len()) && name.chars().all(legal),
+                "has a name that AWS does not allow: up to 128 letters, digits and any of _+=,.@-",
+            );
+        }
+    }
+
+    async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {
+        let create = || async {
+            let request = context.aws.iam().create_role().role_name(&inputs.name).path(&inputs.path);
+            let request = request
+                .assume_role_policy_document(inputs.assume_role_policy.to_text())
+                .set_description(inputs.description.clone())
+                .max_session_duration(inputs.max_session_duration)
+                .set_permissions_boundary(inputs.permissions_boundary.clone())
+                .set_tags(Some(to_tags(&inputs.tags)?));
+            request.send().await.explain()
+        };
+        match context.observer.settle(PRINCIPAL_UNKNOWN, create).await {
+            Err(error) if refused_with(&error, &["EntityAlreadyExists"]) => {
+                let name = &inputs.name;
+                let way = format!("set another `name`, or take that role over with `pulumi import fargate:index:Role … {name}`");
+                return Err(error.context(format!("there is a role called {name} already; {way}")));
+            }
+            result => result?,
+        };
+        context.made(&inputs.name);
+        grant(context, &inputs.name, &[], &BTreeMap::new(), inputs).await?;
+        Ok(inputs.name.clone())
+    }
+
+    async fn update(context: &Context, id: &str, old: &RoleOutputs, new: &RoleInputs) -> Result<()> {
+        let (iam, old) = (context.aws.iam(), &old.inputs);
+        if old.assume_role_policy != new.assume_role_policy {
+            let update = || async {
+                let request = iam.update_assume_role_policy().role_name(id).policy_document(new.assume_role_policy.to_text());
+                request.send().await.explain()
+            };
+            context.observer.settle(PRINCIPAL_UNKNOWN, update).await?;
+        }
+        if old.description != new.description || old.max_session_duration != new.max_session_duration {
+            let description = new.description.clone().unwrap_or_default();
+            let request = iam.update_role().role_name(id).description(description);
+            request.max_session_duration(new.max_session_duration).send().await.explain()?;
+        }
+        match &new.permissions_boundary {
+            same if *same == old.permissions_boundary => {}
+            Some(arn) => {
+                iam.put_role_permissions_boundary().role_name(id).permissions_boundary(arn).send().await.explain()?;
+            }
+            None => {
+                iam.delete_role_permissions_boundary().role_name(id).send().await.explain()?;
+            }
+        }
+        grant(context, id, &old.managed_policy_arns, &old.inline_policies, new).await?;
+        let (set, removed) = tag_changes(&old.tags, &new.tags);
+        if !removed.is_empty() {
+            iam.untag_role().role_name(id).set_tag_keys(Some(removed)).send().await.explain()?;
+        }
+        if !set.is_empty() {
+            iam.tag_role().role_name(id).set_tags(Some(to_tags(&set)?)).send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn ready(context: &Context, id: &str, _: &RoleInputs) -> Result<()> {
+        let look = || async {
+            match context.aws.iam().get_role().role_name(id).send().await.explain() {
+                Err(error) if refused_with(&error, GONE) => Ok(Seen::Pending("waiting for AWS to know the role".to_owned())),
+                // For a moment, AWS may answer with the role's unique id in place of its ARN.
+                Ok(it) if it.role().is_some_and(|it| !it.arn().starts_with("arn:")) => {
+                    Ok(Seen::Pending("waiting for the ARN of the role".to_owned()))
+                }
+                answer => answer.map(|_| Seen::Ready(())),
+            }
+        };
+        context.observer.wait(format!("role {id}"), Patience::seconds(120), look).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<RoleOutputs>> {
+        let name = name_in(id)?;
+        let role = match context.aws.iam().get_role().role_name(name).send().await.explain() {
+            Err(error) if refused_with(&error, GONE) => return Ok(None),
+            answer => answer?.role.context("GetRole: AWS answered without a role")?,
+        };
+        let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.aws, name), inline(&context.aws, name))?;
+        let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
+        let boundary = role.permissions_boundary().and_then(|it| it.permissions_boundary_arn());
+        Ok(Some(RoleOutputs {
+            inputs: RoleInputs {
+                assume_role_policy: decoded(role.assume_role_policy_document().unwrap_or_default()),
+                managed_policy_arns,
+                inline_policies,
+                description: role.description().filter(|it| !it.is_empty()).map(str::to_owned),
+                max_session_duration: role.max_session_duration().unwrap_or_else(hour),
+                permissions_boundary: boundary.map(str::to_owned),
+                force_detach_policies: yes(),
+                tags,
+                name: role.role_name,
+                path: role.path,
+            },
+            arn: role.arn,
+            unique_id: role.role_id,
+            create_date: role.create_date.fmt(Format::DateTime)?,
+        }))
+    }
+
+    fn id(outputs: &RoleOutputs) -> String {
+        outputs.inputs.name.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, old: &RoleOutputs) -> Result<()> {
+        let old = &old.inputs;
+        strip(context, id, &old.managed_policy_arns, old.inline_policies.keys()).await?;
+        let delete = || async {
+            match context.aws.iam().delete_role().role_name(id).send().await.explain() {
+                Err(error) if refused_with(&error, GONE) => Ok(()),
+                answer => answer.map(drop),
+            }
+        };
+        match delete().await {
+            Err(error) if refused_with(&error, &["DeleteConflict"]) => {}
+            result => return result,
+        }
+        let profiles = profiles(&context.aws, id).await?;
+        let (arns, policies) = tokio::try_join!(managed(&context.aws, id), inline(&context.aws, id))?;
+        let held: Vec<_> = arns.iter().chain(policies.keys()).chain(&profiles).map(String::as_str).collect();
+        if !held.is_empty() && !old.force_detach_policies {
+            bail!(
+                "others have put {} on role {id}, or it into them; take them off, or set `forceDetachPolicies` to true and run \
+                 `pulumi up` first",
+                held.join(", ")
+            );
+        }
+        strip(context, id, &arns, policies.keys()).await?;
+        for profile in &profiles {
+            let request = context.aws.iam().remove_role_from_instance_profile().role_name(id).instance_profile_name(profile);
+            unless_gone(request.send().await.explain())?;
+        }
+        context.observer.settle(STILL_HELD, delete).await
+    }
+}
+
+/// Gives the role the policies that it should have, and only then takes off those that it should not: what it may do
+/// before and after, it may do in between.
+async fn grant(
+    context: &Context,
+    name: &str,
+    old_managed: &[String],
+    old_inline: &BTreeMap<String, Document>,
+    new: &RoleInputs,
+) -> Result<()> {
+    let iam = context.aws.iam();
+    for arn in new.managed_policy_arns.iter().filter(|it| !old_managed.contains(it)) {
+        let attach = || async { iam.attach_role_policy().role_name(name).policy_arn(arn).send().await.explain() };
+        context.observer.settle(UNSETTLED, attach).await.with_context(|| format!("managedPolicyArns: {arn}"))?;
+    }
+    for (policy, document) in new.inline_policies.iter().filter(|(policy, it)| old_inline.get(*policy) != Some(it)) {
+        let put = || async {
+            let request = iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_text());
+            request.send().await.explain()
+        };
+        context.observer.settle(UNSETTLED, put).await.with_context(|| path_of_key("inlinePolicies", policy))?;
+    }
+    let arns: Vec<_> = old_managed.iter().filter(|it| !new.managed_policy_arns.contains(it)).cloned().collect();
+    strip(context, name, &arns, old_inline.keys().filter(|it| !new.inline_policies.contains_key(*it))).await
+}
+
+async fn strip(context: &Context, name: &str, managed: &[String], inline: impl Iterator<Item = &String>) -> Result<()> {
+    let iam = context.aws.iam();
+    for arn in managed {
+        unless_gone(iam.detach_role_policy().role_name(name).policy_arn(arn).send().await.explain())?;
+    }
+    for policy in inline {
+        unless_gone(iam.delete_role_policy().role_name(name).policy_name(policy).send().await.explain())?;
+    }
+    Ok(())
+}
+
+fn unless_gone<T>(answer: Result<T>) -> Result<()> {
+    match answer {
+        Err(error) if refused_with(&error, GONE) => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+async fn managed(aws: &Aws, name: &str) -> Result<Vec<String>> {
+    let pages = aws.iam().list_attached_role_policies().role_name(name).into_paginator().items().send();
+    let policies = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
+    Ok(policies.into_iter().filter_map(|it| it.policy_arn).collect())
+}
+
+async fn inline(aws: &Aws, name: &str) -> Result<BTreeMap<String, Document>> {
+    let pages = aws.iam().list_role_policies().role_name(name).into_paginator().items().send();
+    let names = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
+    let document = |policy: String| async move {
+        match aws.iam().get_role_policy().role_name(name).policy_name(&policy).send().await.explain() {
+            // Just deleted, and still in the list.
+            Err(error) if refused_with(&error, GONE) => Ok(None),
+            answer => Ok::<_, anyhow::Error>(Some((policy, decoded(answer?.policy_document())))),
+        }
+    };
+    let policies = futures::future::try_join_all(names.into_iter().map(document)).await?;
+    Ok(policies.into_iter().flatten().collect())
+}
+
+async fn profiles(aws: &Aws, name: &str) -> Result<Vec<String>> {
+    let pages = aws.iam().list_instance_profiles_for_role().role_name(name).into_paginator().items().send();
+    let profiles = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
+    Ok(profiles.into_iter().map(|it| it.instance_profile_name).collect())
+}
+
+/// The name, from itself or from an ARN, `arn:aws:iam::account:role/path/name`.
+fn name_in(id: &str) -> Result<&str> {
+    if id.starts_with("arn:") && !id.contains(":role/") {
+        bail!("{id} is not the ARN of a role, such as arn:aws:iam::123456789012:role/name");
+    }
+    Ok(id.rsplit('/').next().unwrap_or(id))
+}
+
+/// IAM shows documents as they would stand in a URL.
+fn decoded(document: &str) -> Document {
+    Document::new(&percent_decode_str(document).decode_utf8_lossy())
+}
+
+fn to_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| Ok(Tag::builder().key(key).value(value).build()?)).collect()
+}

@@ -1,0 +1,235 @@
+//! application-autoscaling: a service whose size follows its load.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use anyhow::{Context as _, Result};
+use aws_sdk_applicationautoscaling::types;
+use futures::future::try_join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{
+        Aws, Explain as _, Lookup, Patience, Seen, named, refused_with,
+        scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
+    },
+    check::Report,
+    resource::{Context, Resource, tag_changes},
+};
+
+pub struct ScalableTarget;
+
+/// A service whose number of tasks follows its load, between two bounds. What it follows is said by a `ScalingPolicy`.
+///
+/// The service is better told to ignore changes of its `desiredCount`, which is no longer the program's to set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalableTargetInputs {
+    /// What is scaled: `service/<cluster>/<service>`, or `replication-group/<id>` for Redis.
+    #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true))]
+    pub resource_id: String,
+    /// The service of AWS that runs it. Default: `ecs`.
+    #[serde(default)]
+    #[schemars(extend("replaceOnChanges" = true))]
+    pub service_namespace: ServiceNamespace,
+    /// What of it is scaled. Default: `ecs:service:DesiredCount`, the number of tasks.
+    #[serde(default)]
+    #[schemars(extend("replaceOnChanges" = true))]
+    pub scalable_dimension: ScalableDimension,
+    /// The least that it is scaled to. From 0 tasks, a policy that follows their CPU or memory never scales out again:
+    /// nothing runs that could have a load. One that follows the length of a queue does.
+    #[schemars(range(min = 0))]
+    pub min_capacity: i32,
+    /// The most that it is scaled to.
+    #[schemars(range(min = 0))]
+    pub max_capacity: i32,
+    /// What of the scaling is switched off for now. Default: nothing.
+    #[serde(default)]
+    pub suspended_state: ScalableTargetSuspendedState,
+    /// Tags to put on the target.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What of the scaling is switched off.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalableTargetSuspendedState {
+    /// Whether policies no longer scale in. Default: false.
+    #[serde(default)]
+    pub dynamic_scaling_in_suspended: bool,
+    /// Whether policies no longer scale out. Default: false.
+    #[serde(default)]
+    pub dynamic_scaling_out_suspended: bool,
+    /// Whether scheduled actions no longer scale. Default: false.
+    #[serde(default)]
+    pub scheduled_scaling_suspended: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalableTargetOutputs {
+    #[serde(flatten)]
+    pub inputs: ScalableTargetInputs,
+    /// The ARN of the target.
+    pub arn: String,
+    /// The ARN of the role with which AWS scales: one of its own, made for the account.
+    pub role_arn: String,
+}
+
+impl Resource for ScalableTarget {
+    const NAME: &'static str = "ScalableTarget";
+    type Inputs = ScalableTargetInputs;
+    type Outputs = ScalableTargetOutputs;
+
+    fn check(inputs: &ScalableTargetInputs, report: &mut Report<'_>) {
+        inputs.scaled().check(report);
+        let (least, most) = (inputs.min_capacity, inputs.max_capacity);
+        report.rule(
+            &["minCapacity", "maxCapacity"],
+            least <= most,
+            format!("is {least}, more than maxCapacity, which is {most}"),
+        );
+    }
+
+    async fn create(context: &Context, inputs: &ScalableTargetInputs) -> Result<String> {
+        register(context, inputs, Some(&inputs.tags)).await?;
+        Ok(inputs.scaled().id())
+    }
+
+    async fn update(context: &Context, _: &str, old: &ScalableTargetOutputs, new: &ScalableTargetInputs) -> Result<()> {
+        if (old.inputs.min_capacity, old.inputs.max_capacity) != (new.min_capacity, new.max_capacity)
+            || old.inputs.suspended_state != new.suspended_state
+        {
+            register(context, new, None).await?;
+        }
+        let client = context.aws.application_auto_scaling();
+        let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
+        if !removed.is_empty() {
+            client.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
+        }
+        if !set.is_empty() {
+            client.tag_resource().resource_arn(&old.arn).set_tags(Some(set.into_iter().collect())).send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn ready(context: &Context, id: &str, inputs: &ScalableTargetInputs) -> Result<()> {
+        let look = || async {
+            Ok(match context.aws.look_up::<DescribeScalableTargets>(inputs.scaled()).await? {
+                Some(_) => Seen::Ready(()),
+                None => Seen::Pending("waiting for AWS to know the target".to_owned()),
+            })
+        };
+        context.observer.wait(format!("scalable target {id}"), Patience::seconds(120), look).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<ScalableTargetOutputs>> {
+        let (scaled, _) = Scaled::parse(id)?;
+        let Some(it) = context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? else { return Ok(None) };
+        let arn = it.scalable_target_arn.context("DescribeScalableTargets: AWS answered without an ARN")?;
+        let request = context.aws.application_auto_scaling().list_tags_for_resource().resource_arn(&arn);
+        let tags = request.send().await.explain()?.tags.unwrap_or_default();
+        let suspended = it.suspended_state.unwrap_or_else(|| types::SuspendedState::builder().build());
+        Ok(Some(ScalableTargetOutputs {
+            inputs: ScalableTargetInputs {
+                resource_id: scaled.resource,
+                service_namespace: scaled.namespace,
+                scalable_dimension: scaled.dimension,
+                min_capacity: it.min_capacity,
+                max_capacity: it.max_capacity,
+                suspended_state: ScalableTargetSuspendedState {
+                    dynamic_scaling_in_suspended: suspended.dynamic_scaling_in_suspended.unwrap_or_default(),
+                    dynamic_scaling_out_suspended: suspended.dynamic_scaling_out_suspended.unwrap_or_default(),
+                    scheduled_scaling_suspended: suspended.scheduled_scaling_suspended.unwrap_or_default(),
+                },
+                tags: tags.into_iter().collect(),
+            },
+            arn,
+            role_arn: it.role_arn,
+        }))
+    }
+
+    fn id(outputs: &ScalableTargetOutputs) -> String {
+        outputs.inputs.scaled().id()
+    }
+
+    async fn delete(context: &Context, id: &str, _: &ScalableTargetOutputs) -> Result<()> {
+        let (scaled, _) = Scaled::parse(id)?;
+        let delete = || async {
+            let request = context.aws.application_auto_scaling().deregister_scalable_target();
+            let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
+            request.resource_id(&scaled.resource).send().await.explain()
+        };
+        match context.observer.settle(BUSY, delete).await {
+            // It goes with its service, if that went first.
+            Err(error) if refused_with(&error, GONE) => return Ok(()),
+            answer => answer?,
+        };
+        let look = || async {
+            Ok(match context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? {
+                Some(_) => Seen::Pending("deregistering the target".to_owned()),
+                None => Seen::Ready(()),
+            })
+        };
+        context.observer.wait(format!("scalable target {id} to be gone"), Patience::minutes(5), look).await
+    }
+}
+
+impl ScalableTargetInputs {
+    fn scaled(&self) -> Scaled {
+        Scaled { namespace: self.service_namespace, resource: self.resource_id.clone(), dimension: self.scalable_dimension }
+    }
+}
+
+/// Registers the target, or registers it anew with other bounds: AWS takes `tags` only the first time.
+async fn register(context: &Context, inputs: &ScalableTargetInputs, tags: Option<&BTreeMap<String, String>>) -> Result<()> {
+    let (scaled, suspended) = (inputs.scaled(), &inputs.suspended_state);
+    let suspended = types::SuspendedState::builder()
+        .dynamic_scaling_in_suspended(suspended.dynamic_scaling_in_suspended)
+        .dynamic_scaling_out_suspended(suspended.dynamic_scaling_out_suspended)
+        .scheduled_scaling_suspended(suspended.scheduled_scaling_suspended)
+        .build();
+    let tags = tags.filter(|it| !it.is_empty()).map(|it| it.clone().into_iter().collect::<HashMap<_, _>>());
+    let register = || async {
+        let request = context.aws.application_auto_scaling().register_scalable_target();
+        let request = request
+            .service_namespace(scaled.namespace())
+            .resource_id(&scaled.resource)
+            .scalable_dimension(scaled.dimension())
+            .min_capacity(inputs.min_capacity)
+            .max_capacity(inputs.max_capacity)
+            .suspended_state(suspended.clone())
+            .set_tags(tags.clone());
+        request.send().await.explain()
+    };
+    context.observer.settle(UNSETTLED, register).await.map(drop)
+}
+
+/// `DescribeScalableTargets`, which answers for one service of AWS at a time.
+struct DescribeScalableTargets;
+
+impl Lookup for DescribeScalableTargets {
+    type Key = Scaled;
+    type Found = types::ScalableTarget;
+    const LIMIT: usize = 50;
+
+    async fn load(aws: &Aws, wanted: Vec<Scaled>) -> Result<HashMap<Scaled, types::ScalableTarget>> {
+        let mut resources: HashMap<ServiceNamespace, Vec<Scaled>> = HashMap::new();
+        wanted.into_iter().for_each(|it| resources.entry(it.namespace).or_default().push(it));
+        let describe = |(namespace, wanted): (ServiceNamespace, Vec<Scaled>)| async move {
+            let request = aws.application_auto_scaling().describe_scalable_targets();
+            let request = request.service_namespace(wanted[0].namespace());
+            let ids: HashSet<_> = wanted.into_iter().map(|it| it.resource).collect();
+            let request = request.set_resource_ids(Some(ids.into_iter().collect()));
+            let targets = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+            let found = targets.into_iter().filter_map(move |it| {
+                // Other dimensions of the same resource are none of ours.
+                let dimension = named(it.scalable_dimension.as_str()).ok()?;
+                Some((Scaled { namespace, resource: it.resource_id.clone(), dimension }, it))
+            });
+            Ok::<_, anyhow::Error>(found)
+        };
+        Ok(try_join_all(resources.into_iter().map(describe)).await?.into_iter().flatten().collect())
+    }
+}
