@@ -6,6 +6,7 @@ on free ports, and hold everything in memory.
     local_aws.py run              one in the foreground, until stdin closes
 """
 
+import collections
 import contextlib
 import json
 import os
@@ -185,11 +186,12 @@ def show(record, prefix=""):
 
 
 def serve_autoscaling(port, aws_url):
-    """moto, asking ministack whether an ECS service exists instead of its own, empty, ECS."""
+    """moto, asking ministack whether an ECS service exists instead of its own, empty, ECS, and with tags."""
     import boto3
     import flask
     from moto.applicationautoscaling.exceptions import AWSValidationException
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
+    from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
@@ -216,7 +218,30 @@ def serve_autoscaling(port, aws_url):
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = key if key.isdecimal() else ACCOUNT
         return moto(environ, start_response)
 
+    tags = collections.defaultdict(dict)  # by ARN
+    register = ApplicationAutoScalingResponse.register_scalable_target
+
+    def register_with_tags(self):
+        answer = register(self)
+        tags[json.loads(answer)["ScalableTargetARN"]] |= self._get_param("Tags", {})
+        return answer
+
+    def tag_resource(self):
+        tags[self._get_param("ResourceARN")] |= self._get_param("Tags")
+        return "{}"
+
+    def untag_resource(self):
+        for key in self._get_param("TagKeys"):
+            tags[self._get_param("ResourceARN")].pop(key, None)
+        return "{}"
+
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = service_exists
+    ApplicationAutoScalingResponse.register_scalable_target = register_with_tags
+    ApplicationAutoScalingResponse.tag_resource = tag_resource
+    ApplicationAutoScalingResponse.untag_resource = untag_resource
+    ApplicationAutoScalingResponse.list_tags_for_resource = lambda self: json.dumps(
+        {"Tags": tags[self._get_param("ResourceARN")]}
+    )
     moto = DomainDispatcherApplication(create_backend_app)
     make_server(HOST, int(port), in_account_of_key, threaded=True).serve_forever()
 

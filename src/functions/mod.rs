@@ -102,11 +102,10 @@ macro_rules! functions {
 }
 
 functions! {
+    get_authorization_token::GetAuthorizationToken,
     get_availability_zones::GetAvailabilityZones,
     get_caller_identity::GetCallerIdentity,
+    get_image::GetImage,
     get_subnets::GetSubnets,
     get_vpc::GetVpc,
-    get_authorization_token::GetAuthorizationToken,
-    get_caller_identity::GetCallerIdentity,
-    get_image::GetImage,
 }

@@ -172,9 +172,10 @@ impl Resource for Repository {
         report.rule(
             &["imageTagMutabilityExclusionFilters", "imageTagMutability"],
             excludes == filters,
-            match excludes {
-                true => "is required, for imageTagMutability is one with exclusion",
-                false => "says what imageTagMutability excludes: make that IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION",
+            if excludes {
+                "is required, for imageTagMutability is one with exclusion"
+            } else {
+                "says what imageTagMutability excludes: make that IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION"
             },
         );
         let encryption = &inputs.encryption_configuration;

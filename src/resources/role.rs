@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{AttachedPermissionsBoundary, Tag};
 use aws_smithy_types::date_time::Format;
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
@@ -156,10 +156,12 @@ impl Resource for Role {
             };
             context.observer.settle(PRINCIPAL_UNKNOWN, update).await?;
         }
-        if old.description != new.description || old.max_session_duration != new.max_session_duration {
-            let description = new.description.clone().unwrap_or_default();
-            let request = iam.update_role().role_name(id).description(description);
-            request.max_session_duration(new.max_session_duration).send().await.explain()?;
+        if old.description != new.description {
+            let description = new.description.as_deref().unwrap_or_default();
+            iam.update_role_description().role_name(id).description(description).send().await.explain()?;
+        }
+        if old.max_session_duration != new.max_session_duration {
+            iam.update_role().role_name(id).max_session_duration(new.max_session_duration).send().await.explain()?;
         }
         match &new.permissions_boundary {
             same if *same == old.permissions_boundary => {}
@@ -203,7 +205,7 @@ impl Resource for Role {
         };
         let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.aws, name), inline(&context.aws, name))?;
         let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
-        let boundary = role.permissions_boundary().and_then(|it| it.permissions_boundary_arn());
+        let boundary = role.permissions_boundary().and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
         Ok(Some(RoleOutputs {
             inputs: RoleInputs {
                 assume_role_policy: decoded(role.assume_role_policy_document().unwrap_or_default()),

@@ -1,0 +1,123 @@
+"""Alarm."""
+
+from harness import OWNER, Lifecycle, run, tags
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
+POLICY = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/ecs/service/main/app:policyName/out"
+
+
+def truth(stack, outputs):
+    cloudwatch = stack.aws("cloudwatch")
+    found = cloudwatch.describe_alarms(AlarmNames=[outputs["name"]])["MetricAlarms"]
+    if not found:
+        return None
+    alarm = found[0]
+    return {
+        "arn": alarm["AlarmArn"] == outputs["arn"],
+        "description": alarm.get("AlarmDescription", ""),
+        "metric": (alarm["Namespace"], alarm["MetricName"]),
+        "dimensions": {it["Name"]: it["Value"] for it in alarm["Dimensions"]},
+        # With an extended statistic, the local AWS makes up a plain one beside it.
+        "statistic": alarm.get("ExtendedStatistic") or alarm["Statistic"],
+        "periods": (alarm["Period"], alarm["EvaluationPeriods"], alarm.get("DatapointsToAlarm")),
+        "condition": (alarm["ComparisonOperator"], alarm["Threshold"]),
+        "missing": alarm["TreatMissingData"],
+        "enabled": alarm["ActionsEnabled"],
+        "actions": (sorted(alarm["AlarmActions"]), alarm["OKActions"], alarm["InsufficientDataActions"]),
+        "tags": tags(cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]),
+    }
+
+
+def drift(stack, outputs):
+    """Somebody moves the threshold by hand."""
+    cloudwatch = stack.aws("cloudwatch")
+    alarm = cloudwatch.describe_alarms(AlarmNames=[outputs["name"]])["MetricAlarms"][0]
+    kept = ["AlarmName", "Namespace", "MetricName", "Dimensions", "ExtendedStatistic", "Period", "EvaluationPeriods"]
+    kept += ["ComparisonOperator"]
+    cloudwatch.put_metric_alarm(**{it: alarm[it] for it in kept}, Threshold=1.0, AlarmActions=[TOPIC])
+
+
+def test_alarm(stack):
+    life = Lifecycle(
+        type="Alarm",
+        properties={
+            "alarmDescription": "More jobs wait than the workers can take",
+            "namespace": "Video",
+            "metricName": "QueueDepth",
+            "dimensions": {"Queue": "celery"},
+            "statistic": "Maximum",
+            "period": 60,
+            "evaluationPeriods": 1,
+            "comparisonOperator": "GreaterThanOrEqualToThreshold",
+            "threshold": 20,
+            "treatMissingData": "notBreaching",
+            "alarmActions": [POLICY, TOPIC],
+            "okActions": [TOPIC],
+            "tags": {"stage": "test"},
+        },
+        truth=truth,
+        expected={
+            "arn": True,
+            "description": "More jobs wait than the workers can take",
+            "metric": ("Video", "QueueDepth"),
+            "dimensions": {"Queue": "celery"},
+            "statistic": "Maximum",
+            "periods": (60, 1, None),
+            "condition": ("GreaterThanOrEqualToThreshold", 20.0),
+            "missing": "notBreaching",
+            "enabled": True,
+            "actions": (sorted([POLICY, TOPIC]), [TOPIC], []),
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={
+            "alarmDescription": None,
+            "statistic": None,
+            "extendedStatistic": "p99",
+            "period": 300,
+            "evaluationPeriods": 3,
+            "datapointsToAlarm": 2,
+            "comparisonOperator": "LessThanThreshold",
+            "threshold": 0.5,
+            "treatMissingData": None,
+            "actionsEnabled": False,
+            "alarmActions": [POLICY],
+            "okActions": None,
+            "insufficientDataActions": [TOPIC],
+            "tags": {"team": "video"},
+        },
+        updated={
+            "description": "",
+            "statistic": "p99",
+            "periods": (300, 3, 2),
+            "condition": ("LessThanThreshold", 0.5),
+            "missing": "missing",
+            "enabled": False,
+            "actions": ([POLICY], [], [TOPIC]),
+            "tags": {"team": "video"} | OWNER,
+        },
+        drift=drift,
+        replace={"name": "another"},
+        replaced={},
+        import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
+    )
+    run(stack, life)
+
+
+def test_mistakes_are_told_together(stack):
+    properties = {
+        "metricName": "QueueDepth",
+        "period": 45,
+        "evaluationPeriods": 1,
+        "datapointsToAlarm": 2,
+        "comparisonOperator": "GreaterThanThreshold",
+    }
+    stack.write_program({"it": {"type": "fargate:Alarm", "properties": properties}})
+    said = stack.pulumi("preview", fails=True)
+    for mistake in [
+        "datapointsToAlarm is 2, more than evaluationPeriods, which is 1",
+        "namespace is required, unless there are metricQueries",
+        "period is 45, not 10, 20, 30 or a multiple of 60",
+        "statistic or extendedStatistic is required, one of the two, unless there are metricQueries",
+        "threshold or thresholdMetricId: an alarm compares with one of the two",
+    ]:
+        assert mistake in said
