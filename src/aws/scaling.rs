@@ -58,9 +58,8 @@ impl Scaled {
     /// Reads it off `ecs/service/cluster/name/ecs:service:DesiredCount`, and what follows, the name of a policy. For the
     /// number of tasks, `service/cluster/name` or the service's ARN say enough.
     pub fn parse(id: &str) -> Result<(Self, Option<&str>)> {
-        if let Some(resource) = id.starts_with("arn:").then(|| id.rsplit(':').next()).flatten().or(Some(id))
-            && is_service(resource)
-        {
+        let resource = if id.starts_with("arn:aws") { id.rsplit(':').next().unwrap_or(id) } else { id };
+        if is_service(resource) {
             return Ok((
                 Self {
                     namespace: ServiceNamespace::Ecs,
@@ -116,11 +115,12 @@ impl Scaled {
     }
 }
 
-const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, or ecs/service/cluster/name/ecs:service:DesiredCount, \
-                     and for a policy a slash and its name after that";
+const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, or \
+                     ecs/service/cluster/name/ecs:service:DesiredCount, and for a policy a slash and its name after that";
 
 fn is_service(resource: &str) -> bool {
-    matches!(resource.split('/').collect::<Vec<_>>()[..], ["service", cluster, service] if !cluster.is_empty() && !service.is_empty())
+    let parts: Vec<_> = resource.split('/').collect();
+    parts.len() == 3 && parts[0] == "service" && parts.iter().all(|it| !it.is_empty())
 }
 
 #[cfg(test)]

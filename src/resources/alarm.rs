@@ -234,7 +234,7 @@ impl Resource for Alarm {
         report.rule(
             &["comparisonOperator", "thresholdMetricId"],
             band == inputs.threshold_metric_id.is_some(),
-            if band { "compares with a band, which thresholdMetricId names" } else { "does not compare with the band of thresholdMetricId" },
+            if band { "compares with a band, which thresholdMetricId has to name" } else { "compares with no thresholdMetricId" },
         );
         if inputs.metric_queries.is_empty() {
             inputs.check_metric(report);
@@ -294,9 +294,12 @@ impl Resource for Alarm {
 
 impl AlarmInputs {
     fn check_metric(&self, report: &mut Report<'_>) {
-        for (property, given) in
-            [("metricName", self.metric_name.is_some()), ("namespace", self.namespace.is_some()), ("period", self.period.is_some())]
-        {
+        let required = [
+            ("metricName", self.metric_name.is_some()),
+            ("namespace", self.namespace.is_some()),
+            ("period", self.period.is_some()),
+        ];
+        for (property, given) in required {
             report.rule(&[property, "metricQueries"], given, "is required, unless there are metricQueries");
         }
         report.rule(

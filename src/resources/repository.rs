@@ -205,8 +205,8 @@ impl Resource for Repository {
         match request.send().await.explain() {
             Err(error) if refused_with(&error, &["RepositoryAlreadyExistsException"]) => {
                 let name = &inputs.name;
-                let way = "set another `name`, or take that repository over with `pulumi import fargate:index:Repository";
-                return Err(error.context(format!("there is a repository called {name} already; {way} … {name}`")));
+                let way = format!("take it over with `pulumi import fargate:index:Repository … {name}`");
+                return Err(error.context(format!("there is a repository called {name} already; set another `name`, or {way}")));
             }
             answer => answer?,
         };

@@ -137,8 +137,8 @@ impl Resource for Role {
         match context.observer.settle(PRINCIPAL_UNKNOWN, create).await {
             Err(error) if refused_with(&error, &["EntityAlreadyExists"]) => {
                 let name = &inputs.name;
-                let way = format!("set another `name`, or take that role over with `pulumi import fargate:index:Role … {name}`");
-                return Err(error.context(format!("there is a role called {name} already; {way}")));
+                let way = format!("take it over with `pulumi import fargate:index:Role … {name}`");
+                return Err(error.context(format!("there is a role called {name} already; set another `name`, or {way}")));
             }
             result => result?,
         };
