@@ -7,7 +7,6 @@ pub mod ecs;
 pub mod elasticache;
 pub mod elb;
 mod error;
-mod names;
 pub mod scaling;
 mod session;
 mod wait;
@@ -23,7 +22,6 @@ use aws_config::SdkConfig;
 
 pub use batch::Lookup;
 pub use error::{Explain, Refusal, refused_with};
-pub use names::{name_of, named};
 pub use session::{Session, default_region, missing_region};
 pub use wait::{Observer, Passing, Patience, Seen};
 

@@ -5,8 +5,11 @@ use aws_sdk_applicationautoscaling::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Passing, name_of, named};
-use crate::check::Report;
+use super::Passing;
+use crate::{
+    check::Report,
+    codec::{name_of, named},
+};
 
 /// What AWS says while it has not heard of the service or its role yet, or while another call is under way.
 pub const UNSETTLED: &[Passing] = &[
@@ -82,22 +85,22 @@ impl Scaled {
 
     /// The form that [`Self::parse`] reads.
     pub fn id(&self) -> String {
-        format!("{}/{}/{}", name_of(&self.namespace), self.resource, name_of(&self.dimension))
+        format!("{}/{}/{}", name_of(self.namespace), self.resource, name_of(self.dimension))
     }
 
     /// The service, for AWS.
     pub fn namespace(&self) -> types::ServiceNamespace {
-        name_of(&self.namespace).as_str().into()
+        name_of(self.namespace).as_str().into()
     }
 
     /// The dimension, for AWS.
     pub fn dimension(&self) -> types::ScalableDimension {
-        name_of(&self.dimension).as_str().into()
+        name_of(self.dimension).as_str().into()
     }
 
     /// Rules over the three properties that say it.
     pub fn check(&self, report: &mut Report<'_>) {
-        let (namespace, dimension) = (name_of(&self.namespace), name_of(&self.dimension));
+        let (namespace, dimension) = (name_of(self.namespace), name_of(self.dimension));
         report.rule(
             &["scalableDimension", "serviceNamespace"],
             dimension.starts_with(&format!("{namespace}:")),

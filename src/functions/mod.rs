@@ -11,8 +11,8 @@ use crate::{
     check::{self, Failure},
     codec,
     resource::Context,
-    value::Map,
     schema::Shapes,
+    value::Map,
 };
 
 /// A question to AWS that a program may ask, in a preview too.

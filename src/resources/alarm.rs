@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Patience, Seen, name_of, named, refused_with},
+    aws::{Aws, Explain as _, Lookup, Patience, Seen, refused_with},
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource, tag_changes},
 };
 
@@ -444,14 +445,14 @@ impl AlarmMetricQuery {
 /// Makes the alarm all that `inputs` say; AWS takes `tags` only the first time.
 async fn put(context: &Context, inputs: &AlarmInputs, tags: Option<Vec<types::Tag>>) -> Result<()> {
     let queries: Vec<_> = inputs.metric_queries.iter().map(AlarmMetricQuery::to_aws).collect();
-    let percentiles = inputs.extended_statistic.as_ref().map(|_| name_of(&inputs.evaluate_low_sample_count_percentiles));
+    let percentiles = inputs.extended_statistic.as_ref().map(|_| name_of(inputs.evaluate_low_sample_count_percentiles));
     let request = context
         .aws
         .cloudwatch()
         .put_metric_alarm()
         .alarm_name(&inputs.name)
         .set_alarm_description(inputs.alarm_description.clone())
-        .comparison_operator(name_of(&inputs.comparison_operator).as_str().into())
+        .comparison_operator(name_of(inputs.comparison_operator).as_str().into())
         .evaluation_periods(inputs.evaluation_periods)
         .set_datapoints_to_alarm(inputs.datapoints_to_alarm)
         .set_threshold(inputs.threshold)
@@ -459,12 +460,12 @@ async fn put(context: &Context, inputs: &AlarmInputs, tags: Option<Vec<types::Ta
         .set_metric_name(inputs.metric_name.clone())
         .set_namespace(inputs.namespace.clone())
         .set_dimensions(Some(to_dimensions(&inputs.dimensions)).filter(|it| !it.is_empty()))
-        .set_statistic(inputs.statistic.map(|it| name_of(&it).as_str().into()))
+        .set_statistic(inputs.statistic.map(|it| name_of(it).as_str().into()))
         .set_extended_statistic(inputs.extended_statistic.clone())
         .set_period(inputs.period)
         .set_unit(inputs.unit.as_deref().map(Into::into))
         .set_metrics(Some(queries).filter(|it| !it.is_empty()))
-        .treat_missing_data(name_of(&inputs.treat_missing_data))
+        .treat_missing_data(name_of(inputs.treat_missing_data))
         .set_evaluate_low_sample_count_percentile(percentiles)
         .actions_enabled(inputs.actions_enabled)
         .set_alarm_actions(Some(inputs.alarm_actions.clone()))

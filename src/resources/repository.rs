@@ -11,9 +11,10 @@ use crate::{
     aws::{
         Aws, Explain as _, Passing, Patience, Seen,
         ecr::{DescribeRepositories, NO_REPOSITORY},
-        name_of, named, refused_with,
+        refused_with,
     },
     check::Report,
+    codec::{name_of, named},
     document::Document,
     resource::{Context, Resource, tag_changes},
 };
@@ -189,7 +190,7 @@ impl Resource for Repository {
     async fn create(context: &Context, inputs: &RepositoryInputs) -> Result<String> {
         let encryption = &inputs.encryption_configuration;
         let encryption = types::EncryptionConfiguration::builder()
-            .encryption_type(name_of(&encryption.encryption_type).as_str().into())
+            .encryption_type(name_of(encryption.encryption_type).as_str().into())
             .set_kms_key(encryption.kms_key.clone())
             .build()?;
         let request = context
@@ -381,14 +382,14 @@ fn name_in(id: &str) -> Result<&str> {
 }
 
 fn mutability(inputs: &RepositoryInputs) -> types::ImageTagMutability {
-    name_of(&inputs.image_tag_mutability).as_str().into()
+    name_of(inputs.image_tag_mutability).as_str().into()
 }
 
 /// The filters; none where there are none, for AWS refuses an empty list.
 fn filters(inputs: &RepositoryInputs) -> Result<Option<Vec<types::ImageTagMutabilityExclusionFilter>>> {
     let filter = |it: &RepositoryTagFilter| {
         let filter = types::ImageTagMutabilityExclusionFilter::builder().filter(&it.filter);
-        Ok(filter.filter_type(name_of(&it.filter_type).as_str().into()).build()?)
+        Ok(filter.filter_type(name_of(it.filter_type).as_str().into()).build()?)
     };
     let filters: Vec<_> = inputs.image_tag_mutability_exclusion_filters.iter().map(filter).collect::<Result<_>>()?;
     Ok(Some(filters).filter(|it| !it.is_empty()))

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Patience, Seen, named, refused_with,
+        Aws, Explain as _, Lookup, Patience, Seen, refused_with,
         scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
     },
     check::Report,
+    codec::named,
     resource::{Context, Resource, tag_changes},
 };
 

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Patience, Seen, name_of, named, refused_with,
+        Aws, Explain as _, Lookup, Patience, Seen, refused_with,
         scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
     },
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource},
 };
 
@@ -455,7 +456,7 @@ async fn put(context: &Context, inputs: &ScalingPolicyInputs) -> Result<()> {
             .service_namespace(scaled.namespace())
             .resource_id(&scaled.resource)
             .scalable_dimension(scaled.dimension())
-            .policy_type(name_of(&inputs.policy_type()).as_str().into())
+            .policy_type(name_of(inputs.policy_type()).as_str().into())
             .set_target_tracking_scaling_policy_configuration(tracking.clone())
             .set_step_scaling_policy_configuration(step.clone());
         request.send().await.explain()
@@ -473,7 +474,7 @@ impl ScalingPolicyTargetTracking {
     fn to_aws(&self) -> Result<types::TargetTrackingScalingPolicyConfiguration> {
         let predefined = self.predefined_metric_specification.as_ref().map(|it| {
             types::PredefinedMetricSpecification::builder()
-                .predefined_metric_type(name_of(&it.predefined_metric_type).as_str().into())
+                .predefined_metric_type(name_of(it.predefined_metric_type).as_str().into())
                 .set_resource_label(it.resource_label.clone())
                 .build()
         });
@@ -544,7 +545,7 @@ impl ScalingPolicyCustomizedMetric {
             .set_metric_name(self.metric_name.clone())
             .set_namespace(self.namespace.clone())
             .set_dimensions(Some(dimensions).filter(|it| !it.is_empty()))
-            .set_statistic(self.statistic.map(|it| name_of(&it).as_str().into()))
+            .set_statistic(self.statistic.map(|it| name_of(it).as_str().into()))
             .set_unit(self.unit.clone())
             .set_metrics(Some(metrics).filter(|it| !it.is_empty()));
         Ok(metric.build())
@@ -652,10 +653,10 @@ impl ScalingPolicyStepScaling {
             anyhow::Ok(step.scaling_adjustment(it.scaling_adjustment).build()?)
         };
         let configuration = types::StepScalingPolicyConfiguration::builder()
-            .adjustment_type(name_of(&self.adjustment_type).as_str().into())
+            .adjustment_type(name_of(self.adjustment_type).as_str().into())
             .set_step_adjustments(Some(self.step_adjustments.iter().map(step).collect::<Result<_>>()?))
             .cooldown(self.cooldown)
-            .metric_aggregation_type(name_of(&self.metric_aggregation_type).as_str().into())
+            .metric_aggregation_type(name_of(self.metric_aggregation_type).as_str().into())
             .set_min_adjustment_magnitude(self.min_adjustment_magnitude);
         Ok(configuration.build())
     }
