@@ -37,6 +37,7 @@ resources! {
     scalable_target::ScalableTarget,
     scaling_policy::ScalingPolicy,
     security_group::SecurityGroup,
+    service::Service,
     subnet::Subnet,
     target_group::TargetGroup,
     task_definition::TaskDefinition,

@@ -1,0 +1,811 @@
+//! ecs: a service, which keeps tasks running and replaces them by deployments.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Error, Result, bail};
+use aws_sdk_ecs::{
+    operation::create_service::builders::CreateServiceFluentBuilder,
+    types::{self, DeploymentRolloutState},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
+        ecs::{self, CapacityProviderStrategy},
+        refused_with,
+    },
+    check::Report,
+    codec::{name_of, named},
+    resource::{Context, Resource, changed},
+};
+
+/// What AWS says until it knows everywhere what a service needs: roles, the cluster, and listeners of target groups.
+const NOT_YET: &[Passing] = &[
+    ("InvalidParameterException", "Unable to assume the service linked role"),
+    ("InvalidParameterException", "verify that the ECS service role being passed has the proper permissions"),
+    ("InvalidParameterException", NO_LISTENER),
+    ("InvalidParameterException", "not associated with the cluster"),
+    ("ClientException", "not associated with the cluster"),
+    ("ClusterNotFoundException", ""),
+];
+const NO_LISTENER: &str = "does not have an associated load balancer";
+/// What AWS says of a name whose service was deleted a moment ago.
+const DRAINING: &str = "still Draining";
+/// What AWS says of a name whose service is there.
+const TAKEN: &str = "Creation of service was not idempotent";
+/// What keeps a service from being deleted for a while.
+const BUSY: &[Passing] = &[
+    ("InvalidParameterException", "while deployments are active"),
+    ("InvalidParameterException", "has a dependent object"),
+    ("DependencyViolation", ""),
+];
+/// By what AWS says that a service, or the cluster it was in, is there no more.
+const GONE: &[&str] = &["ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"];
+/// The way out when a service was deleted behind Pulumi's back.
+const REFRESH: &str = "`pulumi refresh` takes note of that, and the next `pulumi up` makes it anew";
+/// How many of the latest events of a service tell why a deployment failed.
+const EVENTS: usize = 5;
+
+pub struct Service;
+
+/// A service: it keeps a number of tasks running, and replaces them by a deployment when their task definition changes.
+///
+/// An update ends when the deployment that it started has ended: well, or with an error that says why not. A deployment
+/// that AWS rolled back is an error, too; the next `pulumi up` tries again.
+#[expect(clippy::struct_excessive_bools, reason = "AWS has them")]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceInputs {
+    /// The name of the service, of letters, digits, hyphens and underscores. Default: the resource's name and seven random
+    /// digits.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_-]+$"))]
+    #[schemars(extend("expects" = "made of letters, digits, hyphens and underscores"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255))]
+    pub name: String,
+    /// The cluster that the tasks run in: its ARN or name. Default: the cluster `default`.
+    #[serde(default = "default_cluster")]
+    #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
+    #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true))]
+    pub cluster: String,
+    /// The revision of the task definition to run: its ARN, or `family:revision`.
+    #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]+:[0-9]+$"))]
+    #[schemars(extend("expects" = "the ARN of a task definition with its revision, or family:revision", "compare" = "arn"))]
+    pub task_definition: String,
+    /// How many tasks to keep running. Default: 1. To leave it to a scaling policy once the service is there, put it under
+    /// `ignoreChanges`.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    pub desired_count: i32,
+    /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
+    #[schemars(extend("compare" = "never"))]
+    pub launch_type: Option<String>,
+    /// How the tasks are spread over capacity providers of the cluster, such as `FARGATE` and `FARGATE_SPOT`. A change
+    /// starts a deployment. Default: all run on `FARGATE`, whatever the cluster's own default is.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "capacityProvider"))]
+    pub capacity_provider_strategies: Vec<CapacityProviderStrategy>,
+    /// The version of Fargate's platform, such as `1.4.0`. Default: the latest.
+    #[schemars(extend("computed" = true))]
+    pub platform_version: Option<String>,
+    /// Where in the network the tasks are.
+    pub network_configuration: ServiceNetworkConfiguration,
+    /// The target groups that the tasks are registered with.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("keyedBy" = ["targetGroupArn", "containerName", "containerPort"]))]
+    pub load_balancers: Vec<ServiceLoadBalancer>,
+    /// The service of Cloud Map that the tasks are registered with.
+    pub service_registries: Option<ServiceRegistries>,
+    /// How long after its start a task is kept although the load balancer finds it unhealthy, in seconds. It counts only with
+    /// `loadBalancers`. Default: 60, for AWS's own default of 0 stops tasks that are still starting.
+    #[serde(default = "sixty")]
+    #[schemars(range(min = 0))]
+    pub health_check_grace_period_seconds: i32,
+    /// What happens to a deployment whose tasks do not come up. Default: it is stopped and rolled back.
+    #[serde(default)]
+    pub deployment_circuit_breaker: ServiceDeploymentCircuitBreaker,
+    /// Alarms that stop a deployment.
+    pub alarms: Option<ServiceAlarms>,
+    /// How many tasks may run during a deployment, in percent of `desiredCount`. Default: 200.
+    #[serde(default = "two_hundred")]
+    #[schemars(range(min = 100))]
+    pub deployment_maximum_percent: i32,
+    /// How many tasks have to run during a deployment, in percent of `desiredCount`. Default: 100.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 0, max = 100))]
+    pub deployment_minimum_healthy_percent: i32,
+    /// Whether AWS moves tasks so that all availability zones have as many. Default: AWS's choice.
+    #[schemars(extend("computed" = true))]
+    pub availability_zone_rebalancing: Option<ServiceAvailabilityZoneRebalancing>,
+    /// Whether commands can be run in the containers by `aws ecs execute-command`. The task role then needs the actions of
+    /// `ssmmessages`. Default: false.
+    #[serde(default)]
+    pub enable_execute_command: bool,
+    /// Whether AWS tags the tasks with the names of cluster and service, by which costs can be told apart. Default: true.
+    #[serde(default = "yes")]
+    pub enable_ecs_managed_tags: bool,
+    /// Whose tags the tasks get. Default: `SERVICE`.
+    #[serde(default)]
+    pub propagate_tags: ServicePropagateTags,
+    /// Whether every update of the service starts a deployment. Default: false.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub force_new_deployment: bool,
+    /// Any texts. When one changes, a deployment starts.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub triggers: BTreeMap<String, String>,
+    /// Whether to wait until the deployment has ended. Default: true.
+    #[serde(default = "yes")]
+    #[schemars(extend("writeOnly" = true))]
+    pub wait_for_steady_state: bool,
+    /// Tags to put on the service.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Where in the network tasks are.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceNetworkConfiguration {
+    /// The ids of the subnets, all of one VPC.
+    #[schemars(length(min = 1, max = 16), extend("compare" = "set"))]
+    pub subnets: Vec<String>,
+    /// The ids of the security groups. Default: the VPC's own.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("compare" = "set"))]
+    pub security_groups: Vec<String>,
+    /// Whether each task gets a public address, without which it needs a NAT gateway or VPC endpoints to reach AWS. Default:
+    /// false.
+    #[serde(default)]
+    pub assign_public_ip: bool,
+}
+
+/// A target group that tasks are registered with.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceLoadBalancer {
+    /// The ARN of the target group, whose type is `ip`. A listener has to forward to it.
+    pub target_group_arn: String,
+    /// The name of the container.
+    pub container_name: String,
+    /// The port of the container.
+    #[schemars(range(min = 1, max = 65535))]
+    pub container_port: i32,
+}
+
+/// A service of Cloud Map that tasks are registered with.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRegistries {
+    /// The ARN of the service of Cloud Map.
+    pub registry_arn: String,
+    /// The name of the container, for records of type SRV.
+    pub container_name: Option<String>,
+    /// The port of the container, for records of type SRV.
+    #[schemars(range(min = 1, max = 65535))]
+    pub container_port: Option<i32>,
+    /// The port, for records of type SRV where no container is named.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i32>,
+}
+
+/// What happens to a deployment whose tasks do not come up.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceDeploymentCircuitBreaker {
+    /// Whether it is stopped. Default: true.
+    #[serde(default = "yes")]
+    pub enable: bool,
+    /// Whether AWS then goes back to the last deployment that ended well. Default: true.
+    #[serde(default = "yes")]
+    pub rollback: bool,
+}
+
+impl Default for ServiceDeploymentCircuitBreaker {
+    fn default() -> Self {
+        Self { enable: true, rollback: true }
+    }
+}
+
+/// Alarms that stop a deployment.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAlarms {
+    /// The names of the alarms.
+    #[schemars(length(min = 1), extend("compare" = "set"))]
+    pub alarm_names: Vec<String>,
+    /// Whether they are watched. Default: true.
+    #[serde(default = "yes")]
+    pub enable: bool,
+    /// Whether AWS then goes back to the last deployment that ended well. Default: true.
+    #[serde(default = "yes")]
+    pub rollback: bool,
+}
+
+/// Whether AWS moves tasks between availability zones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ServiceAvailabilityZoneRebalancing {
+    Enabled,
+    Disabled,
+}
+
+/// Whose tags tasks get.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServicePropagateTags {
+    /// Those of the service.
+    #[default]
+    Service,
+    /// Those of the task definition.
+    TaskDefinition,
+    /// None.
+    None,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceOutputs {
+    #[serde(flatten)]
+    pub inputs: ServiceInputs,
+    /// The ARN of the service.
+    pub arn: String,
+}
+
+fn default_cluster() -> String {
+    "default".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn sixty() -> i32 {
+    60
+}
+
+fn hundred() -> i32 {
+    100
+}
+
+fn two_hundred() -> i32 {
+    200
+}
+
+impl Resource for Service {
+    const NAME: &'static str = "Service";
+    type Inputs = ServiceInputs;
+    type Outputs = ServiceOutputs;
+
+    fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
+        let launch_type = inputs.launch_type.as_deref().unwrap_or("FARGATE");
+        report.rule(
+            &["launchType"],
+            launch_type == "FARGATE",
+            format!("is {launch_type}; services run on FARGATE here, so leave it out"),
+        );
+        let strategies = &inputs.capacity_provider_strategies;
+        report.rule(
+            &["launchType", "capacityProviderStrategies"],
+            inputs.launch_type.is_none() || strategies.is_empty(),
+            "is set beside capacityProviderStrategies; AWS takes one of them",
+        );
+        report.rule(
+            &["capacityProviderStrategies"],
+            strategies.is_empty() || strategies.iter().any(|it| it.weight > 0),
+            "has no weight above 0, so that no task could be placed; give one of them `weight: 1`",
+        );
+        report.rule(
+            &["capacityProviderStrategies"],
+            strategies.iter().filter(|it| it.base > 0).count() <= 1,
+            "has more than one base; AWS allows one",
+        );
+        check_deployment(inputs, report);
+    }
+
+    async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {
+        // One token for all tries: a service that AWS made, and whose answer got lost, is not made twice.
+        let request = creation(&context.aws, inputs)?.client_token(Uuid::new_v4().to_string());
+        let create = || async { request.clone().send().await.explain() };
+        let created = match context.observer.settle(NOT_YET, create).await {
+            Err(error) if says(&error, DRAINING) => {
+                gone(context, (name_in(&inputs.cluster).to_owned(), inputs.name.clone())).await?;
+                context.observer.settle(NOT_YET, create).await
+            }
+            result => result,
+        };
+        let service = created.map_err(|error| explained(error, inputs))?.service.context("AWS made a service and shows none")?;
+        let arn = service.service_arn().unwrap_or_default().to_owned();
+        context.made(&arn);
+        deployed(context, &arn, service, inputs).await?;
+        Ok(arn)
+    }
+
+    async fn update(context: &Context, id: &str, old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
+        let changed = changed(&old.inputs, new)?;
+        let key = key(id)?;
+        ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
+        let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
+        let mut service = if changed.iter().all(unsent) && !new.force_new_deployment {
+            found(context, &key).await?
+        } else {
+            let changes = |names: &[&str]| names.iter().any(|it| changed.contains(*it));
+            send(context, &key, new, changes).await?
+        };
+        // Nothing changed, so the last `up` failed. What it wanted may have been rolled back since.
+        let rolled_back = changed.is_empty() && service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
+        let failed = primary(&service).and_then(types::Deployment::rollout_state) == Some(&DeploymentRolloutState::Failed);
+        if rolled_back || failed {
+            service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
+        }
+        deployed(context, id, service, new).await
+    }
+
+    async fn read(context: &Context, id: &str) -> Result<Option<ServiceOutputs>> {
+        let service = context.aws.look_up::<DescribeServices>(key(id)?).await?;
+        let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else { return Ok(None) };
+        let arn = service.service_arn().unwrap_or_default().to_owned();
+        Ok(Some(ServiceOutputs { inputs: from_aws(&service).with_context(|| format!("{arn} has what Fargate does not"))?, arn }))
+    }
+
+    fn id(outputs: &ServiceOutputs) -> String {
+        outputs.arn.clone()
+    }
+
+    async fn delete(context: &Context, id: &str, _: &ServiceOutputs) -> Result<()> {
+        let key = key(id)?;
+        let request = context.aws.ecs().delete_service().cluster(&key.0).service(&key.1).force(true);
+        match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
+            Err(error) if refused_with(&error, GONE) => {}
+            result => _ = result?,
+        }
+        gone(context, key).await
+    }
+}
+
+fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
+    let count = i64::from(inputs.desired_count);
+    let (most, least) = (inputs.deployment_maximum_percent, inputs.deployment_minimum_healthy_percent);
+    let may_run = count * i64::from(most) / 100;
+    let have_to_run = (count * i64::from(least) + 99) / 100;
+    report.rule(
+        &["deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount"],
+        count == 0 || may_run > count || have_to_run < count,
+        format!(
+            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {count} tasks a deployment may neither stop one nor \
+             start another; raise the first, or lower the second"
+        ),
+    );
+    report.rule(
+        &["availabilityZoneRebalancing", "deploymentMaximumPercent"],
+        inputs.availability_zone_rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || most > 100,
+        "is ENABLED, for which deploymentMaximumPercent has to be above 100",
+    );
+}
+
+/// The call that makes the service.
+fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuilder> {
+    let strategies = ecs::to_strategies(&inputs.capacity_provider_strategies)?;
+    let on_fargate = strategies.is_empty().then_some(types::LaunchType::Fargate);
+    Ok(aws
+        .ecs()
+        .create_service()
+        .service_name(&inputs.name)
+        .cluster(&inputs.cluster)
+        .task_definition(&inputs.task_definition)
+        .desired_count(inputs.desired_count)
+        .set_launch_type(on_fargate)
+        .set_capacity_provider_strategy(Some(strategies).filter(|it| !it.is_empty()))
+        .set_platform_version(inputs.platform_version.clone())
+        .network_configuration(network(&inputs.network_configuration)?)
+        .set_load_balancers(Some(load_balancers(inputs)))
+        .set_service_registries(Some(registries(inputs)))
+        .set_health_check_grace_period_seconds(grace_period(inputs))
+        .deployment_configuration(deployment_configuration(inputs)?)
+        .set_availability_zone_rebalancing(inputs.availability_zone_rebalancing.map(|it| name_of(it).as_str().into()))
+        .enable_execute_command(inputs.enable_execute_command)
+        .enable_ecs_managed_tags(inputs.enable_ecs_managed_tags)
+        .propagate_tags(name_of(inputs.propagate_tags).as_str().into())
+        .set_tags(Some(ecs::to_tags(&inputs.tags))))
+}
+
+/// Sends those properties of which `changes` holds: AWS keeps what it is not told, and some of what it is told starts a
+/// deployment.
+async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl Fn(&[&str]) -> bool) -> Result<types::Service> {
+    let configuration = [
+        "alarms",
+        "deploymentCircuitBreaker",
+        "deploymentMaximumPercent",
+        "deploymentMinimumHealthyPercent",
+    ];
+    let mut request = context.aws.ecs().update_service().cluster(&key.0).service(&key.1);
+    if changes(&["taskDefinition"]) {
+        request = request.task_definition(&new.task_definition);
+    }
+    if changes(&["desiredCount"]) {
+        request = request.desired_count(new.desired_count);
+    }
+    if changes(&["capacityProviderStrategies"]) {
+        let strategies = ecs::to_strategies(&new.capacity_provider_strategies)?;
+        request = request.set_capacity_provider_strategy(Some(strategies));
+    }
+    if changes(&["platformVersion"]) {
+        request = request.platform_version(new.platform_version.as_deref().unwrap_or("LATEST"));
+    }
+    if changes(&["networkConfiguration"]) {
+        request = request.network_configuration(network(&new.network_configuration)?);
+    }
+    if changes(&["loadBalancers"]) {
+        request = request.set_load_balancers(Some(load_balancers(new)));
+    }
+    if changes(&["loadBalancers", "healthCheckGracePeriodSeconds"]) {
+        request = request.set_health_check_grace_period_seconds(grace_period(new));
+    }
+    if changes(&["serviceRegistries"]) {
+        request = request.set_service_registries(Some(registries(new)));
+    }
+    if changes(&configuration) {
+        request = request.deployment_configuration(deployment_configuration(new)?);
+    }
+    if changes(&["availabilityZoneRebalancing"]) {
+        let rebalancing = new.availability_zone_rebalancing.map(|it| name_of(it).as_str().into());
+        request = request.set_availability_zone_rebalancing(rebalancing);
+    }
+    if changes(&["enableExecuteCommand"]) {
+        request = request.enable_execute_command(new.enable_execute_command);
+    }
+    if changes(&["enableEcsManagedTags"]) {
+        request = request.enable_ecs_managed_tags(new.enable_ecs_managed_tags);
+    }
+    if changes(&["propagateTags"]) {
+        request = request.propagate_tags(name_of(new.propagate_tags).as_str().into());
+    }
+    // Tasks move to other capacity only by a deployment, which AWS does not start by itself then.
+    if new.force_new_deployment || changes(&["triggers", "capacityProviderStrategies"]) {
+        request = request.force_new_deployment(true);
+    }
+    let updated = context.observer.settle(NOT_YET, || async { request.clone().send().await.explain() }).await;
+    updated.map_err(|error| explained(error, new))?.service.context("AWS changed a service and shows none")
+}
+
+/// Waits until the deployment that is the primary one of `service`, the answer to what was sent, has ended well.
+async fn deployed(context: &Context, id: &str, service: types::Service, inputs: &ServiceInputs) -> Result<()> {
+    let started = primary(&service).and_then(types::Deployment::id).map(str::to_owned);
+    let (Some(started), true) = (started, inputs.wait_for_steady_state) else { return Ok(()) };
+    let key = &key(id)?;
+    let mut answer = Some(service);
+    let look = || {
+        let (answer, started) = (answer.take(), started.as_str());
+        async move {
+            let service = match answer {
+                Some(it) => it,
+                None => found(context, key).await?,
+            };
+            progress(&service, started)
+        }
+    };
+    context.observer.wait(format!("service {}", key.1), Patience::minutes(20), look).await
+}
+
+/// How it stands with the deployment `started`.
+fn progress(service: &types::Service, started: &str) -> Result<Seen<()>> {
+    let name = service.service_name().unwrap_or_default();
+    let ours = service.deployments().iter().find(|it| it.id() == Some(started));
+    let primary = primary(service);
+    let replaced = primary.and_then(types::Deployment::id) != Some(started);
+    let by = primary.and_then(types::Deployment::task_definition).map_or("nothing", name_in);
+    match (ours, ours.and_then(types::Deployment::rollout_state)) {
+        (Some(ours), Some(DeploymentRolloutState::Failed)) => {
+            let reason = ours.rollout_state_reason().unwrap_or("AWS gives no reason").trim_end_matches('.');
+            let then = if replaced { format!("; AWS rolls back to {by}") } else { String::new() };
+            bail!("the deployment of {} failed: {reason}{then}{}", task(ours), events(service, ours));
+        }
+        (Some(_), Some(DeploymentRolloutState::Completed)) if replaced => Ok(Seen::Ready(())),
+        (Some(ours), state) if !replaced => {
+            let there = service.running_count() >= service.desired_count();
+            if state == Some(&DeploymentRolloutState::Completed) && there {
+                return Ok(Seen::Ready(()));
+            }
+            let event = happened(service, ours).next().map(|it| format!("; {it}")).unwrap_or_default();
+            Ok(Seen::Pending(format!(
+                "{}: {} of {} tasks running, {} pending, {} failed{event}",
+                state.map_or("IN_PROGRESS", DeploymentRolloutState::as_str),
+                ours.running_count(),
+                ours.desired_count(),
+                ours.pending_count(),
+                ours.failed_tasks(),
+            )))
+        }
+        _ => {
+            let reason = primary.and_then(types::Deployment::rollout_state_reason).unwrap_or_default().trim_end_matches('.');
+            let all = primary.map(|it| events(service, it)).unwrap_or_default();
+            bail!("another deployment, of {by}, took the place of the one that was started for service {name}: {reason}{all}")
+        }
+    }
+}
+
+fn task(deployment: &types::Deployment) -> &str {
+    deployment.task_definition().map_or("the service", name_in)
+}
+
+fn events(service: &types::Service, since: &types::Deployment) -> String {
+    let told: Vec<_> = happened(service, since).take(EVENTS).collect();
+    if told.is_empty() { String::new() } else { format!("; what the service told, the latest first: {}", told.join("; ")) }
+}
+
+/// What the service tells of the time since a deployment began, the latest first.
+fn happened<'a>(service: &'a types::Service, since: &'a types::Deployment) -> impl Iterator<Item = &'a str> {
+    let during = |it: &&types::ServiceEvent| it.created_at() >= since.created_at();
+    service.events().iter().filter(during).filter_map(|it| Some(it.message()?.trim_end_matches('.')))
+}
+
+fn primary(service: &types::Service) -> Option<&types::Deployment> {
+    service.deployments().iter().find(|it| it.status() == Some("PRIMARY"))
+}
+
+/// The service, which has to be there.
+async fn found(context: &Context, key: &Key) -> Result<types::Service> {
+    let service = context.aws.look_up::<DescribeServices>(key.clone()).await?.filter(|it| it.status() == Some("ACTIVE"));
+    service.with_context(|| format!("service {} is gone: {REFRESH}", key.1))
+}
+
+/// Waits until nothing is left of the service.
+async fn gone(context: &Context, key: Key) -> Result<()> {
+    let key = &key;
+    let look = || async move {
+        let service = context.aws.look_up::<DescribeServices>(key.clone()).await?;
+        Ok(match service.filter(|it| it.status() != Some("INACTIVE")) {
+            None => Seen::Ready(()),
+            Some(it) => Seen::Pending(format!("{} tasks are still running, {} pending", it.running_count(), it.pending_count())),
+        })
+    };
+    context.observer.wait(format!("the tasks of service {} to end", key.1), Patience::minutes(30), look).await
+}
+
+fn says(error: &Error, part: &str) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains(part))
+}
+
+/// The error, with the way out where AWS names none.
+fn explained(error: Error, inputs: &ServiceInputs) -> Error {
+    let (cluster, name) = (name_in(&inputs.cluster), &inputs.name);
+    if says(&error, TAKEN) {
+        return error.context(format!(
+            "cluster {cluster} has another service {name} already: bring it under Pulumi by the id {cluster}/{name} (the option \
+             `import`, or `pulumi import fargate:index:Service`), delete it, or give this one another name"
+        ));
+    }
+    if says(&error, NO_LISTENER) {
+        return error.context(
+            "no listener or rule forwards to a target group of loadBalancers: add one, and name it in `dependsOn` of the service",
+        );
+    }
+    if refused_with(&error, &["ServiceNotFoundException", "ServiceNotActiveException"]) {
+        return error.context(format!("service {name} is gone: {REFRESH}"));
+    }
+    error
+}
+
+/// The names of a cluster and of a service in it.
+type Key = (String, String);
+
+/// The names, from `cluster/service` or from an ARN, `arn:aws:ecs:region:account:service/cluster/service`.
+fn key(id: &str) -> Result<Key> {
+    let names = id.rsplit_once(":service/").map_or(id, |(_, names)| names);
+    match names.split_once('/') {
+        Some((cluster, name)) if !cluster.is_empty() && !name.is_empty() && !names.contains(':') && !name.contains('/') => {
+            Ok((cluster.to_owned(), name.to_owned()))
+        }
+        _ => bail!("{id:?} is no service; give cluster/service, or its ARN"),
+    }
+}
+
+/// `DescribeServices`, by the names of cluster and service. A service that has been deleted stays visible for a while.
+struct DescribeServices;
+
+impl Lookup for DescribeServices {
+    type Key = Key;
+    type Found = types::Service;
+    const LIMIT: usize = 10;
+    const MISSING: &'static [&'static str] = &["ClusterNotFoundException"];
+
+    async fn load(aws: &Aws, keys: Vec<Key>) -> Result<HashMap<Key, types::Service>> {
+        let mut clusters = BTreeMap::<String, Vec<String>>::new();
+        for (cluster, name) in keys {
+            clusters.entry(cluster).or_default().push(name);
+        }
+        let mut found = HashMap::new();
+        for (cluster, names) in clusters {
+            let request = aws.ecs().describe_services().cluster(&cluster).set_services(Some(names));
+            let services = request.include(types::ServiceField::Tags).send().await.explain()?.services.unwrap_or_default();
+            found.extend(services.into_iter().filter_map(|it| Some(((cluster.clone(), it.service_name()?.to_owned()), it))));
+        }
+        Ok(found)
+    }
+}
+
+/// The name, from itself or from an ARN that ends in it.
+fn name_in(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}
+
+fn network(it: &ServiceNetworkConfiguration) -> Result<types::NetworkConfiguration> {
+    let public = if it.assign_public_ip { types::AssignPublicIp::Enabled } else { types::AssignPublicIp::Disabled };
+    let configuration = types::AwsVpcConfiguration::builder()
+        .set_subnets(Some(it.subnets.clone()))
+        .set_security_groups(Some(it.security_groups.clone()))
+        .assign_public_ip(public);
+    Ok(types::NetworkConfiguration::builder().awsvpc_configuration(configuration.build()?).build())
+}
+
+fn load_balancers(inputs: &ServiceInputs) -> Vec<types::LoadBalancer> {
+    let balancer = |it: &ServiceLoadBalancer| {
+        let balancer = types::LoadBalancer::builder().target_group_arn(&it.target_group_arn);
+        balancer.container_name(&it.container_name).container_port(it.container_port).build()
+    };
+    inputs.load_balancers.iter().map(balancer).collect()
+}
+
+/// AWS refuses the period where there is no load balancer to wait for.
+fn grace_period(inputs: &ServiceInputs) -> Option<i32> {
+    (!inputs.load_balancers.is_empty()).then_some(inputs.health_check_grace_period_seconds)
+}
+
+fn registries(inputs: &ServiceInputs) -> Vec<types::ServiceRegistry> {
+    let registry = |it: &ServiceRegistries| {
+        let registry = types::ServiceRegistry::builder().registry_arn(&it.registry_arn).set_port(it.port);
+        registry.set_container_name(it.container_name.clone()).set_container_port(it.container_port).build()
+    };
+    inputs.service_registries.iter().map(registry).collect()
+}
+
+/// All of it, for AWS takes it as a whole.
+fn deployment_configuration(inputs: &ServiceInputs) -> Result<types::DeploymentConfiguration> {
+    let breaker = &inputs.deployment_circuit_breaker;
+    let breaker = types::DeploymentCircuitBreaker::builder().enable(breaker.enable).rollback(breaker.rollback).build();
+    let alarms = types::DeploymentAlarms::builder();
+    let alarms = match &inputs.alarms {
+        Some(it) => alarms.set_alarm_names(Some(it.alarm_names.clone())).enable(it.enable).rollback(it.rollback),
+        None => alarms.set_alarm_names(Some(Vec::new())).enable(false).rollback(false),
+    };
+    Ok(types::DeploymentConfiguration::builder()
+        .deployment_circuit_breaker(breaker)
+        .alarms(alarms.build()?)
+        .maximum_percent(inputs.deployment_maximum_percent)
+        .minimum_healthy_percent(inputs.deployment_minimum_healthy_percent)
+        .build())
+}
+
+fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
+    let deployment = service.deployment_configuration();
+    let breaker = deployment.and_then(types::DeploymentConfiguration::deployment_circuit_breaker);
+    let alarms = deployment.and_then(types::DeploymentConfiguration::alarms).filter(|it| !it.alarm_names().is_empty());
+    let vpc = service.network_configuration().and_then(types::NetworkConfiguration::awsvpc_configuration);
+    let balancer = |it: &types::LoadBalancer| ServiceLoadBalancer {
+        target_group_arn: it.target_group_arn().unwrap_or_default().to_owned(),
+        container_name: it.container_name().unwrap_or_default().to_owned(),
+        container_port: it.container_port().unwrap_or_default(),
+    };
+    let registry = |it: &types::ServiceRegistry| ServiceRegistries {
+        registry_arn: it.registry_arn().unwrap_or_default().to_owned(),
+        container_name: it.container_name().map(str::to_owned),
+        container_port: it.container_port(),
+        port: it.port(),
+    };
+    let rebalancing = service.availability_zone_rebalancing().map(|it| named(it.as_str()));
+    // Without load balancers the period means nothing.
+    let grace_period = match service.load_balancers() {
+        [] => sixty(),
+        _ => service.health_check_grace_period_seconds().unwrap_or_default(),
+    };
+    Ok(ServiceInputs {
+        name: service.service_name().unwrap_or_default().to_owned(),
+        cluster: service.cluster_arn().unwrap_or_default().to_owned(),
+        task_definition: service.task_definition().unwrap_or_default().to_owned(),
+        desired_count: service.desired_count(),
+        launch_type: service.launch_type().map(|it| it.as_str().to_owned()),
+        capacity_provider_strategies: ecs::from_strategies(service.capacity_provider_strategy()),
+        platform_version: service.platform_version().filter(|it| !["", "LATEST"].contains(it)).map(str::to_owned),
+        network_configuration: ServiceNetworkConfiguration {
+            subnets: vpc.map(|it| it.subnets().to_vec()).unwrap_or_default(),
+            security_groups: vpc.map(|it| it.security_groups().to_vec()).unwrap_or_default(),
+            assign_public_ip: vpc.and_then(|it| it.assign_public_ip()) == Some(&types::AssignPublicIp::Enabled),
+        },
+        load_balancers: service.load_balancers().iter().map(balancer).collect(),
+        service_registries: service.service_registries().first().map(registry),
+        health_check_grace_period_seconds: grace_period,
+        deployment_circuit_breaker: ServiceDeploymentCircuitBreaker {
+            enable: breaker.is_some_and(types::DeploymentCircuitBreaker::enable),
+            rollback: breaker.is_some_and(types::DeploymentCircuitBreaker::rollback),
+        },
+        alarms: alarms.map(|it| ServiceAlarms {
+            alarm_names: it.alarm_names().to_vec(),
+            enable: it.enable(),
+            rollback: it.rollback(),
+        }),
+        deployment_maximum_percent: deployment.and_then(|it| it.maximum_percent()).unwrap_or_else(two_hundred),
+        deployment_minimum_healthy_percent: deployment.and_then(|it| it.minimum_healthy_percent()).unwrap_or_else(hundred),
+        availability_zone_rebalancing: rebalancing.transpose()?,
+        enable_execute_command: service.enable_execute_command(),
+        enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
+        propagate_tags: service.propagate_tags().map_or(Ok(ServicePropagateTags::None), |it| named(it.as_str()))?,
+        force_new_deployment: false,
+        triggers: BTreeMap::new(),
+        wait_for_steady_state: true,
+        tags: ecs::from_tags(service.tags()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::primitives::DateTime;
+
+    use super::*;
+
+    fn deployment(id: &str, status: &str, state: DeploymentRolloutState, reason: &str) -> types::Deployment {
+        let task = format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/web:{}", &id[1..]);
+        let deployment = types::Deployment::builder().id(id).status(status).rollout_state(state).rollout_state_reason(reason);
+        let deployment = deployment.task_definition(task).created_at(DateTime::from_secs(100));
+        deployment.desired_count(2).running_count(1).pending_count(1).build()
+    }
+
+    fn service(running: i32, deployments: Vec<types::Deployment>) -> types::Service {
+        let event = |at, text: &str| {
+            types::ServiceEvent::builder().created_at(DateTime::from_secs(at)).message(format!("(service web) {text}.")).build()
+        };
+        let events = vec![event(120, "was unable to place a task"), event(50, "has reached a steady state")];
+        let service = types::Service::builder().service_name("web").desired_count(2).running_count(running);
+        service.set_deployments(Some(deployments)).set_events(Some(events)).build()
+    }
+
+    /// What a look at the deployment `d2` says.
+    fn look(running: i32, deployments: Vec<types::Deployment>) -> String {
+        match progress(&service(running, deployments), "d2") {
+            Ok(Seen::Ready(())) => "ready".to_owned(),
+            Ok(Seen::Pending(status)) => status,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn only_the_deployment_that_was_started_counts() {
+        use DeploymentRolloutState::{Completed, Failed, InProgress};
+        let old = deployment("d1", "ACTIVE", Completed, "");
+        let running = deployment("d2", "PRIMARY", InProgress, "");
+        let status = "IN_PROGRESS: 1 of 2 tasks running, 1 pending, 0 failed; (service web) was unable to place a task";
+        assert_eq!(look(1, vec![running, old.clone()]), status);
+        let done = deployment("d2", "PRIMARY", Completed, "");
+        assert_eq!(look(2, vec![done.clone(), old]), "ready");
+        // Scaled up since: it is not as large as it should be.
+        assert!(look(1, vec![done]).starts_with("COMPLETED: 1 of 2"));
+        let failed = deployment("d2", "ACTIVE", Failed, "tasks failed to start.");
+        let back = deployment("d3", "PRIMARY", InProgress, "rolling back to deploymentId d1.");
+        assert_eq!(
+            look(2, vec![back.clone(), failed]),
+            "the deployment of web:2 failed: tasks failed to start; AWS rolls back to web:3; what the service told, the latest \
+             first: (service web) was unable to place a task"
+        );
+        assert_eq!(
+            look(2, vec![back]),
+            "another deployment, of web:3, took the place of the one that was started for service web: rolling back to \
+             deploymentId d1; what the service told, the latest first: (service web) was unable to place a task"
+        );
+    }
+
+    #[test]
+    fn takes_any_name_a_person_would_paste() {
+        let expected = ("main".to_owned(), "web".to_owned());
+        assert_eq!(key("main/web").unwrap(), expected);
+        assert_eq!(key("arn:aws:ecs:eu-west-1:123456789012:service/main/web").unwrap(), expected);
+        for id in ["web", "main/", "main/web/1", "arn:aws:ecs:eu-west-1:123456789012:cluster/main"] {
+            assert_eq!(key(id).unwrap_err().to_string(), format!("{id:?} is no service; give cluster/service, or its ARN"));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+"""Service: what it runs, where, behind which load balancer, and how its deployments go."""
+
+import pytest
+from harness import OWNER, Lifecycle, run, tags
+
+FIXTURES = {
+    "cluster": {"type": "fargate:Cluster", "properties": {"name": "main"}},
+    "one": {
+        "type": "fargate:TaskDefinition",
+        "properties": {"family": "one", "containerDefinitions": [{"name": "app", "image": "nginx"}]},
+    },
+    "two": {
+        "type": "fargate:TaskDefinition",
+        "properties": {"family": "two", "containerDefinitions": [{"name": "app", "image": "nginx"}]},
+    },
+}
+TARGETS = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/{}/0123456789abcdef"
+
+
+def describe(stack, outputs):
+    cluster, name = outputs["arn"].split("/")[1:]
+    ecs = stack.aws("ecs")
+    try:
+        services = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return None
+    return next((it for it in services if it["status"] == "ACTIVE"), None)
+
+
+def truth(stack, outputs):
+    service = describe(stack, outputs)
+    if not service:
+        return None
+    network = service["networkConfiguration"]["awsvpcConfiguration"]
+    deployment = service["deploymentConfiguration"]
+    return {
+        "cluster": service["clusterArn"].rsplit("/", 1)[1],
+        "task": service["taskDefinition"].rsplit("/", 1)[1],
+        "counts": (service["desiredCount"], service["runningCount"]),
+        "capacity": service.get("launchType")
+        or [(it["capacityProvider"], it["weight"], it["base"]) for it in service["capacityProviderStrategy"]],
+        "subnets": sorted(network["subnets"]),
+        "groups": sorted(network["securityGroups"]),
+        "public": network["assignPublicIp"],
+        "balancers": [(it["targetGroupArn"].split("/")[1], it["containerPort"]) for it in service["loadBalancers"]],
+        "grace": service["healthCheckGracePeriodSeconds"],
+        "percent": (deployment["minimumHealthyPercent"], deployment["maximumPercent"]),
+        "breaker": (deployment["deploymentCircuitBreaker"]["enable"], deployment["deploymentCircuitBreaker"]["rollback"]),
+        "alarms": deployment["alarms"]["alarmNames"],
+        "exec": service["enableExecuteCommand"],
+        "tagging": (service["enableECSManagedTags"], service["propagateTags"]),
+        "tags": tags(service["tags"]),
+    }
+
+
+def test_service(stack):
+    life = Lifecycle(
+        type="Service",
+        fixtures=FIXTURES,
+        properties={
+            "cluster": "${cluster.arn}",
+            "taskDefinition": "${one.arn}",
+            "desiredCount": 2,
+            "networkConfiguration": {"subnets": ["subnet-1", "subnet-2"], "securityGroups": ["sg-1"]},
+            "loadBalancers": [
+                {"targetGroupArn": TARGETS.format("web"), "containerName": "app", "containerPort": 8000}
+            ],
+            "alarms": {"alarmNames": ["too-slow"]},
+            "tags": {"stage": "test"},
+        },
+        truth=truth,
+        expected={
+            "cluster": "main",
+            "task": "one:1",
+            "counts": (2, 2),
+            "capacity": "FARGATE",
+            "subnets": ["subnet-1", "subnet-2"],
+            "groups": ["sg-1"],
+            "public": "DISABLED",
+            "balancers": [("web", 8000)],
+            "grace": 60,
+            "percent": (100, 200),
+            "breaker": (True, True),
+            "alarms": ["too-slow"],
+            "exec": False,
+            "tagging": (True, "SERVICE"),
+            "tags": {"stage": "test"} | OWNER,
+        },
+        update={
+            "taskDefinition": "${two.arn}",
+            "desiredCount": 3,
+            "capacityProviderStrategies": [
+                {"capacityProvider": "FARGATE", "weight": 1, "base": 1},
+                {"capacityProvider": "FARGATE_SPOT", "weight": 3},
+            ],
+            "networkConfiguration": {"subnets": ["subnet-2", "subnet-3"], "securityGroups": ["sg-2"], "assignPublicIp": True},
+            "healthCheckGracePeriodSeconds": 120,
+            # Room for all new tasks beside the old ones: ministack starts tasks of a deployment only once.
+            "deploymentMaximumPercent": 300,
+            "deploymentMinimumHealthyPercent": 50,
+            "deploymentCircuitBreaker": {"rollback": False},
+            "alarms": None,
+            "enableExecuteCommand": True,
+            "tags": {"team": "video"},
+        },
+        updated={
+            "task": "two:1",
+            "counts": (3, 3),
+            "capacity": [("FARGATE", 1, 1), ("FARGATE_SPOT", 3, 0)],
+            "subnets": ["subnet-2", "subnet-3"],
+            "groups": ["sg-2"],
+            "public": "ENABLED",
+            "grace": 120,
+            "percent": (50, 300),
+            "breaker": (True, False),
+            "alarms": [],
+            "exec": True,
+            "tags": {"team": "video"} | OWNER,
+        },
+        drift=lambda stack, outputs: stack.aws("ecs").update_service(
+            cluster="main", service=outputs["name"], desiredCount=1, taskDefinition="one:1", enableExecuteCommand=False
+        ),
+        replace={"name": "another"},
+        replaced={},
+        import_ids=lambda outputs: [outputs["arn"], f"main/{outputs['name']}"],
+    )
+    run(stack, life)
+
+
+def program(stack, **properties):
+    service = {
+        "name": "web",
+        "cluster": "${cluster.name}",
+        "taskDefinition": "one:${one.revision}",
+        "networkConfiguration": {"subnets": ["subnet-1", "subnet-2"]},
+    }
+    stack.write_program({**FIXTURES, "it": {"type": "fargate:Service", "properties": service | properties}})
+
+
+def test_names_and_arns_mean_the_same(stack):
+    program(stack)
+    stack.up()
+    program(
+        stack,
+        cluster="${cluster.arn}",
+        taskDefinition="${one.arn}",
+        launchType="FARGATE",
+        networkConfiguration={"subnets": ["subnet-2", "subnet-1"], "assignPublicIp": False},
+    )
+    stack.expect_no_changes()
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_tasks_are_told_to_start_anew(stack):
+    program(stack, triggers={"secret": "1"})
+    stack.up()
+    before = describe(stack, stack.outputs())["deployments"]
+    program(stack, triggers={"secret": "2"})
+    assert stack.up() == {"update"}
+    after = describe(stack, stack.outputs())["deployments"]
+    assert [it["id"] for it in before] != [it["id"] for it in after]
+    # What starts no deployment leaves the tasks alone.
+    program(stack, triggers={"secret": "2"}, desiredCount=2, enableExecuteCommand=True)
+    assert stack.up() == {"update"}
+    assert [it["id"] for it in describe(stack, stack.outputs())["deployments"]] == [it["id"] for it in after]
+
+
+def test_a_name_that_is_taken_is_explained(stack):
+    program(stack)
+    stack.up()
+    other = stack.other("other")
+    program(other)
+    said = other.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "cluster main has another service web already" in said and "main/web" in said
+
+
+@pytest.mark.parametrize("id", ["web", "main/web/1"])
+def test_an_id_that_is_none_is_explained(stack, id):
+    program(stack)
+    said = stack.pulumi("import", "fargate:index:Service", "it", id, "--yes", "--skip-preview", fails=True)
+    assert "give cluster/service, or its ARN" in said
+
+
+def test_mistakes_show_in_the_preview(stack):
+    program(
+        stack,
+        taskDefinition="one",
+        launchType="EC2",
+        desiredCount=1,
+        deploymentMaximumPercent=150,
+        capacityProviderStrategies=[{"capacityProvider": "FARGATE_SPOT"}],
+    )
+    said = stack.pulumi("preview", fails=True)
+    assert 'taskDefinition is "one", which is not the ARN of a task definition with its revision, or family:revision' in said
+    assert "launchType is EC2; services run on FARGATE here, so leave it out" in said
+    assert "launchType is set beside capacityProviderStrategies; AWS takes one of them" in said
+    assert "capacityProviderStrategies has no weight above 0" in said
+    assert "of 1 tasks a deployment may neither stop one nor start another" in said
