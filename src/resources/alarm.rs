@@ -516,3 +516,58 @@ fn from_dimensions(dimensions: Option<Vec<types::Dimension>>) -> BTreeMap<String
 fn to_tags(tags: &BTreeMap<String, String>) -> Vec<types::Tag> {
     tags.iter().map(|(key, value)| types::Tag::builder().key(key).value(value).build()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{check::Failure, value::Value};
+
+    fn queries(queries: &serde_json::Value) -> AlarmInputs {
+        let inputs = json!({
+            "name": "failures",
+            "comparisonOperator": "GreaterThanThreshold",
+            "evaluationPeriods": 3,
+            "threshold": 5,
+            "metricQueries": queries,
+        });
+        serde_json::from_value(inputs).unwrap()
+    }
+
+    fn metric(id: &str, name: &str, period: i32) -> serde_json::Value {
+        let dimensions = json!({ "LoadBalancer": "app/web/1" });
+        let namespace = "AWS/ApplicationELB";
+        let metric = json!({ "metricName": name, "namespace": namespace, "dimensions": dimensions, "period": period, "stat": "Sum" });
+        json!({ "id": id, "metric": metric })
+    }
+
+    fn mistakes(inputs: &AlarmInputs) -> Vec<String> {
+        let Value::Object(known) = Value::from(serde_json::to_value(inputs).unwrap()) else { unreachable!() };
+        let mut report = Report::new(&known);
+        Alarm::check(inputs, &mut report);
+        report.into_failures().iter().map(Failure::to_string).collect()
+    }
+
+    #[test]
+    fn metric_math_comes_back_as_it_went() {
+        let share = json!({ "id": "share", "expression": "100 * failed / all", "label": "failed, in percent", "returnData": true });
+        let inputs = queries(&json!([metric("failed", "HTTPCode_Target_5XX_Count", 60), metric("all", "RequestCount", 60), share]));
+        assert!(mistakes(&inputs).is_empty());
+        let there = inputs.metric_queries.iter().map(AlarmMetricQuery::to_aws);
+        assert_eq!(there.map(AlarmMetricQuery::from_aws).collect::<Vec<_>>(), inputs.metric_queries);
+    }
+
+    #[test]
+    fn mistakes_in_queries_are_told() {
+        let mut inputs = queries(&json!([metric("failed", "HTTPCode_Target_5XX_Count", 45), { "id": "share" }]));
+        inputs.period = Some(60);
+        let expected = [
+            "period is for an alarm without metricQueries: set it in there",
+            "metricQueries[0].metric.period is 45, not 10, 20, 30 or a multiple of 60",
+            "metricQueries[1] needs one of expression and metric",
+            "metricQueries has 0 with returnData, and needs 1: what is compared, and the band if there is one",
+        ];
+        assert_eq!(mistakes(&inputs), expected);
+    }
+}

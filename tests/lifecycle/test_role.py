@@ -131,3 +131,37 @@ def test_a_name_that_is_taken_is_explained(stack):
     stack.write_program(program())
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "there is a role called app already; set another `name`, or take it over with `pulumi import" in said
+
+
+class Refusals(dict):
+    """For each operation the refusals to come, in turn; after them, AWS answers."""
+
+    def get(self, operation):
+        return self[operation].pop(0) if super().get(operation) else None
+
+
+def refusal(code, message):
+    return f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+
+
+def test_waits_for_what_iam_has_not_heard_of_yet(stack, proxy):
+    proxy.refusals = Refusals(
+        CreateRole=[refusal("MalformedPolicyDocument", "Invalid principal in policy: it was made just now")] * 2,
+        PutRolePolicy=[refusal("NoSuchEntity", "The role with name app cannot be found.")],
+        GetRole=[refusal("NoSuchEntity", "The role with name app cannot be found.")],
+    )
+    stack.write_program(program())
+    assert stack.up() == {"create"}
+    assert (proxy.counts["CreateRole"], proxy.counts["PutRolePolicy"], proxy.counts["GetRole"]) == (3, 2, 3)
+    stack.expect_no_changes()
+
+
+def test_a_role_without_its_policies_is_in_the_state_and_gets_them_by_the_next_up(stack, proxy):
+    proxy.refusals = Refusals(PutRolePolicy=[refusal("MalformedPolicyDocument", "Syntax errors in policy.")])
+    stack.write_program(program())
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "inlinePolicies.own: PutRolePolicy: MalformedPolicyDocument: Syntax errors in policy" in said
+    assert stack.outputs()["id"] == "app" and truth(stack, stack.outputs())["inline"] == {}
+    assert stack.up() == {"update"}
+    assert truth(stack, stack.outputs())["inline"] == {"own": may("s3:Get*")} and proxy.counts["CreateRole"] == 1
+    stack.expect_no_changes()

@@ -1,5 +1,8 @@
 """ScalableTarget."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 from harness import OWNER, Lifecycle, run
 
 
@@ -75,3 +78,15 @@ def test_mistakes_are_told_together(stack):
     assert "minCapacity is 5, more than maxCapacity, which is 2" in said
     assert 'resourceId is "app", which does not have the form replication-group/id' in said
     assert "scalableDimension is ecs:service:DesiredCount, which serviceNamespace elasticache does not have" in said
+
+
+def test_waits_for_a_service_that_aws_has_not_heard_of_yet(stack):
+    properties = {"resourceId": "service/main/app", "minCapacity": 1, "maxCapacity": 4}
+    stack.write_program({"it": {"type": "fargate:ScalableTarget", "properties": properties}})
+    with ThreadPoolExecutor() as threads:
+        up = threads.submit(stack.pulumi, "up", "--yes", "--skip-preview")
+        time.sleep(4)
+        assert not up.done()
+        service(stack, "app")
+    assert "waiting for AWS: ECS service doesn't exist" in up.result()
+    stack.expect_no_changes()
