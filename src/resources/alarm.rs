@@ -538,8 +538,8 @@ mod tests {
     fn metric(id: &str, name: &str, period: i32) -> serde_json::Value {
         let dimensions = json!({ "LoadBalancer": "app/web/1" });
         let namespace = "AWS/ApplicationELB";
-        let metric = json!({ "metricName": name, "namespace": namespace, "dimensions": dimensions, "period": period, "stat": "Sum" });
-        json!({ "id": id, "metric": metric })
+        let sum = json!({ "metricName": name, "namespace": namespace, "dimensions": dimensions, "period": period, "stat": "Sum" });
+        json!({ "id": id, "metric": sum })
     }
 
     fn mistakes(inputs: &AlarmInputs) -> Vec<String> {
@@ -551,8 +551,9 @@ mod tests {
 
     #[test]
     fn metric_math_comes_back_as_it_went() {
-        let share = json!({ "id": "share", "expression": "100 * failed / all", "label": "failed, in percent", "returnData": true });
-        let inputs = queries(&json!([metric("failed", "HTTPCode_Target_5XX_Count", 60), metric("all", "RequestCount", 60), share]));
+        let share = json!({ "id": "share", "expression": "100 * failed / all", "label": "failures", "returnData": true });
+        let (failed, all) = (metric("failed", "HTTPCode_Target_5XX_Count", 60), metric("all", "RequestCount", 60));
+        let inputs = queries(&json!([failed, all, share]));
         assert!(mistakes(&inputs).is_empty());
         let there = inputs.metric_queries.iter().map(AlarmMetricQuery::to_aws);
         assert_eq!(there.map(AlarmMetricQuery::from_aws).collect::<Vec<_>>(), inputs.metric_queries);

@@ -19,7 +19,7 @@ use crate::{
 
 const GONE: &[&str] = &["NoSuchEntity"];
 /// What AWS says of a trust policy whose principal was created a moment ago.
-const PRINCIPAL_UNKNOWN: &[Passing] = &[("MalformedPolicyDocument", "Invalid principal in policy"), ("ConcurrentModification", "")];
+const PRINCIPAL_UNKNOWN: &[Passing] = &[("MalformedPolicyDocument", "Invalid principal"), ("ConcurrentModification", "")];
 /// What AWS says of a role that was created a moment ago, or that another change is under way for.
 const UNSETTLED: &[Passing] = &[("NoSuchEntity", "The role with name"), ("ConcurrentModification", "")];
 /// What AWS says until it has noticed that the policies are gone.

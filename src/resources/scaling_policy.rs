@@ -777,7 +777,7 @@ mod tests {
     #[test]
     fn takes_any_form_of_its_name() {
         let id = "ecs/service/video/app/ecs:service:DesiredCount/cpu";
-        let arn = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:6d8972f3:resource/ecs/service/video/app:policyName/cpu";
+        let arn = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:6d:resource/ecs/service/video/app:policyName/cpu";
         assert_eq!(parse(id).unwrap(), parse(arn).unwrap());
         assert!(parse("service/video/app").unwrap_err().to_string().contains("does not name the policy"));
     }
