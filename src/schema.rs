@@ -278,7 +278,7 @@ impl Types {
             "description": inputs.keyword("description"),
             "inputProperties": properties(inputs),
             "requiredInputs": inputs.required_inputs().collect::<Vec<_>>(),
-            "properties": properties(outputs),
+            "properties": output_properties(outputs),
             "required": outputs.required().collect::<Vec<_>>(),
         })
     }
@@ -320,6 +320,24 @@ fn object_spec(shape: Shape<'_>) -> Json {
 
 fn properties(shape: Shape<'_>) -> Json {
     shape.properties().map(|(name, property)| (name.to_owned(), property_spec(property))).collect()
+}
+
+/// Outputs are text where inputs are names: the YAML host does not let the output of one resource be the name that the
+/// input of another asks for.
+fn output_properties(shape: Shape<'_>) -> Json {
+    let named = |it: Shape<'_>| it.resolve().names().is_some();
+    let spec = |it: Shape<'_>| {
+        let mut spec = property_spec(it);
+        if named(it) {
+            spec["type"] = "string".into();
+            spec.as_object_mut().map(|it| it.remove("$ref"));
+        } else if it.resolve().element().is_some_and(named) {
+            let element = if spec["items"].is_null() { "additionalProperties" } else { "items" };
+            spec[element] = json!({ "type": "string" });
+        }
+        spec
+    };
+    shape.properties().map(|(name, property)| (name.to_owned(), spec(property))).collect()
 }
 
 fn property_spec(shape: Shape<'_>) -> Json {

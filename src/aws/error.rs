@@ -61,14 +61,17 @@ where
 {
     fn explain(self) -> Result<T> {
         self.map_err(|error| match &error {
-            SdkError::ServiceError(_) => {
+            SdkError::ServiceError(_) if error.meta().code().is_some() => {
                 let meta = error.meta();
                 Error::new(Refusal {
                     operation: operation::<E>(),
-                    code: meta.code().unwrap_or("an error without a name").to_owned(),
+                    code: meta.code().unwrap_or_default().to_owned(),
                     message: meta.message().unwrap_or("no reason given").trim_end_matches('.').to_owned(),
                     request: meta.extra("aws_request_id").map(str::to_owned),
                 })
+            }
+            SdkError::ServiceError(_) => {
+                Error::msg(format!("{}: AWS's answer cannot be read: {}", operation::<E>(), root_cause(&error)))
             }
             SdkError::ResponseError(it) => {
                 let (status, cause) = (it.raw().status().as_u16(), DisplayErrorContext(&error));
