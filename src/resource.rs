@@ -261,12 +261,13 @@ impl<R: Resource> AnyResource for Erased<R> {
 
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map {
         let mut outputs = inputs.clone();
+        let settled = only_tags_change(old_outputs, inputs, self.inputs.root());
         for (name, property) in self.outputs.root().properties() {
             let input = self.inputs.root().property(name);
             if outputs.contains_key(name) || input.is_some_and(|it| !it.flag("computed")) {
                 continue;
             }
-            let kept = old_outputs.get(name).filter(|_| !property.flag("changesOnUpdate"));
+            let kept = old_outputs.get(name).filter(|_| settled || !property.flag("changesOnUpdate"));
             outputs.insert(name.to_owned(), kept.cloned().unwrap_or(Value::Unknown));
         }
         outputs
@@ -309,6 +310,13 @@ impl<R: Resource> AnyResource for Erased<R> {
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
         R::delete(context, id, &self.last_seen(old_outputs)?).await.with_context(|| format!("deleting {id}"))
     }
+}
+
+/// Whether nothing but tags differs between what AWS was last seen to have and the inputs.
+fn only_tags_change(old_outputs: &Map, inputs: &Map, shape: Shape<'_>) -> bool {
+    let known = old_outputs.iter().filter(|(name, _)| shape.property(name).is_some());
+    let known = known.map(|(name, it)| (name.clone(), it.clone())).collect();
+    diff::diff(&known, inputs, shape).iter().all(|it| it.path.starts_with("tags"))
 }
 
 /// The least value of a shape: nothing, as far as its type allows.

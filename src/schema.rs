@@ -27,7 +27,7 @@ pub const PACKAGE: &str = "fargate";
 ///   several items could say, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
-/// - `changesOnUpdate`: an output that any update changes.
+/// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
 pub const KEYWORDS: [&str; 11] = [
     "replaceOnChanges",

@@ -1,0 +1,223 @@
+//! Deployments that a local AWS never sees: slow ones, failed ones, ones that are rolled back; and services that drain.
+
+use fargate::{rpc, value::Value};
+use serde_json::{Value as Json, json};
+
+use super::UNREACHABLE;
+use crate::support::{FakeAws, Plugin, URN, init_failed, props, read};
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:123456789012:service/main/web";
+
+fn urn(name: &str) -> String {
+    URN.replace("Cluster", name)
+}
+
+fn task(revision: u32) -> String {
+    format!("arn:aws:ecs:eu-central-1:123456789012:task-definition/web:{revision}")
+}
+
+/// Inputs of a service, as Check returns them.
+fn inputs(revision: u32) -> Json {
+    json!({
+        "name": "web",
+        "cluster": "main",
+        "taskDefinition": task(revision),
+        "desiredCount": 1,
+        "networkConfiguration": { "subnets": ["subnet-1"], "securityGroups": [], "assignPublicIp": false },
+        "healthCheckGracePeriodSeconds": 60,
+        "deploymentCircuitBreaker": { "enable": true, "rollback": true },
+        "deploymentMaximumPercent": 200,
+        "deploymentMinimumHealthyPercent": 100,
+        "enableExecuteCommand": false,
+        "enableEcsManagedTags": true,
+        "propagateTags": "SERVICE",
+        "forceNewDeployment": false,
+        "waitForSteadyState": true,
+    })
+}
+
+/// A deployment of a revision of the task definition, whose number is its id too.
+fn deployment(revision: u32, status: &str, state: &str) -> Json {
+    json!({
+        "id": format!("ecs-svc/{revision}"),
+        "status": status,
+        "taskDefinition": task(revision),
+        "rolloutState": state,
+        "rolloutStateReason": if state == "FAILED" { "ECS deployment circuit breaker: tasks failed to start." } else { "" },
+        "createdAt": 100,
+        "desiredCount": 1,
+        "runningCount": i32::from(state == "COMPLETED"),
+    })
+}
+
+fn service(status: &str, deployments: &[Json]) -> Json {
+    json!({
+        "serviceName": "web",
+        "serviceArn": ARN,
+        "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/main",
+        "status": status,
+        "taskDefinition": deployments.iter().find(|it| it["status"] == "PRIMARY").map(|it| it["taskDefinition"].clone()),
+        "desiredCount": 1,
+        "runningCount": i32::from(deployments.iter().any(|it| it["rolloutState"] == "COMPLETED")),
+        "launchType": "FARGATE",
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"], "assignPublicIp": "DISABLED" } },
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": { "enable": true, "rollback": true },
+            "maximumPercent": 200,
+            "minimumHealthyPercent": 100,
+        },
+        "enableECSManagedTags": true,
+        "propagateTags": "SERVICE",
+        "deployments": deployments,
+        "events": [
+            { "createdAt": 110, "message": "(service web) was unable to start a task: CannotPullContainerError." },
+            { "createdAt": 90, "message": "(service web) has reached a steady state." },
+        ],
+    })
+}
+
+fn changed(deployments: &[Json]) -> (u16, Json) {
+    (200, json!({ "service": service("ACTIVE", deployments) }))
+}
+
+fn shown(deployments: &[Json]) -> (u16, Json) {
+    (200, json!({ "services": [service("ACTIVE", deployments)] }))
+}
+
+fn refused(message: &str) -> (u16, Json) {
+    (400, json!({ "__type": "InvalidParameterException", "message": message }))
+}
+
+fn create() -> rpc::CreateRequest {
+    rpc::CreateRequest { urn: urn("Service"), properties: props(inputs(1)), ..Default::default() }
+}
+
+fn update(olds: Option<prost_types::Struct>, revision: u32) -> rpc::UpdateRequest {
+    rpc::UpdateRequest { urn: urn("Service"), id: ARN.to_owned(), olds, news: props(inputs(revision)), ..Default::default() }
+}
+
+fn outputs(revision: u32) -> Option<prost_types::Struct> {
+    let mut outputs = inputs(revision);
+    outputs["arn"] = ARN.into();
+    props(outputs)
+}
+
+#[tokio::test]
+async fn a_service_is_made_when_its_deployment_has_ended() {
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("CreateService", _) => changed(&[deployment(1, "PRIMARY", "IN_PROGRESS")]),
+        ("DescribeServices", 1) => shown(&[deployment(1, "PRIMARY", "IN_PROGRESS")]),
+        _ => shown(&[deployment(1, "PRIMARY", "COMPLETED")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let created = plugin.client.create(create()).await.unwrap().into_inner();
+    assert_eq!(created.id, ARN);
+    assert_eq!(read(created.properties)["cluster"].as_str(), Some("main"), "as the program says it");
+    // Two looks at the deployment after the answer to CreateService, and one closing read.
+    assert_eq!(aws.calls()[1..], ["CreateService", "DescribeServices", "DescribeServices", "DescribeServices"]);
+}
+
+#[tokio::test]
+async fn a_first_deployment_that_fails_starts_again_with_the_next_up() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "CreateService" => changed(&[deployment(1, "PRIMARY", "IN_PROGRESS")]),
+        "UpdateService" => changed(&[deployment(2, "PRIMARY", "COMPLETED")]),
+        _ => shown(&[deployment(1, "PRIMARY", "FAILED")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = init_failed(&plugin.client.create(create()).await.unwrap_err());
+    assert_eq!(failed.id, ARN);
+    assert_eq!(
+        failed.reasons,
+        ["the deployment of web:1 failed: ECS deployment circuit breaker: tasks failed to start; what the service told, the \
+          latest first: (service web) was unable to start a task: CannotPullContainerError"]
+    );
+    plugin.client.update(update(failed.properties, 1)).await.unwrap();
+    assert_eq!(aws.count("UpdateService"), 1);
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_rolled_back_is_an_error_and_tried_again() {
+    let back = |state: &str| [deployment(1, "PRIMARY", state), deployment(2, "ACTIVE", "FAILED")];
+    let aws = FakeAws::answering(move |operation, n| match (operation, n) {
+        ("UpdateService", 1) => changed(&[deployment(2, "PRIMARY", "IN_PROGRESS"), deployment(1, "ACTIVE", "COMPLETED")]),
+        ("UpdateService", _) => changed(&[deployment(3, "PRIMARY", "COMPLETED")]),
+        // The state is made of an answer from before AWS went back.
+        ("DescribeServices", 2) => shown(&[deployment(2, "PRIMARY", "FAILED")]),
+        _ => shown(&back("COMPLETED")),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = init_failed(&plugin.client.update(update(outputs(1), 2)).await.unwrap_err());
+    let reason = "the deployment of web:2 failed: ECS deployment circuit breaker: tasks failed to start; AWS rolls back to web:1";
+    assert!(failed.reasons[0].starts_with(reason), "{:?}", failed.reasons);
+    assert_eq!(read(failed.properties.clone())["taskDefinition"], Value::String(task(2)));
+    plugin.client.update(update(failed.properties, 2)).await.unwrap();
+    assert_eq!(aws.count("UpdateService"), 2, "what runs is not what the program wants");
+}
+
+#[tokio::test]
+async fn a_name_is_free_when_the_service_before_has_drained() {
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("CreateService", 1) => refused("Unable to Start a service that is still Draining."),
+        ("CreateService", _) => changed(&[deployment(1, "PRIMARY", "COMPLETED")]),
+        ("DescribeServices", 1) => (200, json!({ "services": [service("DRAINING", &[])] })),
+        ("DescribeServices", 2) => (200, json!({ "services": [service("INACTIVE", &[])] })),
+        _ => shown(&[deployment(1, "PRIMARY", "COMPLETED")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    plugin.client.create(create()).await.unwrap();
+    assert_eq!((aws.count("CreateService"), aws.count("DescribeServices")), (2, 3));
+}
+
+#[tokio::test]
+async fn a_service_is_deleted_when_its_tasks_have_ended() {
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("DescribeServices", 1) => (200, json!({ "services": [service("DRAINING", &[])] })),
+        ("DescribeServices", _) => (200, json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let request = rpc::DeleteRequest { urn: urn("Service"), id: ARN.to_owned(), properties: outputs(1), ..Default::default() };
+    plugin.client.delete(request).await.unwrap();
+    assert_eq!(aws.calls()[1..], ["DeleteService", "DescribeServices", "DescribeServices"]);
+}
+
+#[tokio::test]
+async fn reads_of_services_share_calls() {
+    let aws = FakeAws::answering(|_, _| shown(&[deployment(1, "PRIMARY", "COMPLETED")])).await;
+    let plugin = Plugin::configured(&aws.url).await;
+    let reads = (0..10).map(|_| {
+        let mut client = plugin.client.clone();
+        let request = rpc::ReadRequest { urn: urn("Service"), id: "main/web".to_owned(), ..Default::default() };
+        async move { client.read(request).await.unwrap().into_inner().id }
+    });
+    assert!(futures::future::join_all(reads).await.iter().all(|it| it == ARN));
+    assert_eq!(aws.count("DescribeServices"), 1);
+}
+
+#[tokio::test]
+async fn a_preview_knows_which_changes_make_a_revision() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let task = |image: &str, tag: &str| {
+        json!({
+            "family": "web",
+            "containerDefinitions": [{ "name": "app", "image": image }],
+            "cpu": "256",
+            "memory": "512",
+            "tags": { "tag": tag },
+        })
+    };
+    let mut olds = task("nginx:1", "1");
+    olds["arn"] = "arn:…:1".into();
+    for (news, known) in [(task("nginx:1", "2"), true), (task("nginx:2", "1"), false)] {
+        let (olds, news) = (props(olds.clone()), props(news));
+        let request = rpc::UpdateRequest { urn: urn("TaskDefinition"), olds, news, preview: true, ..Default::default() };
+        let outputs = read(plugin.client.update(request).await.unwrap().into_inner().properties);
+        assert_eq!(outputs["arn"] != Value::Unknown, known);
+    }
+}
