@@ -536,10 +536,11 @@ mod tests {
     }
 
     fn metric(id: &str, name: &str, period: i32) -> serde_json::Value {
-        let dimensions = json!({ "LoadBalancer": "app/web/1" });
-        let namespace = "AWS/ApplicationELB";
-        let sum = json!({ "metricName": name, "namespace": namespace, "dimensions": dimensions, "period": period, "stat": "Sum" });
-        json!({ "id": id, "metric": sum })
+        let (namespace, dimensions) = ("AWS/ApplicationELB", json!({ "LoadBalancer": "app/web/1" }));
+        json!({
+            "id": id,
+            "metric": { "metricName": name, "namespace": namespace, "dimensions": dimensions, "period": period, "stat": "Sum" },
+        })
     }
 
     fn mistakes(inputs: &AlarmInputs) -> Vec<String> {
