@@ -118,7 +118,8 @@ pub trait AnyResource: Send + Sync {
     /// The inputs, completed, and all that is wrong with them.
     fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<(Map, Vec<Failure>)>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
-    /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, and the name stays.
+    /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
+    /// only one can have, and that stays.
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool;
     /// What a preview knows of the outputs.
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
@@ -254,9 +255,11 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool {
-        let Some(property) = named_property(self.inputs.root()) else { return false };
-        let (old, new) = (old.get(property.0).and_then(Value::as_str), new.get(property.0).and_then(Value::as_str));
-        new.is_some_and(|new| old == Some(new) && !check::is_autoname(new, name))
+        self.inputs.root().properties().any(|(property, shape)| {
+            let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
+            let named = !shape.keyword("autoname").is_null();
+            new.is_some_and(|new| old == Some(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name)))
+        })
     }
 
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map {

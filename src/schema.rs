@@ -21,6 +21,7 @@ pub const PACKAGE: &str = "fargate";
 /// - `deprecationMessage`: what to use instead.
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
 /// - `lowercase`: such a name has no capital letters.
+/// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
@@ -29,12 +30,13 @@ pub const PACKAGE: &str = "fargate";
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 11] = [
+pub const KEYWORDS: [&str; 12] = [
     "replaceOnChanges",
     "secret",
     "deprecationMessage",
     "autoname",
     "lowercase",
+    "exclusive",
     "computed",
     "compare",
     "keyedBy",

@@ -30,7 +30,7 @@ pub struct ElasticIpInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub domain: ElasticIpDomain,
     /// An address that you have released, or one of an address pool of your own, to get that and no other.
-    #[schemars(extend("replaceOnChanges" = true, "writeOnly" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "writeOnly" = true, "exclusive" = true))]
     pub address: Option<String>,
     /// The address pool of your own that the address comes from. Default: one of AWS's.
     #[schemars(extend("replaceOnChanges" = true))]

@@ -28,7 +28,7 @@ pub struct NatGatewayInputs {
     pub subnet_id: String,
     /// The `allocationId` of the `ElasticIp` from which the traffic comes. A public gateway needs one.
     // Written so that it stays where AWS does not show it; it never changes there.
-    #[schemars(extend("replaceOnChanges" = true, "writeOnly" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "writeOnly" = true, "exclusive" = true))]
     pub allocation_id: Option<String>,
     /// Where the gateway leads. Default: `public`.
     #[serde(default)]

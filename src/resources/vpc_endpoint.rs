@@ -383,9 +383,10 @@ impl Lookup for DescribeVpcEndpoints {
     type Key = String;
     type Found = types::VpcEndpoint;
     const LIMIT: usize = 200;
+    const MISSING: &'static [&'static str] = &["InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound"];
 
     async fn load(aws: &Aws, ids: Vec<String>) -> Result<HashMap<String, types::VpcEndpoint>> {
-        let request = aws.ec2().describe_vpc_endpoints().filters(ec2::filter("vpc-endpoint-id", ids));
+        let request = aws.ec2().describe_vpc_endpoints().set_vpc_endpoint_ids(Some(ids));
         let endpoints = request.send().await.explain()?.vpc_endpoints.unwrap_or_default();
         Ok(endpoints.into_iter().filter_map(|it| Some((it.vpc_endpoint_id()?.to_owned(), it))).collect())
     }
