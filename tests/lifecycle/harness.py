@@ -134,9 +134,8 @@ class Stack:
 
     def aws(self, service: str):
         """A boto3 client for the account."""
-        url = self.environment["AWS_ENDPOINT_URL"]
-        if service == "application-autoscaling":
-            url = self.environment["AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING"]
+        name = {"application-autoscaling": "APPLICATION_AUTO_SCALING"}.get(service, service.upper())
+        url = self.environment.get(f"AWS_ENDPOINT_URL_{name}", self.environment["AWS_ENDPOINT_URL"])
         return boto3.client(
             service,
             endpoint_url=url,
@@ -144,6 +143,10 @@ class Stack:
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
+
+    def use_moto(self, service: str):
+        """Uses moto for a service of which ministack lacks what the test is about."""
+        self.environment[f"AWS_ENDPOINT_URL_{service.upper()}"] = self.environment["AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING"]
 
     def write(self, life: Lifecycle, properties: dict):
         """Writes the program: the fixtures, and the resource under test as `it`."""

@@ -1,6 +1,6 @@
 """ElasticIp."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -27,3 +27,20 @@ def test_elastic_ip(stack):
         import_ids=lambda outputs: [outputs["allocationId"], outputs["publicIp"], outputs["arn"]],
     )
     run(stack, life)
+
+
+def test_destroy_names_who_uses_the_address(stack, proxy):
+    """The local AWS releases an address that something uses; AWS does not."""
+    stack.write_program({"it": {"type": "fargate:ElasticIp", "options": {"customTimeouts": {"delete": "4s"}}}})
+    stack.up()
+    it, client = stack.outputs(), stack.aws("ec2")
+    gateway = client.create_network_interface(
+        SubnetId=client.describe_subnets()["Subnets"][0]["SubnetId"], Description="Interface for NAT Gateway nat-1"
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    proxy.refusals["ReleaseAddress"] = refusal("AuthFailure", "You do not have permission to access the specified resource.")
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert f"address {it['publicIp']} is still used by NAT gateway nat-1 ({gateway})" in said
+
+    proxy.refusals.clear()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert truth(stack, it) is None

@@ -1,6 +1,6 @@
 """SecurityGroup."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, refusal, run, tags
 
 ANYWHERE = {"protocol": "-1", "cidrBlocks": ["0.0.0.0/0"]}
 
@@ -27,9 +27,10 @@ def truth(stack, outputs):
     if group is None:
         return None
     named = {outputs["id"]: "itself"} | {it["id"]: name for name, it in stack.resources().items() if name != "it"}
-    shown = lambda permissions: [
-        (protocol, first, last, named.get(peer, peer), why) for protocol, first, last, peer, why in rules(permissions)
-    ]
+
+    def shown(permissions):
+        return sorted([(*ports, named.get(peer, peer), why) for *ports, peer, why in rules(permissions)], key=str)
+
     return {
         "description": group["Description"],
         "ingress": shown(group["IpPermissions"]),
@@ -108,7 +109,26 @@ def test_rules_that_mean_the_same_are_no_change(stack):
     assert stack.up() == {"create"}
     write([web | {"self": True, "cidrBlocks": ["192.168.0.0/16"]}, web | {"cidrBlocks": ["10.0.0.0/8"]}], [ANYWHERE])
     stack.expect_no_changes()
-    assert "8" in stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_rule_is_reworded_in_place(stack):
+    stack.use_moto("ec2")  # ministack cannot change descriptions
+
+    def write(why):
+        https = {"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrBlocks": ["10.0.0.0/8"], "description": why}
+        stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": {"ingress": [https], "egress": [https]}}})
+
+    write("why not")
+    stack.up()
+    write("because")
+    assert stack.up() == {"update"}
+    group = find(stack, stack.outputs()["id"])
+    because = [("tcp", 443, 443, "10.0.0.0/8", "because")]
+    assert rules(group["IpPermissions"]) == because
+    assert rules(group["IpPermissionsEgress"]) == because
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert find(stack, group["GroupId"]) is None
 
 
 def test_no_egress_is_none_at_all(stack):
@@ -150,3 +170,40 @@ def test_all_mistakes_at_once(stack):
         "ingress[2].toPort is 79, less than fromPort, which is 80",
     ]:
         assert mistake in told, f"{mistake} is not in {told}"
+
+
+def test_traffic_is_let_in_before_other_traffic_is_shut_out(stack, proxy):
+    calls = []
+    for operation in ["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"]:
+        proxy.answers[operation] = lambda answer, operation=operation: calls.append(operation) or answer
+    rule = {"protocol": "tcp", "cidrBlocks": ["10.0.0.0/8"]}
+    for port in [80, 8080]:
+        ingress = [rule | {"fromPort": port, "toPort": port}]
+        stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": {"ingress": ingress}}})
+        stack.up()
+    authorize, revoke = "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"
+    assert calls == [authorize, authorize, revoke]
+
+
+def test_destroy_names_who_uses_the_group(stack, proxy):
+    """The local AWS deletes a group whoever uses it; AWS does not."""
+    stack.write_program({"it": {"type": "fargate:SecurityGroup", "options": {"customTimeouts": {"delete": "4s"}}}})
+    stack.up()
+    group, client = stack.outputs()["id"], stack.aws("ec2")
+    balancer = {"Groups": [group], "Description": "ELB app/web/50dc6c495c0c9188"}
+    interface = client.create_network_interface(
+        SubnetId=client.describe_subnets()["Subnets"][0]["SubnetId"], **balancer
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    database = client.create_security_group(GroupName="database", Description="not ours")["GroupId"]
+    client.authorize_security_group_ingress(
+        GroupId=database, IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+    )
+    proxy.refusals["DeleteSecurityGroup"] = refusal("DependencyViolation", f"resource {group} has a dependent object")
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert f"({group}) is still used by load balancer web ({interface})" in said
+    assert f"an ingress rule of security group database ({database})" in said
+    assert find(stack, group), "it is still there"
+
+    proxy.refusals.clear()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert find(stack, group) is None
