@@ -177,13 +177,14 @@ impl<R: Resource> Erased<R> {
     async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
         let mut map = codec::encode(&outputs)?;
+        add_write_only(&mut map, inputs, self.inputs.root());
         codec::mark_like(&mut map, inputs, self.inputs.root());
         map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
             let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
-            if same || property.flag("writeOnly") {
+            if same {
                 map.insert(name.to_owned(), wanted.clone());
             }
         }
@@ -376,6 +377,31 @@ fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {
         // Nothing is more than a default that is something.
         Some(default) => !diff::means_the_same(value, &default.clone().into(), property),
         None => !value.is_empty(),
+    }
+}
+
+/// Adds to what AWS shows, at every depth, what it never shows.
+fn add_write_only(shown: &mut Map, wanted: &Map, shape: Shape<'_>) {
+    for (name, property) in shape.properties() {
+        let Some(wanted) = wanted.get(name) else { continue };
+        if property.flag("writeOnly") {
+            shown.insert(name.to_owned(), wanted.clone());
+            continue;
+        }
+        match (shown.get_mut(name), wanted.plain()) {
+            (Some(Value::Object(shown)), Value::Object(wanted)) => add_write_only(shown, wanted, property.resolve()),
+            (Some(Value::List(shown)), Value::List(wanted)) => {
+                let (keys, Some(element)) = (property.keys(), property.resolve().element()) else { continue };
+                for (index, shown) in shown.iter_mut().enumerate() {
+                    let same = wanted.iter().find(|it| it.has_same(&keys, shown));
+                    let same = if keys.is_empty() { wanted.get(index) } else { same };
+                    if let (Value::Object(shown), Some(Value::Object(wanted))) = (shown, same.map(Value::plain)) {
+                        add_write_only(shown, wanted, element.resolve());
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -11,7 +11,8 @@ HOST = "127.0.0.1"
 
 class Proxy:
     """`url` is where to call it. `answers` maps an operation to a function of its answer's text, which gives another;
-    `refusals` maps one that AWS is not to hear of to the text of a refusal."""
+    `refusals` maps one that AWS is not to hear of to the text of a refusal, or to a function of what is asked that gives
+    that text, or None to let it pass."""
 
     def __init__(self, target):
         self.counts, self.answers, self.refusals = collections.Counter(), {}, {}
@@ -36,7 +37,8 @@ def handler(proxy, target):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             called = operation(self.path, self.headers, body)
             proxy.counts[called] += 1
-            if refusal := proxy.refusals.get(called):
+            refusal = proxy.refusals.get(called)
+            if refusal := refusal(body.decode()) if callable(refusal) else refusal:
                 return self.answer(400, {}, refusal.encode())
             upstream = http.client.HTTPConnection(target)
             upstream.request(self.command, self.path, body, dict(self.headers))

@@ -14,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    resource::{Context, Resource},
+    resource::{Context, Resource, changed},
 };
 
 /// What AWS says of a certificate that was issued a moment ago.
@@ -44,7 +44,7 @@ pub struct ListenerInputs {
     /// For `TLS`: the protocol to agree on with clients by ALPN.
     pub alpn_policy: Option<ListenerAlpnPolicy>,
     /// What to do with requests that no rule takes.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("keyedBy" = "type"))]
     pub default_actions: Vec<ListenerAction>,
     /// Tags to put on the listener.
     #[serde(default)]
@@ -139,9 +139,15 @@ impl Resource for Listener {
         );
         elb::check_actions("defaultActions", &inputs.default_actions, report);
         for (index, action) in inputs.default_actions.iter().enumerate() {
+            let authenticates = action.authenticate_cognito.is_some() || action.authenticate_oidc.is_some();
             report.rule(
                 &[&format!("defaultActions[{index}].type"), "protocol"],
-                inputs.protocol.is_http() || action.r#type == ListenerActionType::Forward,
+                !authenticates || inputs.protocol == ListenerProtocol::Https,
+                format!("authenticates users, which only listeners of protocol HTTPS do, and protocol is {protocol}"),
+            );
+            report.rule(
+                &[&format!("defaultActions[{index}].type"), "protocol"],
+                inputs.protocol.is_http() || authenticates || action.r#type == ListenerActionType::Forward,
                 format!("is not forward, the only one for listeners of protocol {protocol}"),
             );
         }
@@ -177,10 +183,9 @@ impl Resource for Listener {
     async fn update(context: &Context, arn: &str, old: &ListenerOutputs, new: &ListenerInputs) -> Result<()> {
         let client = context.aws.elb();
         let was = &old.inputs;
-        if (was.port, was.protocol, &was.certificate_arn, &was.ssl_policy, was.alpn_policy)
-            != (new.port, new.protocol, &new.certificate_arn, &new.ssl_policy, new.alpn_policy)
-            || was.default_actions != new.default_actions
-        {
+        let mut changed = changed(was, new)?;
+        changed.remove("tags");
+        if !changed.is_empty() {
             // AWS keeps a policy that it is not told of.
             let alpn = new.alpn_policy.map(name_of).transpose()?;
             let alpn = alpn.or_else(|| was.alpn_policy.map(|_| "None".to_owned()));
@@ -302,12 +307,22 @@ mod tests {
             actions(json!([{ "type": "redirect", "targetGroupArn": "arn:aws:a" }])),
             [
                 "defaultActions[0].targetGroupArn belongs to actions of type forward",
-                "defaultActions[0].type is redirect, which needs redirect with where it leads",
+                "defaultActions[0].type is redirect, which needs the property redirect",
             ]
         );
         assert_eq!(
             actions(json!([{ "type": "redirect", "redirect": { "statusCode": "HTTP_301" } }])),
             ["defaultActions[0].redirect leads to where the request came from; change its protocol, port, host, path or query"]
+        );
+        let login = json!({ "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web" });
+        let login = json!({ "type": "authenticate-cognito", "authenticateCognito": login });
+        assert_eq!(
+            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:a" }, login])),
+            [
+                "defaultActions[0].type is forward, after which no other action can follow",
+                "defaultActions[1].type is authenticate-cognito, after which another action has to follow",
+                "defaultActions[1].type authenticates users, which only listeners of protocol HTTPS do, and protocol is HTTP",
+            ]
         );
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    resource::{Context, Resource},
+    resource::{Context, Resource, changed},
 };
 
 /// How many values all conditions of a rule may have together.
@@ -47,7 +47,7 @@ pub struct ListenerRuleInputs {
     #[schemars(length(min = 1), extend("compare" = "set"))]
     pub conditions: Vec<ListenerRuleCondition>,
     /// What to do with the requests.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("keyedBy" = "type"))]
     pub actions: Vec<ListenerAction>,
     /// How to rewrite requests on their way to the target, at most one of each kind.
     #[serde(default)]
@@ -237,7 +237,8 @@ impl Resource for ListenerRule {
         if let Some(priority) = new.priority.filter(|it| was.priority != Some(*it)) {
             move_to(context, arn, &new.listener_arn, priority).await?;
         }
-        if was.conditions != new.conditions || was.actions != new.actions || was.transforms != new.transforms {
+        let changed = changed(was, new)?;
+        if ["conditions", "actions", "transforms"].iter().any(|it| changed.contains(*it)) {
             let request = client
                 .modify_rule()
                 .rule_arn(arn)

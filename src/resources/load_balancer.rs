@@ -14,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    resource::{Context, Resource},
+    resource::{Context, Resource, changed},
 };
 
 /// What AWS says of a bucket for logs whose policy was just written.
@@ -361,13 +361,12 @@ impl Resource for LoadBalancer {
     async fn update(context: &Context, arn: &str, old: &LoadBalancerOutputs, new: &LoadBalancerInputs) -> Result<()> {
         let client = context.aws.elb();
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)?), &attributes(new)?)).await?;
-        if let Some(groups) = &new.security_groups
-            && sorted(groups) != sorted(old.inputs.security_groups.as_deref().unwrap_or_default())
-        {
+        let changed = changed(&old.inputs, new)?;
+        if let Some(groups) = new.security_groups.as_ref().filter(|_| changed.contains("securityGroups")) {
             client.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups.clone())).send().await.explain()?;
         }
         let address_type = types::IpAddressType::from(name_of(new.ip_address_type)?.as_str());
-        if sorted(&old.inputs.subnets) != sorted(&new.subnets) || old.inputs.subnet_mappings != new.subnet_mappings {
+        if changed.contains("subnets") || changed.contains("subnetMappings") {
             let request = client
                 .set_subnets()
                 .load_balancer_arn(arn)
@@ -376,7 +375,7 @@ impl Resource for LoadBalancer {
                 .ip_address_type(address_type.clone());
             request.send().await.explain()?;
         }
-        if old.inputs.ip_address_type != new.ip_address_type {
+        if changed.contains("ipAddressType") {
             client.set_ip_address_type().load_balancer_arn(arn).ip_address_type(address_type).send().await.explain()?;
         }
         elb::retag(&context.aws, arn, &old.inputs.tags, &new.tags).await
@@ -587,12 +586,6 @@ fn mappings(inputs: &LoadBalancerInputs) -> Vec<types::SubnetMapping> {
 /// The list, unless it is empty: AWS refuses empty ones.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
-}
-
-fn sorted(ids: &[String]) -> Vec<&String> {
-    let mut ids: Vec<_> = ids.iter().collect();
-    ids.sort();
-    ids
 }
 
 #[cfg(test)]

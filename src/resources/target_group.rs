@@ -14,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    resource::{Context, Resource},
+    resource::{Context, Resource, changed},
 };
 
 /// What holds a target group until the listener or rule that uses it has been deleted.
@@ -477,7 +477,7 @@ impl Resource for TargetGroup {
     }
 
     async fn update(context: &Context, arn: &str, old: &TargetGroupOutputs, new: &TargetGroupInputs) -> Result<()> {
-        if old.inputs.health_check != new.health_check {
+        if changed(&old.inputs, new)?.contains("healthCheck") {
             let (check, asks) = (&new.health_check, asks_by_http(new));
             let request = context
                 .aws

@@ -252,3 +252,8 @@ def tags(listed: list[dict]) -> dict:
 def refusal(code: str, message: str) -> str:
     """A refusal as EC2 words it."""
     return f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+
+
+def query_refusal(code: str, message: str) -> str:
+    """A refusal as the other services word it that answer in XML, such as Elastic Load Balancing."""
+    return f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"

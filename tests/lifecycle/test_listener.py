@@ -77,3 +77,48 @@ def test_listener(stack):
         replaced={},
     )
     run(stack, life)
+
+
+def test_users_are_asked_to_log_in(stack):
+    ec2 = stack.aws("ec2")
+    subnets = [it["SubnetId"] for it in ec2.describe_subnets()["Subnets"]]
+    certificate = stack.aws("acm").request_certificate(DomainName="example.com")["CertificateArn"]
+    provider = {
+        "issuer": "https://id.example.com",
+        "authorizationEndpoint": "https://id.example.com/authorize",
+        "tokenEndpoint": "https://id.example.com/token",
+        "userInfoEndpoint": "https://id.example.com/user",
+        "clientId": "web",
+        "clientSecret": "hush-hush",
+    }
+    program = {
+        "balancer": {"type": "fargate:LoadBalancer", "properties": {"subnets": subnets}},
+        "it": {
+            "type": "fargate:Listener",
+            "properties": {
+                "loadBalancerArn": "${balancer.arn}",
+                "port": 443,
+                "protocol": "HTTPS",
+                "certificateArn": certificate,
+                "defaultActions": [
+                    {"type": "authenticate-oidc", "authenticateOidc": provider},
+                    {"type": "fixed-response", "fixedResponse": {"statusCode": "200"}},
+                ],
+            },
+        },
+    }
+    stack.write_program(program)
+    stack.up()
+    listener = stack.aws("elbv2").describe_listeners(ListenerArns=[stack.outputs()["arn"]])["Listeners"][0]
+    assert [(it["Type"], it["Order"]) for it in listener["DefaultActions"]] == [("authenticate-oidc", 1), ("fixed-response", 2)]
+    assert listener["DefaultActions"][0]["AuthenticateOidcConfig"]["SessionTimeout"] == 604800
+
+    # AWS never shows the secret: neither does the state, and that it is missing is no change.
+    stack.expect_no_changes()
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.expect_no_changes()
+    assert "hush-hush" not in stack.pulumi("stack", "export")
+    assert stack.outputs()["defaultActions"][0]["authenticateOidc"]["clientSecret"] == "hush-hush"
+    provider["clientSecret"] = "another"
+    stack.write_program(program)
+    assert stack.up() == {"update"}

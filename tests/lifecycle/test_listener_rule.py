@@ -1,6 +1,6 @@
 """ListenerRule."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, query_refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -87,19 +87,43 @@ def test_listener_rule(stack):
     run(stack, life)
 
 
-def test_rules_without_a_priority_each_get_their_own(stack):
-    rules = {
-        f"rule{index}": {
-            "type": "fargate:ListenerRule",
-            "properties": {
-                "listenerArn": "${listener.arn}",
-                "conditions": [{"pathPattern": {"values": [f"/{index}"]}}],
-                "actions": [{"type": "forward", "targetGroupArn": "${targets.arn}"}],
-            },
-        }
-        for index in range(5)
+def rule(path, **more):
+    """A rule that takes `path`."""
+    properties = {
+        "listenerArn": "${listener.arn}",
+        "conditions": [{"pathPattern": {"values": [path]}}],
+        "actions": [{"type": "forward", "targetGroupArn": "${targets.arn}"}],
     }
-    stack.write_program(balancing(stack) | rules)
+    return {"type": "fargate:ListenerRule", "properties": properties | more}
+
+
+def test_rules_without_a_priority_each_get_their_own(stack):
+    stack.write_program(balancing(stack) | {f"rule{index}": rule(f"/{index}") for index in range(5)})
     stack.up()
     assert sorted(it["priority"] for name, it in stack.resources().items() if name.startswith("rule")) == [1, 2, 3, 4, 5]
     stack.expect_no_changes()
+
+
+def test_two_rules_swap_their_priorities(stack, proxy):
+    # What the local AWS lacks: a priority belongs to one rule, and only one call for both can swap two.
+    refused = query_refusal("PriorityInUse", "Priority is currently in use")
+    proxy.refusals["SetRulePriorities"] = lambda asked: None if "RulePriorities.member.2" in asked else refused
+    first, second = rule("/a", priority=1), rule("/b", priority=2)
+    stack.write_program(balancing(stack) | {"a": first, "b": second})
+    stack.up()
+    stack.write_program(balancing(stack) | {"a": rule("/a", priority=2), "b": rule("/b", priority=1)})
+    stack.up()
+    found = stack.resources()
+    rules = stack.aws("elbv2").describe_rules(RuleArns=[found["a"]["arn"], found["b"]["arn"]])["Rules"]
+    assert {it["RuleArn"]: it["Priority"] for it in rules} == {found["a"]["arn"]: "2", found["b"]["arn"]: "1"}
+    stack.expect_no_changes()
+
+
+def test_a_priority_that_is_taken_names_the_rule_that_has_it(stack, proxy):
+    stack.write_program(balancing(stack) | {"a": rule("/a", priority=1)})
+    stack.up()
+    proxy.refusals["CreateRule"] = query_refusal("PriorityInUse", "Priority '1' is currently in use")
+    taken = rule("/b", priority=1) | {"options": {"customTimeouts": {"create": "2s"}}}
+    stack.write_program(balancing(stack) | {"a": rule("/a", priority=1), "it": taken})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert f"priority 1 belongs to {stack.resources()['a']['arn']}" in said

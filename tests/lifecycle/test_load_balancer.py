@@ -1,6 +1,6 @@
 """LoadBalancer."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, query_refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -90,3 +90,32 @@ def test_a_load_balancer_that_exists_is_not_taken_over(stack):
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "there is a load balancer taken already" in said
     assert f"pulumi import fargate:index:LoadBalancer <name> {made}" in said
+
+
+def test_a_load_balancer_that_failed_is_told_at_once(stack, proxy):
+    subnets = [it["SubnetId"] for it in stack.aws("ec2").describe_subnets()["Subnets"]][:2]
+    failed = "<Code>failed</Code><Reason>no free addresses in subnet</Reason>"
+    proxy.answers["DescribeLoadBalancers"] = lambda text: text.replace("<Code>active</Code>", failed)
+    stack.write_program({"it": {"type": "fargate:LoadBalancer", "properties": {"name": "web", "subnets": subnets}}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "AWS could not set up load balancer web: no free addresses in subnet" in said
+
+    # It is in the state all the same, with all that had been set by then.
+    proxy.answers.clear()
+    assert stack.up() == {"update"}
+    assert proxy.counts["CreateLoadBalancer"] == 1
+    assert proxy.counts["ModifyLoadBalancerAttributes"] == 1
+    stack.expect_no_changes()
+
+
+def test_a_protected_load_balancer_says_how_to_delete_it(stack, proxy):
+    subnets = [it["SubnetId"] for it in stack.aws("ec2").describe_subnets()["Subnets"]][:2]
+    properties = {"subnets": subnets, "enableDeletionProtection": True}
+    stack.write_program({"it": {"type": "fargate:LoadBalancer", "properties": properties}})
+    stack.up()
+    # The local AWS does not care.
+    proxy.refusals["DeleteLoadBalancer"] = query_refusal("OperationNotPermitted", "deletion protection is enabled")
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert "set enableDeletionProtection to false and run `pulumi up` first" in said
+    proxy.refusals.clear()
+    stack.pulumi("destroy", "--yes", "--skip-preview")

@@ -1,6 +1,6 @@
 """TargetGroup."""
 
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, query_refusal, run, tags
 
 
 def truth(stack, outputs):
@@ -90,3 +90,28 @@ def test_a_target_group_of_instances_is_refused_with_the_reason(stack):
     stack.write_program({"it": {"type": "fargate:TargetGroup", "properties": properties}})
     said = stack.pulumi("preview", fails=True)
     assert 'targetType is "instance", but Fargate tasks (network mode awsvpc) have addresses of their own' in " ".join(said.split())
+
+
+def test_what_uses_a_target_group_is_named(stack, proxy):
+    ec2, elb = stack.aws("ec2"), stack.aws("elbv2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = {"type": "fargate:TargetGroup", "properties": {"vpcId": vpc}, "options": {"customTimeouts": {"delete": "2s"}}}
+    stack.write_program({"it": group})
+    stack.up()
+    targets = stack.outputs()["arn"]
+    subnets = [it["SubnetId"] for it in ec2.describe_subnets()["Subnets"]][:2]
+    balancer = elb.create_load_balancer(Name="other", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": targets}]
+    listener = elb.create_listener(LoadBalancerArn=balancer, Port=80, Protocol="HTTP", DefaultActions=forward)
+    listener = listener["Listeners"][0]["ListenerArn"]
+    conditions = [{"Field": "path-pattern", "Values": ["/"]}]
+    rule = elb.create_rule(ListenerArn=listener, Priority=1, Conditions=conditions, Actions=forward)["Rules"][0]["RuleArn"]
+
+    # The local AWS would delete it.
+    refused = query_refusal("ResourceInUse", f"Target group '{targets}' is currently in use by a listener or a rule")
+    proxy.refusals["DeleteTargetGroup"] = refused
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert f"it is in use by listener {listener}, rule {rule}; delete that first, or let it forward elsewhere" in said
+    assert proxy.counts["DeleteTargetGroup"] > 1, "a listener may just be going"
+    proxy.refusals.clear()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
