@@ -443,10 +443,11 @@ pub fn tag_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String
 
 /// All that Check says of `inputs`.
 #[cfg(test)]
-pub fn mistakes<R: Resource>(inputs: Value) -> Vec<String> {
+pub(crate) fn mistakes<R: Resource>(inputs: Value) -> Vec<String> {
     let Value::Object(inputs) = inputs else { panic!("inputs are a map") };
     let (old, tags) = (Map::new(), TagRules::default());
     let subject = Subject { name: "it", seed: &[0; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
-    let (_, failures) = Erased::<R>::NEW.check(&subject, inputs).unwrap();
+    let resource = Erased::<R>::NEW;
+    let (_, failures) = resource.check(&subject, inputs).unwrap();
     failures.iter().map(Failure::to_string).collect()
 }

@@ -7,9 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Error, Result, anyhow, bail};
+use anyhow::{Error, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Aws, Explain as _, Lookup, refused_with};
 use crate::resource::tag_changes;
@@ -96,16 +95,6 @@ impl Attributes {
     pub fn number(&self, attribute: Attribute) -> Result<i32> {
         Ok(self.text(attribute).parse()?)
     }
-}
-
-/// The name of a choice, which is the same in programs and in AWS.
-pub fn name_of(choice: impl Serialize) -> Result<String> {
-    Ok(serde_json::from_value(serde_json::to_value(choice)?)?)
-}
-
-/// The choice of that name.
-pub fn choice<T: DeserializeOwned>(name: &str) -> Result<T> {
-    serde_json::from_value(name.into()).map_err(|error| anyhow!("AWS shows something that fargate does not know yet: {error}"))
 }
 
 /// Adds the way out to the refusal of a target group that another load balancer uses.

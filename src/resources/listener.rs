@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing,
-        elb::{self, ListenerAction, ListenerActionType, choice, name_of},
+        elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource, changed},
 };
 
@@ -120,7 +121,7 @@ impl Resource for Listener {
     type Outputs = ListenerOutputs;
 
     fn check(inputs: &ListenerInputs, report: &mut Report<'_>) {
-        let protocol = name_of(inputs.protocol).unwrap_or_default();
+        let protocol = name_of(inputs.protocol);
         let has_certificate = inputs.certificate_arn.is_some();
         report.rule(
             &["certificateArn", "protocol"],
@@ -160,11 +161,11 @@ impl Resource for Listener {
                 .create_listener()
                 .load_balancer_arn(&inputs.load_balancer_arn)
                 .port(inputs.port)
-                .protocol(name_of(inputs.protocol)?.as_str().into())
+                .protocol(name_of(inputs.protocol).as_str().into())
                 .set_certificates(certificates(inputs))
                 .set_ssl_policy(ssl_policy(inputs))
-                .set_alpn_policy(inputs.alpn_policy.map(|it| Ok::<_, anyhow::Error>(vec![name_of(it)?])).transpose()?)
-                .set_default_actions(Some(elb::to_actions(&inputs.default_actions)?))
+                .set_alpn_policy(inputs.alpn_policy.map(|it| vec![name_of(it)]))
+                .set_default_actions(Some(elb::to_actions(&inputs.default_actions)))
                 .set_tags(elb::to_tags(&inputs.tags));
             request.send().await.explain()
         };
@@ -187,18 +188,18 @@ impl Resource for Listener {
         changed.remove("tags");
         if !changed.is_empty() {
             // AWS keeps a policy that it is not told of.
-            let alpn = new.alpn_policy.map(name_of).transpose()?;
+            let alpn = new.alpn_policy.map(name_of);
             let alpn = alpn.or_else(|| was.alpn_policy.map(|_| "None".to_owned()));
             let modify = || async {
                 let request = client
                     .modify_listener()
                     .listener_arn(arn)
                     .port(new.port)
-                    .protocol(name_of(new.protocol)?.as_str().into())
+                    .protocol(name_of(new.protocol).as_str().into())
                     .set_certificates(certificates(new))
                     .set_ssl_policy(ssl_policy(new))
                     .set_alpn_policy(alpn.clone().map(|it| vec![it]))
-                    .set_default_actions(Some(elb::to_actions(&new.default_actions)?));
+                    .set_default_actions(Some(elb::to_actions(&new.default_actions)));
                 request.send().await.explain()
             };
             context.observer.settle(CERTIFICATE_UNKNOWN, modify).await.map_err(elb::explain_association)?;
@@ -214,11 +215,11 @@ impl Resource for Listener {
             inputs: ListenerInputs {
                 load_balancer_arn: listener.load_balancer_arn().unwrap_or_default().to_owned(),
                 port: listener.port().unwrap_or_default(),
-                protocol: choice(listener.protocol().map_or("HTTP", |it| it.as_str()))?,
+                protocol: named(listener.protocol().map_or("HTTP", |it| it.as_str()))?,
                 certificate_arn: listener.certificates().first().and_then(|it| it.certificate_arn()).map(str::to_owned),
                 // Without TLS there is none; there, the default means nothing.
                 ssl_policy: listener.ssl_policy().map_or_else(tls_1_2_and_later, str::to_owned),
-                alpn_policy: alpn.map(|it| choice(it)).transpose()?,
+                alpn_policy: alpn.map(|it| named(it)).transpose()?,
                 default_actions: elb::from_actions(listener.default_actions())?,
                 tags: elb::tags_of(&context.aws, id).await?,
             },

@@ -15,10 +15,11 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Patience, Seen,
-        elb::{self, ListenerAction, choice, name_of},
+        elb::{self, ListenerAction},
         refused_with,
     },
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource, changed},
 };
 
@@ -212,8 +213,8 @@ impl Resource for ListenerRule {
                 .listener_arn(listener)
                 .priority(priority)
                 .set_conditions(Some(inputs.conditions.iter().map(to_condition).collect()))
-                .set_actions(Some(elb::to_actions(&inputs.actions)?))
-                .set_transforms(to_transforms(&inputs.transforms)?)
+                .set_actions(Some(elb::to_actions(&inputs.actions)))
+                .set_transforms(to_transforms(&inputs.transforms))
                 .set_tags(elb::to_tags(&inputs.tags));
             request.send().await.explain()
         };
@@ -243,8 +244,8 @@ impl Resource for ListenerRule {
                 .modify_rule()
                 .rule_arn(arn)
                 .set_conditions(Some(new.conditions.iter().map(to_condition).collect()))
-                .set_actions(Some(elb::to_actions(&new.actions)?))
-                .set_transforms(to_transforms(&new.transforms)?)
+                .set_actions(Some(elb::to_actions(&new.actions)))
+                .set_transforms(to_transforms(&new.transforms))
                 // AWS keeps transforms that it is not told of.
                 .set_reset_transforms(new.transforms.is_empty().then_some(true));
             request.send().await.explain().map_err(elb::explain_association)?;
@@ -477,21 +478,20 @@ fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondit
 }
 
 /// The transforms for AWS; none where there are none, for AWS refuses an empty list.
-fn to_transforms(transforms: &[ListenerRuleTransform]) -> Result<Option<Vec<types::RuleTransform>>> {
+fn to_transforms(transforms: &[ListenerRuleTransform]) -> Option<Vec<types::RuleTransform>> {
     let rewrite = |it: &ListenerRuleTransformConfig| {
         types::RewriteConfig::builder().regex(&it.rewrite.regex).replace(&it.rewrite.replace).build()
     };
     let transform = |it: &ListenerRuleTransform| {
         let host = |it| types::HostHeaderRewriteConfig::builder().rewrites(rewrite(it)).build();
         let url = |it| types::UrlRewriteConfig::builder().rewrites(rewrite(it)).build();
-        Ok(types::RuleTransform::builder()
-            .r#type(name_of(it.r#type)?.as_str().into())
+        types::RuleTransform::builder()
+            .r#type(name_of(it.r#type).as_str().into())
             .set_host_header_rewrite_config(it.host_header_rewrite_config.as_ref().map(host))
             .set_url_rewrite_config(it.url_rewrite_config.as_ref().map(url))
-            .build())
+            .build()
     };
-    let transforms = transforms.iter().map(transform).collect::<Result<Vec<_>>>()?;
-    Ok((!transforms.is_empty()).then_some(transforms))
+    (!transforms.is_empty()).then(|| transforms.iter().map(transform).collect())
 }
 
 fn from_transform(transform: &types::RuleTransform) -> Result<ListenerRuleTransform> {
@@ -501,7 +501,7 @@ fn from_transform(transform: &types::RuleTransform) -> Result<ListenerRuleTransf
         Some(ListenerRuleTransformConfig { rewrite: ListenerRuleRewrite { regex, replace } })
     };
     Ok(ListenerRuleTransform {
-        r#type: choice(transform.r#type().map_or("", |it| it.as_str()))?,
+        r#type: named(transform.r#type().map_or("", |it| it.as_str()))?,
         host_header_rewrite_config: transform.host_header_rewrite_config().and_then(|it| config(it.rewrites())),
         url_rewrite_config: transform.url_rewrite_config().and_then(|it| config(it.rewrites())),
     })

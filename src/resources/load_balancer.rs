@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Seen,
-        elb::{self, Attribute, Attributes, choice, name_of},
+        elb::{self, Attribute, Attributes},
         refused_with,
     },
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource, changed},
 };
 
@@ -341,12 +342,12 @@ impl Resource for LoadBalancer {
         let request = client
             .create_load_balancer()
             .name(name)
-            .r#type(name_of(inputs.load_balancer_type)?.as_str().into())
+            .r#type(name_of(inputs.load_balancer_type).as_str().into())
             .scheme(scheme)
             .set_subnets(some(inputs.subnets.clone()))
             .set_subnet_mappings(some(mappings(inputs)))
             .set_security_groups(inputs.security_groups.clone().and_then(some))
-            .ip_address_type(name_of(inputs.ip_address_type)?.as_str().into())
+            .ip_address_type(name_of(inputs.ip_address_type).as_str().into())
             .set_tags(elb::to_tags(&inputs.tags));
         let created = match request.send().await.explain() {
             Err(error) if refused_with(&error, &["DuplicateLoadBalancerName"]) => return Err(error.context(exists(name, name))),
@@ -354,18 +355,18 @@ impl Resource for LoadBalancer {
         };
         let arn = created.and_then(|it| it.load_balancer_arn).context("AWS did not say which load balancer it made")?;
         context.made(&arn);
-        set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs)?)).await?;
+        set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs))).await?;
         Ok(arn)
     }
 
     async fn update(context: &Context, arn: &str, old: &LoadBalancerOutputs, new: &LoadBalancerInputs) -> Result<()> {
         let client = context.aws.elb();
-        set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)?), &attributes(new)?)).await?;
+        set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
         let changed = changed(&old.inputs, new)?;
         if let Some(groups) = new.security_groups.as_ref().filter(|_| changed.contains("securityGroups")) {
             client.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups.clone())).send().await.explain()?;
         }
-        let address_type = types::IpAddressType::from(name_of(new.ip_address_type)?.as_str());
+        let address_type = types::IpAddressType::from(name_of(new.ip_address_type).as_str());
         if changed.contains("subnets") || changed.contains("subnetMappings") {
             let request = client
                 .set_subnets()
@@ -405,7 +406,7 @@ impl Resource for LoadBalancer {
         let zones = balancer.availability_zones();
         let subnet_mappings: Vec<_> = zones.iter().filter_map(fixed_address).collect();
         let subnets = zones.iter().filter_map(|it| it.subnet_id().map(str::to_owned));
-        let load_balancer_type = choice(balancer.r#type().map_or("application", |it| it.as_str()))?;
+        let load_balancer_type = named(balancer.r#type().map_or("application", |it| it.as_str()))?;
         let application = load_balancer_type == LoadBalancerType::Application;
         Ok(Some(LoadBalancerOutputs {
             inputs: LoadBalancerInputs {
@@ -415,14 +416,14 @@ impl Resource for LoadBalancer {
                 subnets: if subnet_mappings.is_empty() { subnets.collect() } else { Vec::new() },
                 subnet_mappings,
                 security_groups: some(balancer.security_groups().to_vec()),
-                ip_address_type: choice(balancer.ip_address_type().map_or("ipv4", |it| it.as_str()))?,
+                ip_address_type: named(balancer.ip_address_type().map_or("ipv4", |it| it.as_str()))?,
                 access_logs: logs(&shown, ACCESS_LOGS),
                 connection_logs: logs(&shown, CONNECTION_LOGS),
                 enable_deletion_protection: shown.flag(DELETION_PROTECTION),
                 enable_zonal_shift: shown.flag(ZONAL_SHIFT),
                 idle_timeout: shown.number(IDLE_TIMEOUT)?,
                 client_keep_alive: shown.number(CLIENT_KEEP_ALIVE)?,
-                desync_mitigation_mode: choice(shown.text(DESYNC_MITIGATION))?,
+                desync_mitigation_mode: named(shown.text(DESYNC_MITIGATION))?,
                 // A network load balancer has none; there, the default means nothing.
                 drop_invalid_header_fields: if application { shown.flag(DROP_INVALID_HEADERS) } else { yes() },
                 enable_http2: shown.flag(HTTP2),
@@ -430,10 +431,10 @@ impl Resource for LoadBalancer {
                 enable_waf_fail_open: shown.flag(WAF_FAIL_OPEN),
                 enable_xff_client_port: shown.flag(XFF_CLIENT_PORT),
                 preserve_host_header: shown.flag(PRESERVE_HOST),
-                xff_header_processing_mode: choice(shown.text(XFF_PROCESSING))?,
+                xff_header_processing_mode: named(shown.text(XFF_PROCESSING))?,
                 // An application load balancer always does, and cannot be told.
                 enable_cross_zone_load_balancing: !application && shown.flag(CROSS_ZONE),
-                dns_record_client_routing_policy: choice(shown.text(CLIENT_ROUTING))?,
+                dns_record_client_routing_policy: named(shown.text(CLIENT_ROUTING))?,
                 tags: elb::tags_of(&context.aws, arn).await?,
             },
             arn_suffix: arn.split_once(":loadbalancer/").map_or(arn, |(_, suffix)| suffix).to_owned(),
@@ -498,7 +499,7 @@ fn exists(name: &str, id: &str) -> String {
 }
 
 /// The attributes that the inputs ask for, of those that this kind of load balancer has.
-fn attributes(inputs: &LoadBalancerInputs) -> Result<Vec<(Attribute, String)>> {
+fn attributes(inputs: &LoadBalancerInputs) -> Vec<(Attribute, String)> {
     let mut all = vec![
         (DELETION_PROTECTION, inputs.enable_deletion_protection.to_string()),
         (ZONAL_SHIFT, inputs.enable_zonal_shift.to_string()),
@@ -510,22 +511,22 @@ fn attributes(inputs: &LoadBalancerInputs) -> Result<Vec<(Attribute, String)>> {
             all.extend([
                 (IDLE_TIMEOUT, inputs.idle_timeout.to_string()),
                 (CLIENT_KEEP_ALIVE, inputs.client_keep_alive.to_string()),
-                (DESYNC_MITIGATION, name_of(inputs.desync_mitigation_mode)?),
+                (DESYNC_MITIGATION, name_of(inputs.desync_mitigation_mode)),
                 (DROP_INVALID_HEADERS, inputs.drop_invalid_header_fields.to_string()),
                 (HTTP2, inputs.enable_http2.to_string()),
                 (TLS_HEADERS, inputs.enable_tls_version_and_cipher_suite_headers.to_string()),
                 (WAF_FAIL_OPEN, inputs.enable_waf_fail_open.to_string()),
                 (XFF_CLIENT_PORT, inputs.enable_xff_client_port.to_string()),
                 (PRESERVE_HOST, inputs.preserve_host_header.to_string()),
-                (XFF_PROCESSING, name_of(inputs.xff_header_processing_mode)?),
+                (XFF_PROCESSING, name_of(inputs.xff_header_processing_mode)),
             ]);
         }
         LoadBalancerType::Network => all.extend([
             (CROSS_ZONE, inputs.enable_cross_zone_load_balancing.to_string()),
-            (CLIENT_ROUTING, name_of(inputs.dns_record_client_routing_policy)?),
+            (CLIENT_ROUTING, name_of(inputs.dns_record_client_routing_policy)),
         ]),
     }
-    Ok(all)
+    all
 }
 
 fn log_attributes(logs: Option<&LoadBalancerLogs>, [enabled, bucket, prefix]: [Attribute; 3]) -> [(Attribute, String); 3] {

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing,
-        elb::{self, Attribute, Attributes, choice, name_of},
+        elb::{self, Attribute, Attributes},
         refused_with,
     },
     check::Report,
+    codec::{name_of, named},
     resource::{Context, Resource, changed},
 };
 
@@ -453,11 +454,11 @@ impl Resource for TargetGroup {
             .vpc_id(&inputs.vpc_id)
             .target_type(types::TargetTypeEnum::from(inputs.target_type.as_str()))
             .port(inputs.port)
-            .protocol(name_of(inputs.protocol)?.as_str().into())
-            .set_protocol_version(inputs.protocol.is_http().then(|| name_of(inputs.protocol_version)).transpose()?)
-            .ip_address_type(name_of(inputs.ip_address_type)?.as_str().into())
+            .protocol(name_of(inputs.protocol).as_str().into())
+            .set_protocol_version(inputs.protocol.is_http().then(|| name_of(inputs.protocol_version)))
+            .ip_address_type(name_of(inputs.ip_address_type).as_str().into())
             .health_check_enabled(check.enabled)
-            .health_check_protocol(name_of(health_protocol(inputs))?.as_str().into())
+            .health_check_protocol(name_of(health_protocol(inputs)).as_str().into())
             .health_check_port(&check.port)
             .set_health_check_path(asks.then(|| check.path.clone()))
             .set_matcher(asks.then(|| matcher(inputs)))
@@ -472,7 +473,7 @@ impl Resource for TargetGroup {
         };
         let arn = created.and_then(|it| it.target_group_arn).context("AWS did not say which target group it made")?;
         context.made(&arn);
-        set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs)?)).await?;
+        set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs))).await?;
         Ok(arn)
     }
 
@@ -485,7 +486,7 @@ impl Resource for TargetGroup {
                 .modify_target_group()
                 .target_group_arn(arn)
                 .health_check_enabled(check.enabled)
-                .health_check_protocol(name_of(health_protocol(new))?.as_str().into())
+                .health_check_protocol(name_of(health_protocol(new)).as_str().into())
                 .health_check_port(&check.port)
                 .set_health_check_path(asks.then(|| check.path.clone()))
                 .set_matcher(asks.then(|| matcher(new)))
@@ -495,7 +496,7 @@ impl Resource for TargetGroup {
                 .unhealthy_threshold_count(check.unhealthy_threshold);
             request.send().await.explain()?;
         }
-        set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)?), &attributes(new)?)).await?;
+        set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
         elb::retag(&context.aws, arn, &old.inputs.tags, &new.tags).await
     }
 
@@ -505,7 +506,7 @@ impl Resource for TargetGroup {
         let arn = group.target_group_arn().unwrap_or_default();
         let Some(shown) = attributes_of(context, arn).await? else { return Ok(None) };
         let statuses = group.matcher().and_then(|it| it.http_code().or(it.grpc_code()));
-        let protocol = choice(group.protocol().map_or("HTTP", |it| it.as_str()))?;
+        let protocol = named(group.protocol().map_or("HTTP", |it| it.as_str()))?;
         Ok(Some(TargetGroupOutputs {
             inputs: TargetGroupInputs {
                 name: group.target_group_name().unwrap_or_default().to_owned(),
@@ -513,11 +514,11 @@ impl Resource for TargetGroup {
                 target_type: group.target_type().map_or("ip", |it| it.as_str()).to_owned(),
                 port: group.port().unwrap_or_else(eighty),
                 protocol,
-                protocol_version: group.protocol_version().map_or_else(|| Ok(http1()), choice)?,
-                ip_address_type: group.ip_address_type().map_or_else(|| Ok(ipv4()), |it| choice(it.as_str()))?,
+                protocol_version: group.protocol_version().map_or_else(|| Ok(http1()), named)?,
+                ip_address_type: group.ip_address_type().map_or_else(|| Ok(ipv4()), |it| named(it.as_str()))?,
                 health_check: TargetGroupHealthCheck {
                     enabled: group.health_check_enabled().unwrap_or_else(yes),
-                    protocol: group.health_check_protocol().map(|it| choice(it.as_str())).transpose()?,
+                    protocol: group.health_check_protocol().map(|it| named(it.as_str())).transpose()?,
                     port: group.health_check_port().map_or_else(traffic_port, str::to_owned),
                     path: group.health_check_path().map_or_else(root, str::to_owned),
                     matcher: statuses.map_or_else(good_statuses, str::to_owned),
@@ -530,12 +531,12 @@ impl Resource for TargetGroup {
                 slow_start: shown.number(SLOW_START)?,
                 // Other protocols have none; there, the default means nothing.
                 load_balancing_algorithm_type: if protocol.is_http() {
- choice(shown.text(ALGORITHM))?
+ named(shown.text(ALGORITHM))?
  } else {
  least_outstanding_requests()
  },
-                load_balancing_anomaly_mitigation: choice(shown.text(ANOMALY_MITIGATION))?,
-                load_balancing_cross_zone_enabled: choice(shown.text(CROSS_ZONE))?,
+                load_balancing_anomaly_mitigation: named(shown.text(ANOMALY_MITIGATION))?,
+                load_balancing_cross_zone_enabled: named(shown.text(CROSS_ZONE))?,
                 stickiness: stickiness(&shown, protocol)?,
                 connection_termination: shown.flag(CONNECTION_TERMINATION),
                 preserve_client_ip: Some(shown.text(PRESERVE_CLIENT_IP)).filter(|it| !it.is_empty()).map(|it| it == "true"),
@@ -658,15 +659,15 @@ fn exists(name: &str, id: &str) -> String {
 }
 
 /// The attributes that the inputs ask for, of those that a target group of this protocol has.
-fn attributes(inputs: &TargetGroupInputs) -> Result<Vec<(Attribute, String)>> {
+fn attributes(inputs: &TargetGroupInputs) -> Vec<(Attribute, String)> {
     let mut all = vec![
         (DEREGISTRATION_DELAY, inputs.deregistration_delay.to_string()),
-        (CROSS_ZONE, name_of(inputs.load_balancing_cross_zone_enabled)?),
+        (CROSS_ZONE, name_of(inputs.load_balancing_cross_zone_enabled)),
         (STICKINESS, inputs.stickiness.enabled.to_string()),
     ];
     if inputs.protocol.is_http() {
         let stickiness = &inputs.stickiness;
-        all.push((STICKINESS_TYPE, name_of(stickiness.r#type)?));
+        all.push((STICKINESS_TYPE, name_of(stickiness.r#type)));
         match &stickiness.cookie_name {
             Some(name) => {
                 all.extend([(APP_COOKIE_NAME, name.clone()), (APP_COOKIE_DURATION, stickiness.cookie_duration.to_string())]);
@@ -674,13 +675,13 @@ fn attributes(inputs: &TargetGroupInputs) -> Result<Vec<(Attribute, String)>> {
             None => all.push((LB_COOKIE_DURATION, stickiness.cookie_duration.to_string())),
         }
         all.extend([
-            (ALGORITHM, name_of(inputs.load_balancing_algorithm_type)?),
-            (ANOMALY_MITIGATION, name_of(inputs.load_balancing_anomaly_mitigation)?),
+            (ALGORITHM, name_of(inputs.load_balancing_algorithm_type)),
+            (ANOMALY_MITIGATION, name_of(inputs.load_balancing_anomaly_mitigation)),
             (SLOW_START, inputs.slow_start.to_string()),
         ]);
     } else {
         if inputs.stickiness.enabled {
-            all.push((STICKINESS_TYPE, name_of(inputs.stickiness.r#type)?));
+            all.push((STICKINESS_TYPE, name_of(inputs.stickiness.r#type)));
         }
         all.extend(inputs.preserve_client_ip.map(|it| (PRESERVE_CLIENT_IP, it.to_string())));
         all.extend([
@@ -688,7 +689,7 @@ fn attributes(inputs: &TargetGroupInputs) -> Result<Vec<(Attribute, String)>> {
             (PROXY_PROTOCOL, inputs.proxy_protocol_v2.to_string()),
         ]);
     }
-    Ok(all)
+    all
 }
 
 fn stickiness(shown: &Attributes, protocol: TargetGroupProtocol) -> Result<TargetGroupStickiness> {
@@ -697,7 +698,7 @@ fn stickiness(shown: &Attributes, protocol: TargetGroupProtocol) -> Result<Targe
     if !enabled && !protocol.is_http() {
         return Ok(not_sticky());
     }
-    let kind = choice(shown.text(STICKINESS_TYPE))?;
+    let kind = named(shown.text(STICKINESS_TYPE))?;
     let by_app = kind == TargetGroupStickinessType::AppCookie;
     Ok(TargetGroupStickiness {
         enabled,

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{choice, name_of};
-use crate::check::Report;
+use crate::{
+    check::Report,
+    codec::{name_of, named},
+};
 
 /// What a listener or a rule does with a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +49,7 @@ pub enum ListenerActionType {
     FixedResponse,
     /// Let users pass who are logged in with Amazon Cognito. Another action follows. HTTPS only.
     AuthenticateCognito,
-    /// Let users pass who are logged in with an identity provider that speaks OpenID Connect. Another action follows. HTTPS only.
+    /// Let users pass who are logged in with an identity provider that speaks `OpenID Connect`. Another action follows. HTTPS only.
     AuthenticateOidc,
 }
 
@@ -175,7 +177,7 @@ pub struct ListenerActionCognito {
     pub authentication_request_extra_params: BTreeMap<String, String>,
 }
 
-/// An identity provider that speaks OpenID Connect, and how users log in with it.
+/// An identity provider that speaks `OpenID Connect`, and how users log in with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerActionOidc {
@@ -282,10 +284,10 @@ pub fn check_actions(list: &str, actions: &[ListenerAction], report: &mut Report
         let order = action.order.unwrap_or(before + 1);
         report.rule(&[&at("order"), list], order > before, "is not more than the one before; list the actions in their order");
         before = order;
-        let last = index + 1 == actions.len();
-        let kind = name_of(action.r#type).unwrap_or_default();
-        let place = if last { "another action has to follow" } else { "no other action can follow" };
-        report.rule(&[&at("type")], action.r#type.authenticates() != last, format!("is {kind}, after which {place}"));
+        let is_last = index + 1 == actions.len();
+        let kind = name_of(action.r#type);
+        let place = if is_last { "another action has to follow" } else { "no other action can follow" };
+        report.rule(&[&at("type")], action.r#type.authenticates() != is_last, format!("is {kind}, after which {place}"));
         check_settings(&at, action, report);
     }
 }
@@ -301,13 +303,13 @@ fn check_settings(at: &impl Fn(&str) -> String, action: &ListenerAction, report:
         ("authenticateOidc", ListenerActionType::AuthenticateOidc, action.authenticate_oidc.is_some()),
     ];
     for (name, owner, given) in settings {
-        let owner_name = name_of(owner).unwrap_or_default();
+        let owner_name = name_of(owner);
         let reason = format!("belongs to actions of type {owner_name}");
         report.rule(&[&at(name), &at("type")], !given || action.r#type == owner, reason);
     }
     let own = settings.iter().filter(|(_, owner, _)| *owner == action.r#type);
     let (names, given): (Vec<_>, Vec<_>) = own.map(|(name, _, given)| (*name, *given)).unzip();
-    let kind = name_of(action.r#type).unwrap_or_default();
+    let kind = name_of(action.r#type);
     report.rule(&[&at("type")], given.contains(&true), format!("is {kind}, which needs the property {}", names.join(" or ")));
     if let (Some(arn), Some(shared)) = (&action.target_group_arn, &action.forward) {
         let alone = matches!(shared.target_groups.as_slice(), [it] if it.arn == *arn);
@@ -324,13 +326,13 @@ fn check_settings(at: &impl Fn(&str) -> String, action: &ListenerAction, report:
 }
 
 /// The actions for AWS.
-pub fn to_actions(actions: &[ListenerAction]) -> Result<Vec<types::Action>> {
+pub fn to_actions(actions: &[ListenerAction]) -> Vec<types::Action> {
     // AWS wants places where there is more than one action.
     let place = |index: i32| (actions.len() > 1).then_some(index);
     (1..).zip(actions).map(|(index, it)| to_action(it, it.order.or_else(|| place(index)))).collect()
 }
 
-fn to_action(action: &ListenerAction, order: Option<i32>) -> Result<types::Action> {
+fn to_action(action: &ListenerAction, order: Option<i32>) -> types::Action {
     let forward = |it: &ListenerActionForward| {
         let group =
             |it: &ListenerActionTargetGroup| types::TargetGroupTuple::builder().target_group_arn(&it.arn).weight(it.weight);
@@ -344,39 +346,39 @@ fn to_action(action: &ListenerAction, order: Option<i32>) -> Result<types::Actio
     };
     let redirect = |it: &ListenerActionRedirect| {
         let config = types::RedirectActionConfig::builder().protocol(&it.protocol).port(&it.port).host(&it.host);
-        Ok::<_, Error>(config.path(&it.path).query(&it.query).status_code(name_of(it.status_code)?.as_str().into()).build())
+        config.path(&it.path).query(&it.query).status_code(name_of(it.status_code).as_str().into()).build()
     };
     let fixed_response = |it: &ListenerActionFixedResponse| {
         let config = types::FixedResponseActionConfig::builder().status_code(&it.status_code).content_type(&it.content_type);
         config.set_message_body(it.message_body.clone()).build()
     };
-    Ok(types::Action::builder()
-        .r#type(name_of(action.r#type)?.as_str().into())
+    types::Action::builder()
+        .r#type(name_of(action.r#type).as_str().into())
         .set_target_group_arn(action.target_group_arn.clone())
         .set_forward_config(action.forward.as_ref().map(forward))
-        .set_redirect_config(action.redirect.as_ref().map(redirect).transpose()?)
+        .set_redirect_config(action.redirect.as_ref().map(redirect))
         .set_fixed_response_config(action.fixed_response.as_ref().map(fixed_response))
-        .set_authenticate_cognito_config(action.authenticate_cognito.as_ref().map(to_cognito).transpose()?)
-        .set_authenticate_oidc_config(action.authenticate_oidc.as_ref().map(to_oidc).transpose()?)
+        .set_authenticate_cognito_config(action.authenticate_cognito.as_ref().map(to_cognito))
+        .set_authenticate_oidc_config(action.authenticate_oidc.as_ref().map(to_oidc))
         .set_order(order)
-        .build())
+        .build()
 }
 
-fn to_cognito(it: &ListenerActionCognito) -> Result<types::AuthenticateCognitoActionConfig> {
-    Ok(types::AuthenticateCognitoActionConfig::builder()
+fn to_cognito(it: &ListenerActionCognito) -> types::AuthenticateCognitoActionConfig {
+    types::AuthenticateCognitoActionConfig::builder()
         .user_pool_arn(&it.user_pool_arn)
         .user_pool_client_id(&it.user_pool_client_id)
         .user_pool_domain(&it.user_pool_domain)
-        .on_unauthenticated_request(name_of(it.on_unauthenticated_request)?.as_str().into())
+        .on_unauthenticated_request(name_of(it.on_unauthenticated_request).as_str().into())
         .scope(&it.scope)
         .session_cookie_name(&it.session_cookie_name)
         .session_timeout(it.session_timeout.into())
         .set_authentication_request_extra_params(to_extra(&it.authentication_request_extra_params))
-        .build())
+        .build()
 }
 
-fn to_oidc(it: &ListenerActionOidc) -> Result<types::AuthenticateOidcActionConfig> {
-    Ok(types::AuthenticateOidcActionConfig::builder()
+fn to_oidc(it: &ListenerActionOidc) -> types::AuthenticateOidcActionConfig {
+    types::AuthenticateOidcActionConfig::builder()
         .issuer(&it.issuer)
         .authorization_endpoint(&it.authorization_endpoint)
         .token_endpoint(&it.token_endpoint)
@@ -384,12 +386,12 @@ fn to_oidc(it: &ListenerActionOidc) -> Result<types::AuthenticateOidcActionConfi
         .client_id(&it.client_id)
         .set_client_secret(it.client_secret.clone())
         .set_use_existing_client_secret(it.client_secret.is_none().then_some(true))
-        .on_unauthenticated_request(name_of(it.on_unauthenticated_request)?.as_str().into())
+        .on_unauthenticated_request(name_of(it.on_unauthenticated_request).as_str().into())
         .scope(&it.scope)
         .session_cookie_name(&it.session_cookie_name)
         .session_timeout(it.session_timeout.into())
         .set_authentication_request_extra_params(to_extra(&it.authentication_request_extra_params))
-        .build())
+        .build()
 }
 
 fn to_extra(params: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
@@ -416,8 +418,8 @@ fn from_action(action: &types::Action) -> Result<ListenerAction> {
         ListenerActionForward { target_groups: it.target_groups().iter().map(group).collect(), stickiness }
     };
     let redirect = |it: &types::RedirectActionConfig| {
-        Ok::<_, Error>(ListenerActionRedirect {
-            status_code: choice(it.status_code().map_or("HTTP_301", |it| it.as_str()))?,
+        Ok::<_, anyhow::Error>(ListenerActionRedirect {
+            status_code: named(it.status_code().map_or("HTTP_301", |it| it.as_str()))?,
             protocol: it.protocol().map_or_else(same_protocol, str::to_owned),
             port: it.port().map_or_else(same_port, str::to_owned),
             host: it.host().map_or_else(same_host, str::to_owned),
@@ -431,7 +433,7 @@ fn from_action(action: &types::Action) -> Result<ListenerAction> {
         message_body: it.message_body().filter(|it| !it.is_empty()).map(str::to_owned),
     };
     Ok(ListenerAction {
-        r#type: choice(action.r#type().map_or("", |it| it.as_str()))?,
+        r#type: named(action.r#type().map_or("", |it| it.as_str()))?,
         target_group_arn: action.target_group_arn().map(str::to_owned),
         forward: action.forward_config().filter(|it| !it.target_groups().is_empty()).map(forward),
         redirect: action.redirect_config().map(redirect).transpose()?,
@@ -449,7 +451,7 @@ fn from_cognito(it: &types::AuthenticateCognitoActionConfig) -> Result<ListenerA
         user_pool_domain: it.user_pool_domain().unwrap_or_default().to_owned(),
         on_unauthenticated_request: it
             .on_unauthenticated_request()
-            .map_or_else(|| Ok(authenticate()), |it| choice(it.as_str()))?,
+            .map_or_else(|| Ok(authenticate()), |it| named(it.as_str()))?,
         scope: it.scope().map_or_else(openid, str::to_owned),
         session_cookie_name: it.session_cookie_name().map_or_else(session_cookie, str::to_owned),
         session_timeout: it.session_timeout().map_or_else(|| Ok(seven_days()), i32::try_from)?,
@@ -467,7 +469,7 @@ fn from_oidc(it: &types::AuthenticateOidcActionConfig) -> Result<ListenerActionO
         client_secret: None,
         on_unauthenticated_request: it
             .on_unauthenticated_request()
-            .map_or_else(|| Ok(authenticate()), |it| choice(it.as_str()))?,
+            .map_or_else(|| Ok(authenticate()), |it| named(it.as_str()))?,
         scope: it.scope().map_or_else(openid, str::to_owned),
         session_cookie_name: it.session_cookie_name().map_or_else(session_cookie, str::to_owned),
         session_timeout: it.session_timeout().map_or_else(|| Ok(seven_days()), i32::try_from)?,
