@@ -408,7 +408,7 @@ fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuil
         .set_load_balancers(Some(load_balancers(inputs)))
         .set_service_registries(Some(registries(inputs)))
         .set_health_check_grace_period_seconds(grace_period(inputs))
-        .deployment_configuration(deployment_configuration(inputs)?)
+        .deployment_configuration(deployment_configuration(inputs, false)?)
         .set_availability_zone_rebalancing(inputs.availability_zone_rebalancing.map(|it| name_of(it).as_str().into()))
         .enable_execute_command(inputs.enable_execute_command)
         .enable_ecs_managed_tags(inputs.enable_ecs_managed_tags)
@@ -452,7 +452,7 @@ async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl F
         request = request.set_service_registries(Some(registries(new)));
     }
     if changes(&configuration) {
-        request = request.deployment_configuration(deployment_configuration(new)?);
+        request = request.deployment_configuration(deployment_configuration(new, changes(&["alarms"]))?);
     }
     if changes(&["availabilityZoneRebalancing"]) {
         let rebalancing = new.availability_zone_rebalancing.map(|it| name_of(it).as_str().into());
@@ -666,18 +666,18 @@ fn registries(inputs: &ServiceInputs) -> Vec<types::ServiceRegistry> {
     inputs.service_registries.iter().map(registry).collect()
 }
 
-/// All of it, for AWS takes it as a whole.
-fn deployment_configuration(inputs: &ServiceInputs) -> Result<types::DeploymentConfiguration> {
+/// All of it, for AWS takes it as a whole. Alarms are taken away by naming none.
+fn deployment_configuration(inputs: &ServiceInputs, takes_alarms_away: bool) -> Result<types::DeploymentConfiguration> {
     let breaker = &inputs.deployment_circuit_breaker;
     let breaker = types::DeploymentCircuitBreaker::builder().enable(breaker.enable).rollback(breaker.rollback).build();
-    let alarms = types::DeploymentAlarms::builder();
-    let alarms = match &inputs.alarms {
-        Some(it) => alarms.set_alarm_names(Some(it.alarm_names.clone())).enable(it.enable).rollback(it.rollback),
-        None => alarms.set_alarm_names(Some(Vec::new())).enable(false).rollback(false),
-    };
+    let none = ServiceAlarms { alarm_names: Vec::new(), enable: false, rollback: false };
+    let alarms = inputs.alarms.as_ref().or(takes_alarms_away.then_some(&none)).map(|it| {
+        let alarms = types::DeploymentAlarms::builder().set_alarm_names(Some(it.alarm_names.clone()));
+        alarms.enable(it.enable).rollback(it.rollback).build()
+    });
     Ok(types::DeploymentConfiguration::builder()
         .deployment_circuit_breaker(breaker)
-        .alarms(alarms.build()?)
+        .set_alarms(alarms.transpose()?)
         .maximum_percent(inputs.deployment_maximum_percent)
         .minimum_healthy_percent(inputs.deployment_minimum_healthy_percent)
         .build())

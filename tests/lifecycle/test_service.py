@@ -46,7 +46,7 @@ def truth(stack, outputs):
         "grace": service["healthCheckGracePeriodSeconds"],
         "percent": (deployment["minimumHealthyPercent"], deployment["maximumPercent"]),
         "breaker": (deployment["deploymentCircuitBreaker"]["enable"], deployment["deploymentCircuitBreaker"]["rollback"]),
-        "alarms": deployment["alarms"]["alarmNames"],
+        "alarms": deployment.get("alarms", {}).get("alarmNames", []),
         "exec": service["enableExecuteCommand"],
         "tagging": (service["enableECSManagedTags"], service["propagateTags"]),
         "tags": tags(service["tags"]),
