@@ -44,7 +44,7 @@ impl<'a> Report<'a> {
     /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         if !holds && over.iter().all(|it| self.knows(it)) {
-            let reason = without_secrets(reason.to_string(), self.inputs);
+            let reason = without_secrets(reason.to_string(), &[self.inputs]);
             self.failures.push(Failure { path: over[0].to_owned(), reason });
         }
     }
@@ -175,6 +175,8 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Number(it), Some(kind @ ("integer" | "number"))) => {
             if kind == "integer" && it.fract() != 0.0 {
                 fail(format!("{}not a whole number", shown(it)));
+            } else if keyword("format") == "int32" && it.abs() > f64::from(i32::MAX) {
+                fail(format!("{}more than AWS takes", shown(it)));
             }
             if let Some(least) = bound("minimum").filter(|least| *it < *least) {
                 fail(format!("{}less than {least}", shown(it)));
@@ -267,45 +269,88 @@ pub enum Autonaming<'a> {
     Disable,
 }
 
-/// The name for a resource that the program calls `name` and for which it gives no other.
+/// The name for a resource that the program calls `name` and for which it gives no other; `property` is to hold it.
 ///
 /// # Errors
 /// Why there can be none.
-pub fn autoname(name: &str, seed: &[u8], longest: usize, lowercase: bool, how: Autonaming<'_>) -> Result<String, String> {
-    let tidy = |it: &str, most: usize| {
-        let it = if lowercase { it.to_lowercase() } else { it.to_owned() };
-        let legal = |it: char| if it.is_ascii_alphanumeric() || it == '-' || (it == '_' && !lowercase) { it } else { '-' };
-        let it: String = it.chars().map(legal).take(most).collect();
-        let it = it.trim_matches('-').to_owned();
-        if it.is_empty() { "x".to_owned() } else { it }
-    };
+pub fn autoname(name: &str, seed: &[u8], property: Shape<'_>, how: Autonaming<'_>) -> Result<String, String> {
+    let longest = longest(property);
     match how {
         Autonaming::Default => {
             let random: String = match seed {
                 [] => uuid::Uuid::new_v4().simple().to_string(),
                 seed => seed.iter().map(|it| format!("{it:02x}")).collect(),
             };
-            Ok(format!("{}-{}", tidy(name, longest - RANDOM - 1), &random[..RANDOM.min(random.len())]))
+            Ok(format!("{}-{}", tidy(name, property, longest - RANDOM - 1), &random[..RANDOM.min(random.len())]))
         }
-        Autonaming::Propose(proposed) => Ok(tidy(proposed, longest)),
-        Autonaming::Enforce(exactly) if exactly.chars().count() <= longest && tidy(exactly, longest) == exactly => {
-            Ok(exactly.to_owned())
+        Autonaming::Propose(proposed) => Ok(tidy(proposed, property, longest)),
+        Autonaming::Enforce(exactly) => {
+            let pattern = property.keyword("pattern").as_str();
+            let legal = exactly.chars().count() <= longest && pattern.is_none_or(|it| matches(it, exactly));
+            let expects = property.keyword("expects").as_str().unwrap_or("legal");
+            legal.then(|| exactly.to_owned()).ok_or_else(|| {
+                format!(
+                    "cannot be {exactly:?}, the name that autonaming enforces: it has to be {expects}, of {longest} characters at \
+                     most; set another name here, or change pulumi:autonaming"
+                )
+            })
         }
-        Autonaming::Enforce(exactly) => Err(format!(
-            "cannot be {exactly:?}, the name that autonaming enforces: AWS allows up to {longest} {}letters, digits and hyphens; \
-             set another name here, or change pulumi:autonaming",
-            if lowercase { "lower-case " } else { "" }
-        )),
         Autonaming::Disable => Err("is required, for pulumi:autonaming is disabled".to_owned()),
     }
 }
 
+/// How many random digits end a name that is made up.
 const RANDOM: usize = 7;
 
+fn longest(property: Shape<'_>) -> usize {
+    property.keyword("autoname").as_u64().and_then(|it| usize::try_from(it).ok()).unwrap_or_default()
+}
+
+/// `name` as AWS allows it in `property`: of letters, digits and single hyphens, and without what AWS keeps for itself.
+fn tidy(name: &str, property: Shape<'_>, most: usize) -> String {
+    let name = if property.flag("lowercase") { name.to_lowercase() } else { name.to_owned() };
+    let words: Vec<_> = name.split(|it: char| !it.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
+    let mut tidy = words.join("-");
+    if let Some(reserved) = property.keyword("reserved").as_str() {
+        while let Some(rest) = tidy.strip_prefix(reserved) {
+            tidy = rest.to_owned();
+        }
+    }
+    // Some names have to start with a letter.
+    let pattern = property.keyword("pattern").as_str();
+    if tidy.is_empty() || pattern.is_some_and(|it| !matches(it, &tidy)) {
+        tidy.insert(0, 'x');
+    }
+    tidy.truncate(most);
+    tidy.trim_end_matches('-').to_owned()
+}
+
 /// Whether `value` looks made up by [`autoname`] for a resource that the program calls `name`.
-pub fn is_autoname(value: &str, name: &str) -> bool {
+pub fn is_autoname(value: &str, name: &str, property: Shape<'_>) -> bool {
     let Some((word, random)) = value.rsplit_once('-') else { return false };
     let hex = random.len() == RANDOM && random.chars().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase());
-    let alike = |a: char, b: char| a.eq_ignore_ascii_case(&b) || a == '-';
-    hex && word.chars().count() <= name.chars().count() && word.chars().zip(name.chars()).all(|(a, b)| alike(a, b))
+    hex && word == tidy(name, property, longest(property) - RANDOM - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::TagRules, resource::Subject, resources};
+
+    /// Whatever a program calls a resource, the name that is made up for it is one that AWS takes, and is known again.
+    #[test]
+    fn no_made_up_name_is_refused() {
+        for resource in resources::all() {
+            let property = resource.inputs().root().properties().find(|(_, it)| !it.keyword("autoname").is_null());
+            let Some((property, shape)) = property else { continue };
+            for name in ["web", "fastapi_app", "sg-web", "internal-alb", "2nd", "A--b", "__", "ünï", &"long-".repeat(100)] {
+                let (old, tags) = (Map::new(), TagRules::default());
+                let subject = Subject { name, seed: &[0xa5; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
+                let (inputs, failures) = resource.check(&subject, Map::new()).unwrap();
+                let wrong: Vec<_> = failures.iter().filter(|it| it.path == property).collect();
+                assert!(wrong.is_empty(), "{} {name}: {wrong:?}", resource.name());
+                assert!(is_autoname(inputs[property].as_str().unwrap(), name, shape), "{} {name}", resource.name());
+            }
+        }
+    }
 }

@@ -57,12 +57,17 @@ fn mark_one_like(value: &mut Value, like: &Value, shape: Shape<'_>) {
     let keys = shape.keys();
     match (&mut *value, like) {
         (_, Value::Secret(_)) => *value = std::mem::take(value).secret(),
+        // A document, of which nobody knows the parts.
+        _ if shape.resolve().kind().is_none() && like.contains_secret() => *value = std::mem::take(value).secret(),
         (Value::Object(map), Value::Object(like)) => mark_like(map, like, shape.resolve()),
         (Value::List(items), Value::List(likes)) => match shape.resolve().element() {
             Some(element) if !keys.is_empty() => {
                 for item in items {
-                    if let Some(like) = likes.iter().find(|like| like.has_same(&keys, item)) {
-                        mark_one_like(item, like, element);
+                    match likes.iter().find(|like| like.has_same(&keys, item)) {
+                        Some(like) => mark_one_like(item, like, element),
+                        // It may be a secret one by another name.
+                        None if like.contains_secret() => *item = std::mem::take(item).secret(),
+                        None => {}
                     }
                 }
             }
@@ -103,7 +108,10 @@ impl From<serde_json::Value> for Value {
             Json::Number(it) => Self::Number(it.as_f64().unwrap_or_default()),
             Json::String(it) => Self::String(it),
             Json::Array(it) => Self::List(it.into_iter().map(Self::from).collect()),
-            Json::Object(it) => Self::Object(it.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, v.into())).collect()),
+            // Settings may come as JSON text that has secrets marked in it.
+            Json::Object(it) => {
+                Self::from_object(it.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, v.into())).collect())
+            }
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::{
     value::{Map, Value},
 };
 
-/// The provider's settings.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+/// The provider's settings. Not `Debug`: it holds secrets.
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// The AWS region, such as `eu-central-1`. Default: that of the environment (`AWS_REGION`) or of the profile.
@@ -166,7 +166,12 @@ pub fn typed(settings: &Map) -> (Map, Vec<Failure>) {
             parse(value, property);
         }
     }
-    let failures = check::complete(&mut typed, shapes().root());
+    let mut failures = check::complete(&mut typed, shapes().root());
+    for (one, other) in [("accessKey", "secretKey"), ("secretKey", "accessKey"), ("token", "accessKey")] {
+        if typed.contains_key(one) && !typed.contains_key(other) {
+            failures.push(Failure { path: other.to_owned(), reason: format!("is required beside {one}") });
+        }
+    }
     (typed, failures)
 }
 

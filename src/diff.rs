@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::{
+    codec, document,
     schema::Shape,
     value::{Map, Value, path_of_index, path_of_key},
 };
@@ -118,6 +119,9 @@ fn present(value: Option<&Value>) -> Option<&Value> {
 }
 
 fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
+    if old.bare() == new.bare() {
+        return true;
+    }
     match (compare, old, new) {
         (Some("set"), Value::List(old), Value::List(new)) => {
             let sorted = |list: &[Value]| {
@@ -134,14 +138,14 @@ fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
         }
         (Some("json"), old, new) => match (document(old), document(new)) {
             (Some(old), Some(new)) => old == new,
-            _ => old.bare() == new.bare(),
+            _ => false,
         },
         (Some("caseless"), Value::String(old), Value::String(new)) => old.eq_ignore_ascii_case(new),
         (Some("arn"), Value::String(old), Value::String(new)) => {
             // Two ARNs differ in more than their names, such as the account.
-            old == new || (is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new))
+            is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
         }
-        _ => old.bare() == new.bare(),
+        _ => false,
     }
 }
 
@@ -173,25 +177,11 @@ fn name_in_arn(text: &str) -> &str {
     if is_arn(text) { text.split_once('/').map_or(text, |(_, name)| name) } else { text }
 }
 
-/// A policy document in the one form that all its spellings share: AWS takes one value for a list of one, and lists in
-/// any order.
+/// A document in the one form that all its spellings share.
 fn document(value: &Value) -> Option<Json> {
-    fn normal(json: Json) -> Json {
-        match json {
-            Json::Array(items) => {
-                let mut items: Vec<_> = items.into_iter().map(normal).collect();
-                items.sort_by_key(ToString::to_string);
-                if items.len() == 1 { items.swap_remove(0) } else { Json::Array(items) }
-            }
-            Json::Object(map) => Json::Object(map.into_iter().map(|(key, it)| (key, normal(it))).collect()),
-            Json::Number(it) => Json::String(it.to_string()),
-            Json::Bool(it) => Json::String(it.to_string()),
-            other => other,
-        }
-    }
     match value.plain() {
-        Value::String(it) => serde_json::from_str(it).ok().map(normal),
-        Value::Object(_) if !value.contains_unknown() => crate::codec::json(value).ok().map(normal),
+        Value::String(it) => serde_json::from_str(it).ok().map(document::normal),
+        Value::Object(_) if !value.contains_unknown() => codec::json(value).ok().map(document::normal),
         _ => None,
     }
 }

@@ -28,8 +28,40 @@ impl Document {
 
 impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
-        let parsed = |it: &Self| serde_json::from_str::<Json>(&it.to_text()).ok();
+        let parsed = |it: &Self| serde_json::from_str(&it.to_text()).ok().map(normal);
         parsed(self) == parsed(other)
+    }
+}
+
+/// A document in the one form that all its spellings share: AWS takes one value for a list of one, lists in any order, and
+/// shows the number of an account as the ARN of its root user.
+pub fn normal(json: Json) -> Json {
+    match json {
+        Json::Array(items) => {
+            let mut items: Vec<_> = items.into_iter().map(normal).collect();
+            items.sort_by_key(ToString::to_string);
+            if items.len() == 1 { items.swap_remove(0) } else { Json::Array(items) }
+        }
+        Json::Object(map) => {
+            let entry = |(key, it): (String, Json)| match (key.as_str(), it) {
+                ("AWS", Json::Array(items)) => (key, normal(items.into_iter().map(principal).collect())),
+                ("AWS", it) => (key, principal(it)),
+                (_, it) => (key, normal(it)),
+            };
+            Json::Object(map.into_iter().map(entry).collect())
+        }
+        Json::Number(it) => Json::String(it.to_string()),
+        Json::Bool(it) => Json::String(it.to_string()),
+        other => other,
+    }
+}
+
+fn principal(json: Json) -> Json {
+    match json {
+        Json::String(it) if it.len() == 12 && it.bytes().all(|it| it.is_ascii_digit()) => {
+            Json::String(format!("arn:aws:iam::{it}:root"))
+        }
+        other => normal(other),
     }
 }
 
@@ -44,5 +76,22 @@ impl JsonSchema for Document {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "compare": "json" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_a_document_are_one() {
+        let text = r#"{"Statement": [{"Action": ["a:B", "a:A"], "Principal": {"AWS": ["123456789012"]}, "Resource": "*"}]}"#;
+        let root = "arn:aws:iam::123456789012:root";
+        let map = json!({ "Statement": { "Resource": ["*"], "Action": ["a:A", "a:B"], "Principal": { "AWS": root } } });
+        assert_eq!(Document::new(text), Document(map.clone()));
+        assert_eq!(Document(json!(text)), Document(map));
+        assert_ne!(Document::new(text), Document(json!({ "Statement": [] })));
     }
 }

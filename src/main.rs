@@ -44,16 +44,18 @@ async fn main() -> Result<()> {
     let filter = EnvFilter::try_from_env("FARGATE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on 127.0.0.1")?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?.port())?;
     stdout.flush()?;
 
+    // Attached, it serves one engine after the other, and outlives them all.
+    let started_by_engine = arguments.engine.is_some();
     let provider = Provider::new(arguments.engine);
     let service = ResourceProviderServer::new(provider.clone())
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serve = Server::builder().serve_with_incoming_shutdown(service, TcpListenerStream::new(listener), async {
         // An error is a sender that is gone: time to stop as well.
@@ -63,7 +65,7 @@ async fn main() -> Result<()> {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = provider.engine_gone() => {}
+            () = provider.engine_gone(), if started_by_engine => {}
         }
         provider.cancel_all();
         drop(stop);

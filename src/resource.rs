@@ -4,12 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     marker::PhantomData,
     sync::{Arc, LazyLock, OnceLock},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Error, Result};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use crate::{
     aws::{Aws, Observer, Patience, Seen},
@@ -27,13 +29,14 @@ pub struct Context {
     pub aws: Arc<Aws>,
     /// Waits, tells how it goes, and knows when to stop.
     pub observer: Observer,
+    tags: TagRules,
     made: OnceLock<String>,
 }
 
 impl Context {
     /// The context of one request.
-    pub fn new(aws: Arc<Aws>, observer: Observer) -> Self {
-        Self { aws, observer, made: OnceLock::new() }
+    pub fn new(aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
+        Self { aws, observer, tags, made: OnceLock::new() }
     }
 
     /// Keeps the id of what `create` has just made, so that it is in the state even if the rest of `create` fails.
@@ -89,6 +92,16 @@ pub struct Made {
     pub unready: Option<Error>,
 }
 
+/// What is known of a resource that is to be updated.
+pub struct Before<'a> {
+    /// What the program asked for last.
+    pub inputs: &'a Map,
+    /// What AWS was last seen to have.
+    pub outputs: &'a Map,
+    /// The properties whose changes the program leaves alone.
+    pub ignored: &'a [String],
+}
+
 /// What AWS has of a resource.
 #[derive(Debug)]
 pub struct Found {
@@ -124,9 +137,9 @@ pub trait AnyResource: Send + Sync {
     /// What a preview knows of the outputs.
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
     async fn create(&self, context: &Context, inputs: &Map) -> Result<Made>;
-    async fn update(&self, context: &Context, id: &str, old_outputs: &Map, new: &Map) -> Result<Made>;
+    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
     /// What AWS has; `old` are the inputs that are known, none in an import.
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, tags: &TagRules) -> Result<Option<Found>>;
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>>;
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
 }
 
@@ -146,7 +159,7 @@ impl<R: Resource> Erased<R> {
     };
 
     /// Waits for a resource that AWS agreed to make. From here on, its id must not get lost.
-    async fn finish(&self, context: &Context, id: String, inputs: &Map, failed: Option<Error>) -> Made {
+    async fn finish(&self, context: &Context, id: String, last: &Map, inputs: &Map, failed: Option<Error>) -> Made {
         let mut unready = failed;
         if unready.is_none() {
             unready = match codec::decode(inputs) {
@@ -154,7 +167,7 @@ impl<R: Resource> Erased<R> {
                 Err(error) => Some(error),
             };
         }
-        let mut shown = self.show(context, &id, inputs).await;
+        let mut shown = self.show_in_time(context, &id, inputs).await;
         if unready.is_none() && matches!(shown, Ok(None)) {
             // AWS may take seconds to know what it has just made.
             let look = || async {
@@ -163,20 +176,32 @@ impl<R: Resource> Erased<R> {
             };
             shown = context.observer.wait(format!("AWS to show {id}"), Patience::seconds(30), look).await.map(Some);
         }
-        match shown {
-            Ok(Some((id, outputs))) => Made { id, outputs, unready },
-            Ok(None) => Made { id, outputs: inputs.clone(), unready },
-            Err(error) => {
-                unready.get_or_insert(error);
-                Made { id, outputs: inputs.clone(), unready }
-            }
+        if let Ok(Some((id, outputs))) = shown {
+            return Made { id, outputs, unready };
         }
+        if let Err(error) = shown {
+            unready.get_or_insert(error);
+        }
+        // What AWS cannot tell now is most likely what it told last.
+        let mut outputs = last.clone();
+        outputs.extend(inputs.clone());
+        Made { id, outputs, unready }
+    }
+
+    /// As [`Self::show`]. Once cancelled, there is little time left: the engine waits 5 s for an answer.
+    async fn show_in_time(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
+        if !context.observer.cancel.is_cancelled() {
+            return self.show(context, id, inputs).await;
+        }
+        let shown = timeout(Duration::from_secs(2), self.show(context, id, inputs)).await;
+        shown.context("cancelled before AWS could tell what became of it")?
     }
 
     /// The id and the outputs. What AWS never shows, and what it only spells otherwise, stays as `inputs` have it.
     async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
         let mut map = codec::encode(&outputs)?;
+        context.tags.forget_ignored(&mut map, inputs);
         add_write_only(&mut map, inputs, self.inputs.root());
         codec::mark_like(&mut map, inputs, self.inputs.root());
         map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
@@ -207,6 +232,24 @@ impl<R: Resource> Erased<R> {
             }
         }
         inputs
+    }
+
+    /// What an update starts from: what AWS was last seen to have, but for two things. What the program leaves alone is as
+    /// it wants it. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
+    fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
+        let mut outputs = old.outputs.clone();
+        for (name, property) in self.inputs.root().properties() {
+            let (before, wanted) = (old.inputs.get(name), new.get(name));
+            if old.ignored.iter().any(|it| it == name) {
+                outputs.extend(wanted.map(|it| (name.to_owned(), it.clone())));
+            } else if let (Some(before), Some(wanted), Some(seen)) = (before, wanted, old.outputs.get(name))
+                && diff::means_the_same(seen, wanted, property)
+                && !diff::means_the_same(before, wanted, property)
+            {
+                outputs.insert(name.to_owned(), before.clone());
+            }
+        }
+        outputs
     }
 
     /// The outputs as last seen. What a failed creation left out reads as nothing.
@@ -256,10 +299,15 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool {
+        // Somewhere else, the name is free.
+        let differs = |scope: &str| old.get(scope).map(Value::bare) != new.get(scope).map(Value::bare);
+        if self.inputs.root().properties().any(|(name, it)| it.flag("nameScope") && differs(name)) {
+            return false;
+        }
         self.inputs.root().properties().any(|(property, shape)| {
             let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
             let named = !shape.keyword("autoname").is_null();
-            new.is_some_and(|new| old == Some(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name)))
+            new.is_some_and(|new| old == Some(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name, shape)))
         })
     }
 
@@ -285,25 +333,30 @@ impl<R: Resource> AnyResource for Erased<R> {
                 None => return Err(error),
             },
         };
-        Ok(self.finish(context, id, inputs, failed).await)
+        Ok(self.finish(context, id, &Map::new(), inputs, failed).await)
     }
 
-    async fn update(&self, context: &Context, id: &str, old_outputs: &Map, new: &Map) -> Result<Made> {
-        let old = self.last_seen(old_outputs)?;
-        let Err(error) = R::update(context, id, &old, &codec::decode(new)?).await else {
-            return Ok(self.finish(context, id.to_owned(), new, None).await);
+    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
+        let before = self.last_seen(&self.to_change(old, new))?;
+        let Err(error) = R::update(context, id, &before, &codec::decode(new)?).await else {
+            return Ok(self.finish(context, id.to_owned(), old.outputs, new, None).await);
         };
-        // Some of it may have been done: the state gets what AWS has, and the next `up` does the rest.
-        match self.show(context, id, new).await {
+        // Some of it may have been done: the state gets what AWS has, and the next `up` does the rest. Nobody knows whether
+        // what AWS never shows got there: it counts as not done.
+        let mut told = new.clone();
+        for (name, _) in self.inputs.root().properties().filter(|(_, it)| it.flag("writeOnly")) {
+            told.remove(name);
+            told.extend(old.outputs.get(name).map(|it| (name.to_owned(), it.clone())));
+        }
+        match self.show_in_time(context, id, &told).await {
             Ok(Some((id, outputs))) => Ok(Made { id, outputs, unready: Some(error) }),
             Ok(None) | Err(_) => Err(error),
         }
     }
 
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, tags: &TagRules) -> Result<Option<Found>> {
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>> {
         let none = Map::new();
-        let Some((id, mut outputs)) = self.show(context, id, old.unwrap_or(&none)).await? else { return Ok(None) };
-        tags.forget_ignored(&mut outputs, old.unwrap_or(&none));
+        let Some((id, outputs)) = self.show(context, id, old.unwrap_or(&none)).await? else { return Ok(None) };
         let mut inputs = self.inputs_of(&outputs, old);
         if old.is_none() && context.aws.is_home() {
             inputs.remove("region");
@@ -342,34 +395,19 @@ fn zero(shape: Shape<'_>) -> Value {
     }
 }
 
-/// The property that holds the resource's name, if names can be made up for it, and the greatest length.
-fn named_property(shape: Shape<'_>) -> Option<(&str, usize, bool)> {
-    shape.properties().find_map(|(name, it)| {
-        let longest = usize::try_from(it.keyword("autoname").as_u64()?).ok()?;
-        Some((name, longest, it.flag("lowercase")))
-    })
-}
-
 /// Names what the program leaves nameless: as before, or anew.
 fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
-    let Some((property, longest, lowercase)) = named_property(shape) else { return Vec::new() };
-    if inputs.get(property).is_some_and(|it| *it.plain() != Value::Null) {
+    let Some((name, property)) = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else { return Vec::new() };
+    if inputs.get(name).is_some_and(|it| *it.plain() != Value::Null) {
         return Vec::new();
     }
-    let name = match subject.old.get(property) {
+    let named = match subject.old.get(name) {
         Some(old) => Ok(old.clone()),
-        None => check::autoname(subject.name, subject.seed, longest, lowercase, subject.autonaming).map(Value::String),
+        None => check::autoname(subject.name, subject.seed, property, subject.autonaming).map(Value::String),
     };
-    match name {
-        Ok(name) => {
-            inputs.insert(property.to_owned(), name);
-            Vec::new()
-        }
-        Err(reason) => {
-            inputs.insert(property.to_owned(), Value::Unknown);
-            vec![Failure { path: property.to_owned(), reason }]
-        }
-    }
+    let failure = named.as_ref().err().map(|reason| Failure { path: name.to_owned(), reason: reason.clone() });
+    inputs.insert(name.to_owned(), named.unwrap_or(Value::Unknown));
+    failure.into_iter().collect()
 }
 
 fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {

@@ -21,6 +21,8 @@ pub const PACKAGE: &str = "fargate";
 /// - `deprecationMessage`: what to use instead.
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
 /// - `lowercase`: such a name has no capital letters.
+/// - `nameScope`: where a name is taken; in another, it is free.
+/// - `reserved`: what names may not start with.
 /// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
@@ -30,7 +32,9 @@ pub const PACKAGE: &str = "fargate";
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 12] = [
+pub const KEYWORDS: [&str; 14] = [
+    "nameScope",
+    "reserved",
     "replaceOnChanges",
     "secret",
     "deprecationMessage",
@@ -81,6 +85,7 @@ impl Shapes {
             "description": "The AWS region the resource is in. Default: the provider's.",
             "replaceOnChanges": true,
             "computed": true,
+            "nameScope": true,
         });
         shapes
     }

@@ -24,7 +24,7 @@ use crate::{
     config::{self, Config, TagRules},
     diff::{self, Change, Kind},
     functions,
-    resource::{AnyResource, Context, Made, Subject},
+    resource::{AnyResource, Before, Context, Made, Subject},
     resources,
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     schema,
@@ -72,7 +72,6 @@ impl Provider {
         while missed < 2 {
             sleep(Duration::from_secs(15)).await;
             let address = self.engine().address.clone();
-            // Only an address that was ever an engine's can be one no more.
             let Some(address) = address.filter(|it| it.parse::<std::net::SocketAddr>().is_ok()) else { continue };
             missed = if TcpStream::connect(&address).await.is_ok() { 0 } else { missed + 1 };
         }
@@ -84,7 +83,10 @@ impl Provider {
 
     fn attach_to(&self, address: Option<String>) {
         let mut engine = self.engine();
-        engine.cancel = CancellationToken::new();
+        // What is cancelled does not stay cancelled, and what is not may be at work for another provider of this process.
+        if engine.cancel.is_cancelled() {
+            engine.cancel = CancellationToken::new();
+        }
         if let Some(address) = address {
             engine.address = Some(address);
             engine.log = None;
@@ -130,7 +132,7 @@ impl Provider {
             progress: Box::new(self.progress(urn)),
         };
         let aws = self.session()?.aws(region).await.map_err(|error| refuse(&error, &[]))?;
-        Ok(Context::new(aws, observer))
+        Ok(Context::new(aws, observer, self.tags()))
     }
 }
 
@@ -257,7 +259,9 @@ impl ResourceProvider for Provider {
                 autonaming: autonaming(request.autonaming.as_ref()),
                 tags: &self.tags(),
             };
-            let (inputs, failures) = resource.check(&subject, read(request.news)).map_err(|error| refuse(&error, &[]))?;
+            let news = read(request.news);
+            let checked = resource.check(&subject, news.clone());
+            let (inputs, failures) = checked.map_err(|error| refuse(&error, &[&news]))?;
             let failures = failures.iter().map(failure).collect();
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
@@ -300,7 +304,8 @@ impl ResourceProvider for Provider {
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
-            let made = resource.update(&context, &request.id, &olds, &inputs).await;
+            let before = Before { inputs: &read(request.old_inputs), outputs: &olds, ignored: &request.ignore_changes };
+            let made = resource.update(&context, &request.id, &before, &inputs).await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
             let (_, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
@@ -312,11 +317,12 @@ impl ResourceProvider for Provider {
         let request = request.into_inner();
         guard(async {
             let (resource, olds) = (resource(&request.urn)?, read(request.properties));
-            let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty());
+            let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
             let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
-            let found = resource.read(&context, &request.id, inputs.as_ref(), &self.tags()).await;
-            let found = found.map_err(|error| refuse(&error, &[&olds]))?;
+            let found = resource.read(&context, &request.id, inputs.as_ref()).await;
+            let known = inputs.as_ref().unwrap_or(&olds);
+            let found = found.map_err(|error| refuse(&error, &[&olds, known]))?;
             Ok(Response::new(match found {
                 Some(it) => {
                     rpc::ReadResponse { id: it.id, inputs: write(it.inputs), properties: write(it.outputs), ..Default::default() }
@@ -450,8 +456,7 @@ fn write(map: Map) -> Option<Struct> {
 
 /// What the user reads of an error: one line, without what is secret in `properties`.
 fn tell(error: &Error, properties: &[&Map]) -> String {
-    let text = format!("{error:#}").replace('\n', " ");
-    properties.iter().fold(text, |text, it| without_secrets(text, it))
+    without_secrets(format!("{error:#}"), properties).replace('\n', " ")
 }
 
 /// Nothing was made or changed.

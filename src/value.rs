@@ -83,7 +83,8 @@ impl fmt::Debug for Value {
 }
 
 impl Value {
-    fn from_object(mut map: Map) -> Self {
+    /// What `map` stands for: itself, or the special value that its marker tells of.
+    pub fn from_object(mut map: Map) -> Self {
         let marker = match map.get(MARKER) {
             Some(Self::String(it)) => it.clone(),
             _ => return Self::Object(map),
@@ -227,14 +228,17 @@ pub fn path_of_index(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }
 
-/// `text` without what is secret in `map`.
-pub fn without_secrets(mut text: String, map: &Map) -> String {
-    for value in map.values() {
-        value.visit_secrets(&mut |secret| {
-            if !secret.is_empty() && text.contains(secret) {
-                text = text.replace(secret, "[secret]");
-            }
-        });
+/// `text` without what is secret in any of `maps`.
+pub fn without_secrets(mut text: String, maps: &[&Map]) -> String {
+    let mut secrets = Vec::new();
+    for value in maps.iter().flat_map(|it| it.values()) {
+        // As it is, and as it is written between quotes.
+        value.visit_secrets(&mut |it| secrets.extend([it.to_owned(), it.escape_debug().to_string()]));
+    }
+    // The longer first: one may be a part of another.
+    secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    for secret in secrets.iter().filter(|it| !it.is_empty()) {
+        text = text.replace(secret, "[secret]");
     }
     text
 }

@@ -12,7 +12,13 @@ use super::{Aws, Explain as _, Lookup, Observer, Patience, Refusal, Seen, refuse
 use crate::resource::{Context, tag_changes};
 
 /// How long AWS may take to notice that a thing is free.
-const NOTICED: Duration = Duration::from_secs(120);
+const NOTICED: Duration = Duration::from_secs(30);
+
+/// How long a network interface may stay after its owner has gone. One that stays longer has an owner who stays.
+pub const LINGERS: Duration = Duration::from_secs(5 * 60);
+
+/// How long those of Lambda functions may stay, which AWS keeps for later use.
+const LINGERS_OF_LAMBDA: Duration = Duration::from_secs(30 * 60);
 
 /// The id in what a person pasted, which is the id itself or an ARN that ends in it. `prefix` is how such ids begin.
 pub fn id_in(pasted: &str, prefix: &str, what: &str) -> Result<String> {
@@ -111,14 +117,14 @@ fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
 pub struct Holder {
     /// What it is, as its owner knows it.
     pub name: String,
-    /// Whether it goes by itself some time after its owner has gone.
-    pub passes: bool,
+    /// How long it may stay after its owner has gone, if it goes by itself.
+    pub lingers: Option<Duration>,
 }
 
 impl Holder {
     /// Something that stays until somebody deletes it.
     pub fn new(id: Option<&str>, tags: &[Tag]) -> Self {
-        Self { name: named(id, tags), passes: false }
+        Self { name: named(id, tags), lingers: None }
     }
 }
 
@@ -166,20 +172,25 @@ where
                 [] => format!("{what} is still used, AWS does not say by what"),
                 names => format!("{what} is still used by {}", names.join(", ")),
             };
-            if started.elapsed() > NOTICED && !holders.iter().any(|it| it.passes) {
+            let limit = holders.iter().filter_map(|it| it.lingers).max().unwrap_or(NOTICED);
+            if started.elapsed() > limit {
                 return Err(error.context(format!("{status}; remove that, or take {what} out of it, and try again")));
             }
             Ok(Seen::Pending(status))
         }
     };
-    observer.wait(format!("AWS to free {what}"), Patience::minutes(15), look).await
+    observer.wait(format!("AWS to free {what}"), Patience::minutes(45), look).await
 }
 
 /// Whose network interface it is: AWS tells by the description alone.
 pub fn owner(interface: &NetworkInterface) -> Holder {
     let (id, description) = (interface.network_interface_id().unwrap_or_default(), interface.description().unwrap_or_default());
     let tag = |key: &str| interface.tag_set().iter().find(|it| it.key() == Some(key)).and_then(Tag::value);
-    let named = |owner: String| Holder { name: format!("{owner} ({id})"), passes: true };
+    let named = |owner: String| Holder { name: format!("{owner} ({id})"), lingers: Some(LINGERS) };
+    if interface.groups().iter().any(|it| it.group_name().is_some_and(|it| it.starts_with("GuardDutyManaged"))) {
+        let name = format!("the VPC endpoint that GuardDuty made to watch tasks ({id}), which stays until somebody deletes it");
+        return Holder { name, lingers: None };
+    }
     if let Some(balancer) = description.strip_prefix("ELB ") {
         let name = balancer.split('/').nth(1).unwrap_or(balancer);
         return named(format!("load balancer {name}"));
@@ -190,11 +201,13 @@ pub fn owner(interface: &NetworkInterface) -> Holder {
             None => "an ECS task".to_owned(),
         });
     }
+    if let Some(function) = description.strip_prefix("AWS Lambda VPC ENI-") {
+        return Holder { lingers: Some(LINGERS_OF_LAMBDA), ..named(format!("Lambda function {function}")) };
+    }
     for (prefix, what) in [
         ("ElastiCache ", "ElastiCache node "),
         ("Interface for NAT Gateway ", "NAT gateway "),
         ("VPC Endpoint Interface ", "VPC endpoint "),
-        ("AWS Lambda VPC ENI-", "Lambda function "),
     ] {
         if let Some(owner) = description.strip_prefix(prefix) {
             return named(format!("{what}{owner}"));
@@ -205,12 +218,12 @@ pub fn owner(interface: &NetworkInterface) -> Holder {
         None if description.is_empty() => format!("network interface {id}"),
         None => format!("network interface {id} ({description})"),
     };
-    Holder { name, passes: false }
+    Holder { name, lingers: None }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::NetworkInterfaceAttachment;
+    use aws_sdk_ec2::types::{GroupIdentifier, NetworkInterfaceAttachment};
 
     use super::*;
 
@@ -218,10 +231,10 @@ mod tests {
     fn tells_whose_a_network_interface_is() {
         let owned = |description: &str| {
             let it = owner(&NetworkInterface::builder().network_interface_id("eni-1").description(description).build());
-            (it.name, it.passes)
+            (it.name, it.lingers.is_some())
         };
         let task = "arn:aws:ecs:us-east-1:123456789012:attachment/6f1d";
-        for (description, name, passes) in [
+        for (description, name, lingers) in [
             ("ELB app/web/50dc6c495c0c9188", "load balancer web (eni-1)", true),
             (task, "an ECS task (eni-1)", true),
             ("ElastiCache queue-001", "ElastiCache node queue-001 (eni-1)", true),
@@ -230,15 +243,19 @@ mod tests {
             ("mine", "network interface eni-1 (mine)", false),
             ("", "network interface eni-1", false),
         ] {
-            assert_eq!(owned(description), (name.to_owned(), passes));
+            assert_eq!(owned(description), (name.to_owned(), lingers));
         }
         let tag = Tag::builder().key("aws:ecs:serviceName").value("web").build();
         let interface = NetworkInterface::builder().network_interface_id("eni-1").description(task).tag_set(tag).build();
         assert_eq!(owner(&interface).name, "a task of service web (eni-1)");
         let attachment = NetworkInterfaceAttachment::builder().instance_id("i-1").build();
         let interface = NetworkInterface::builder().network_interface_id("eni-1").attachment(attachment).build();
-        assert!(!owner(&interface).passes);
+        assert!(owner(&interface).lingers.is_none());
         assert_eq!(owner(&interface).name, "instance i-1 (eni-1)");
+        let group = GroupIdentifier::builder().group_name("GuardDutyManagedSecurityGroup-vpc-1").build();
+        let interface = NetworkInterface::builder().description("VPC Endpoint Interface vpce-1").groups(group).build();
+        assert!(owner(&interface).lingers.is_none());
+        assert!(owner(&interface).name.contains("GuardDuty"));
     }
 
     #[test]

@@ -16,10 +16,10 @@ use crate::resource::tag_changes;
 pub struct CapacityProviderStrategy {
     /// The capacity provider: `FARGATE`, `FARGATE_SPOT`, or one of your own.
     pub capacity_provider: String,
-    /// The share of tasks it gets, in proportion to the weights of the others.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 1000))]
-    pub weight: i32,
+    /// The share of tasks it gets, in proportion to the weights of the others. Default: 1 if there are no others, else 0,
+    /// AWS's own: tasks beyond a `base` are left to the others.
+    #[schemars(range(min = 0, max = 1000), extend("computed" = true))]
+    pub weight: Option<i32>,
     /// How many tasks it gets before the weights count. Only one of a strategy may have a base.
     #[serde(default)]
     #[schemars(range(min = 0, max = 100_000))]
@@ -30,7 +30,8 @@ pub struct CapacityProviderStrategy {
 pub fn to_strategies(strategies: &[CapacityProviderStrategy]) -> Result<Vec<CapacityProviderStrategyItem>> {
     let strategy = |it: &CapacityProviderStrategy| {
         let item = CapacityProviderStrategyItem::builder().capacity_provider(&it.capacity_provider);
-        Ok(item.weight(it.weight).base(it.base).build()?)
+        // By itself, a weight of 0 is one that AWS refuses.
+        Ok(item.weight(it.weight.unwrap_or(i32::from(strategies.len() == 1))).base(it.base).build()?)
     };
     strategies.iter().map(strategy).collect()
 }
@@ -39,7 +40,7 @@ pub fn to_strategies(strategies: &[CapacityProviderStrategy]) -> Result<Vec<Capa
 pub fn from_strategies(strategies: &[CapacityProviderStrategyItem]) -> Vec<CapacityProviderStrategy> {
     let strategy = |it: &CapacityProviderStrategyItem| CapacityProviderStrategy {
         capacity_provider: it.capacity_provider().to_owned(),
-        weight: it.weight(),
+        weight: Some(it.weight()),
         base: it.base(),
     };
     strategies.iter().map(strategy).collect()

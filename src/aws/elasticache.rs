@@ -1,16 +1,23 @@
 //! What the resources of ElastiCache share: tags by calls of their own, ARNs that end in a name, and cache clusters,
 //! which is what AWS calls the nodes of a replication group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use aws_sdk_elasticache::types::{CacheCluster, Tag};
+use tokio::time::Instant;
 
-use super::{Aws, Explain as _, Lookup, Passing};
+use super::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with};
 use crate::resource::{Context, tag_changes};
 
 /// What AWS says of a replication group that something else is being done to.
-pub const BUSY: &[Passing] = &[("InvalidReplicationGroupState", "")];
+pub const BUSY: &[Passing] = &[("InvalidReplicationGroupState", ""), ("InvalidCacheClusterState", "")];
+
+/// How long nodes that are gone may still be said to use something.
+const NOTICED: Duration = Duration::from_secs(120);
 
 /// The tags for AWS.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
@@ -20,7 +27,7 @@ pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
 /// The tags that AWS shows of `arn`.
 pub async fn tags(context: &Context, arn: &str) -> Result<BTreeMap<String, String>> {
     let list = || async { context.aws.elasticache().list_tags_for_resource().resource_name(arn).send().await.explain() };
-    let tags = context.observer.settle(BUSY, list).await?.tag_list.unwrap_or_default();
+    let tags = when_idle(context, arn, list).await?.tag_list.unwrap_or_default();
     Ok(tags.into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default()))).collect())
 }
 
@@ -33,14 +40,32 @@ pub async fn retag(context: &Context, arn: &str, old: &BTreeMap<String, String>,
             let request = client.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(removed.clone()));
             request.send().await.explain()
         };
-        context.observer.settle(BUSY, remove).await?;
+        when_idle(context, arn, remove).await?;
     }
     if !set.is_empty() {
         let add =
             || async { client.add_tags_to_resource().resource_name(arn).set_tags(Some(to_tags(&set))).send().await.explain() };
-        context.observer.settle(BUSY, add).await?;
+        when_idle(context, arn, add).await?;
     }
     Ok(())
+}
+
+/// Repeats `call` while something else is being done to the replication group `arn`, such as a change of its nodes.
+async fn when_idle<T, F>(context: &Context, arn: &str, mut call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let codes: Vec<_> = BUSY.iter().map(|(code, _)| *code).collect();
+    let look = || {
+        let (call, codes) = (call(), &codes);
+        async move {
+            match call.await {
+                Err(error) if refused_with(&error, codes) => Ok(Seen::Pending(format!("{error:#}"))),
+                result => result.map(Seen::Ready),
+            }
+        }
+    };
+    context.observer.wait(format!("AWS to be done with {arn}"), Patience::minutes(30), look).await
 }
 
 /// The name, from itself or from an ARN, `arn:aws:elasticache:region:account:kind:name`. AWS keeps names in lower case.
@@ -73,14 +98,41 @@ pub fn single(mut names: Vec<String>) -> Option<String> {
     names.pop().filter(|_| names.is_empty())
 }
 
-/// Adds to `error`, by which AWS refuses to delete something that is in use, who uses it.
-pub async fn name_users(context: &Context, error: Error, uses: impl Fn(&CacheCluster) -> bool) -> Error {
-    let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
-    let holders = clusters.into_iter().filter(uses).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
-    let mut holders: Vec<_> = holders.collect();
-    holders.sort();
-    holders.dedup();
-    if holders.is_empty() { error } else { error.context(format!("used by {}, to be deleted first", holders.join(", "))) }
+/// Deletes the group `name`, of subnets or of parameters. AWS refuses with the code `in_use` while nodes use it, and for
+/// minutes after they are gone; nodes that stay are named.
+pub async fn delete_when_free<F>(
+    context: &Context,
+    name: &str,
+    in_use: &str,
+    mut delete: impl FnMut() -> F,
+    uses: impl Fn(&CacheCluster) -> bool,
+) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let started = Instant::now();
+    let look = || {
+        let (delete, uses) = (delete(), &uses);
+        async move {
+            let Err(error) = delete.await else { return Ok(Seen::Ready(())) };
+            if !refused_with(&error, &[in_use]) {
+                return Err(error);
+            }
+            let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
+            let stays = |it: &CacheCluster| uses(it) && it.cache_cluster_status() != Some("deleting");
+            let users = clusters.into_iter().filter(stays).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
+            let users: BTreeSet<_> = users.collect();
+            if users.is_empty() {
+                return Ok(Seen::Pending(format!("{error:#}")));
+            }
+            let status = format!("used by {}, to be deleted first", users.into_iter().collect::<Vec<_>>().join(", "));
+            if started.elapsed() > NOTICED {
+                return Err(error.context(status));
+            }
+            Ok(Seen::Pending(format!("{status}: {error:#}")))
+        }
+    };
+    context.observer.wait(format!("AWS to free {name}"), Patience::minutes(15), look).await
 }
 
 async fn cache_clusters(aws: &Aws, id: Option<String>) -> Result<Vec<CacheCluster>> {

@@ -155,9 +155,11 @@ async fn load(config: &Config) -> SdkConfig {
     }
     let sdk = loader.load().await;
     let Some(role) = &config.assume_role else { return sdk };
+    let mut sts = sdk.to_builder();
+    sts.set_endpoint_url(config.endpoints().sts.or(sdk.endpoint_url().map(str::to_owned)));
     let mut provider = AssumeRoleProvider::builder(&role.role_arn)
         .session_name(role.session_name.as_deref().unwrap_or("pulumi-fargate"))
-        .configure(&sdk);
+        .configure(&sts.build());
     if let Some(id) = &role.external_id {
         provider = provider.external_id(id);
     }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Mutex, time::Duration};
 
 use anyhow::{Result, bail};
 use rand::Rng as _;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Refusal;
@@ -23,19 +23,31 @@ pub struct Patience {
     pub first: Duration,
     /// The longest pause that it grows to.
     pub longest: Duration,
-    /// When to give up, unless the program says otherwise by `customTimeouts`.
+    /// When to give up.
     pub limit: Duration,
+    /// Whether `customTimeouts` sets another limit; short waits only end with it.
+    pub stretches: bool,
 }
 
 impl Patience {
     /// For what takes minutes, such as a deployment.
     pub const fn minutes(limit: u64) -> Self {
-        Self { first: Duration::from_secs(2), longest: Duration::from_secs(10), limit: Duration::from_secs(60 * limit) }
+        Self {
+            first: Duration::from_secs(2),
+            longest: Duration::from_secs(10),
+            limit: Duration::from_secs(60 * limit),
+            stretches: true,
+        }
     }
 
     /// For what takes seconds, such as a role that other services have to hear of.
     pub const fn seconds(limit: u64) -> Self {
-        Self { first: Duration::from_millis(500), longest: Duration::from_secs(5), limit: Duration::from_secs(limit) }
+        Self {
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(5),
+            limit: Duration::from_secs(limit),
+            stretches: false,
+        }
     }
 }
 
@@ -54,40 +66,69 @@ pub struct Observer {
 
 impl Observer {
     /// Looks until `look` finds the resource ready. Gives up on an error, when cancelled, or at the limit.
-    pub async fn wait<T, F>(&self, what: impl fmt::Display, patience: Patience, mut look: impl FnMut() -> F) -> Result<T>
+    pub async fn wait<T, F>(&self, what: impl fmt::Display, patience: Patience, look: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<Seen<T>>>,
     {
-        let limit = self.deadline.map_or(patience.limit, |it| it.saturating_duration_since(Instant::now()));
-        let mut last = String::from("nothing yet");
-        let mut told = false;
-        let looking = async {
-            let mut pause = patience.first;
-            loop {
-                match look().await? {
-                    Seen::Ready(it) => return Ok(it),
-                    Seen::Pending(status) if status != last => {
-                        (self.progress)(&status);
-                        (last, told) = (status, true);
-                    }
-                    Seen::Pending(_) => {}
-                }
-                sleep(jittered(pause)).await;
-                pause = (pause * 2).min(patience.longest);
+        self.repeat(what, patience, false, look).await
+    }
+
+    /// Looks until it is ready. With `whole`, no look is ever dropped half-way: it makes something, which would get lost.
+    async fn repeat<T, F>(
+        &self,
+        what: impl fmt::Display,
+        patience: Patience,
+        whole: bool,
+        mut look: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<Seen<T>>>,
+    {
+        let limit = match self.deadline.map(|it| it.saturating_duration_since(Instant::now())) {
+            Some(left) if patience.stretches => left,
+            Some(left) => left.min(patience.limit),
+            None => patience.limit,
+        };
+        let stop = async {
+            tokio::select! {
+                () = self.cancel.cancelled() => true,
+                () = sleep(limit) => false,
             }
         };
-        let result = match self.cancel.run_until_cancelled(timeout(limit, looking)).await {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => bail!(
-                "gave up waiting for {what} after {}; last seen: {last}; customTimeouts sets another limit",
-                in_words(limit)
-            ),
-            None => bail!("cancelled while waiting for {what}; last seen: {last}; `pulumi up` carries on from here"),
+        tokio::pin!(stop);
+        let (mut last, mut told, mut pause) = (String::from("nothing yet"), false, patience.first);
+        let cancelled = loop {
+            let looking = look();
+            tokio::pin!(looking);
+            let seen = tokio::select! {
+                biased;
+                seen = &mut looking => seen?,
+                cancelled = &mut stop, if !whole => break cancelled,
+            };
+            match seen {
+                Seen::Ready(it) => {
+                    if told {
+                        (self.progress)("");
+                    }
+                    return Ok(it);
+                }
+                Seen::Pending(status) if status != last => {
+                    (self.progress)(&status);
+                    (last, told) = (status, true);
+                }
+                Seen::Pending(_) => {}
+            }
+            tokio::select! {
+                cancelled = &mut stop => break cancelled,
+                () = sleep(jittered(pause)) => {}
+            }
+            pause = (pause * 2).min(patience.longest);
         };
-        if told {
-            (self.progress)("");
+        if cancelled {
+            bail!("cancelled while waiting for {what}; last seen: {last}; `pulumi up` carries on from here");
         }
-        result
+        let way_out = if patience.stretches { "; customTimeouts sets another limit" } else { "" };
+        bail!("gave up waiting for {what} after {}; last seen: {last}{way_out}", in_words(limit));
     }
 
     /// Repeats `call` while AWS refuses it for a reason that passes.
@@ -97,7 +138,7 @@ impl Observer {
     {
         let refusal = Mutex::new(None);
         let settled = self
-            .wait("AWS to know what was just created", Patience::seconds(120), || {
+            .repeat("AWS to accept the call", Patience::seconds(120), true, || {
                 let call = call();
                 let refusal = &refusal;
                 async move { seen(call.await, passing, refusal) }
@@ -186,6 +227,29 @@ mod tests {
         let result = observer.wait("it", Patience::minutes(10), || async { Ok(Seen::<()>::Pending("no".to_owned())) }).await;
         assert!(result.unwrap_err().to_string().contains("after 30 s"));
         assert_eq!(started.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_makes_something_is_never_dropped() {
+        let observer = observer();
+        let cancel = observer.cancel.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            cancel.cancel();
+        });
+        let made = observer.settle(&[], || async {
+            sleep(Duration::from_secs(5)).await;
+            Ok("an id")
+        });
+        assert_eq!(made.await.unwrap(), "an id");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_deadline_does_not_lengthen_a_short_wait() {
+        let observer = Observer { deadline: Some(Instant::now() + Duration::from_secs(3600)), ..observer() };
+        let started = Instant::now();
+        let looks = observer.wait("it", Patience::seconds(30), || async { Ok(Seen::<()>::Pending("no".to_owned())) }).await;
+        assert!(looks.is_err() && started.elapsed() == Duration::from_secs(30));
     }
 
     #[tokio::test(start_paused = true)]

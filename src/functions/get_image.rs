@@ -1,7 +1,7 @@
 //! ecr: an image that has been pushed.
 
 use anyhow::{Context as _, Result, bail};
-use aws_sdk_ecr::types::ImageIdentifier;
+use aws_sdk_ecr::types::{DescribeImagesFilter, ImageIdentifier, TagStatus};
 use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,8 @@ pub struct Arguments {
     pub image_tag: Option<String>,
     /// The digest of the image.
     pub image_digest: Option<String>,
-    /// Whether to take the image that was pushed last, in place of `imageTag` and `imageDigest`. Default: false.
+    /// Whether to take the image that was pushed last of those that have a tag, in place of `imageTag` and `imageDigest`.
+    /// Default: false.
     #[serde(default)]
     pub most_recent: bool,
 }
@@ -60,6 +61,9 @@ impl Function for GetImage {
         let image = ImageIdentifier::builder().set_image_tag(tag.clone()).set_image_digest(digest.clone()).build();
         let request = context.aws.ecr().describe_images().repository_name(name);
         let request = request.set_image_ids((!most_recent).then(|| vec![image]));
+        // A build for several platforms pushes untagged images, too, and no task can run one of their attestations.
+        let tagged = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged).build();
+        let request = request.set_filter(most_recent.then_some(tagged));
         let images = match request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain() {
             Err(error) if refused_with(&error, &["ImageNotFoundException"]) => Vec::new(),
             Err(error) if refused_with(&error, &[NO_REPOSITORY]) => bail!("repositoryName: there is no repository {name}"),
@@ -69,7 +73,7 @@ impl Function for GetImage {
             let which = match (tag, digest) {
                 (Some(tag), _) => format!("no image tagged {tag}"),
                 (None, Some(digest)) => format!("no image {digest}"),
-                (None, None) => "no image".to_owned(),
+                (None, None) => "no image with a tag".to_owned(),
             };
             bail!("there is {which} in repository {name}; push it first");
         };

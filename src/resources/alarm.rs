@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Patience, Seen, refused_with},
+    aws::{Aws, Explain as _, Lookup, refused_with},
     check::Report,
     codec::{name_of, named},
     resource::{Context, Resource, tag_changes},
@@ -245,6 +245,14 @@ impl Resource for Alarm {
     }
 
     async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
+        let name = &inputs.name;
+        // The call that makes an alarm would change the one that is there.
+        if context.aws.look_up::<DescribeAlarms>(name.clone()).await?.is_some() {
+            bail!(
+                "there is an alarm {name} already; give this one another name, or import that one: \
+                 `pulumi import fargate:index:Alarm <name> {name}`"
+            );
+        }
         let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
         put(context, inputs, tags).await?;
         Ok(inputs.name.clone())
@@ -261,16 +269,6 @@ impl Resource for Alarm {
             cloudwatch.tag_resource().resource_arn(&old.arn).set_tags(Some(to_tags(&set))).send().await.explain()?;
         }
         Ok(())
-    }
-
-    async fn ready(context: &Context, id: &str, _: &AlarmInputs) -> Result<()> {
-        let look = || async {
-            Ok(match context.aws.look_up::<DescribeAlarms>(id.to_owned()).await? {
-                Some(_) => Seen::Ready(()),
-                None => Seen::Pending("waiting for AWS to know the alarm".to_owned()),
-            })
-        };
-        context.observer.wait(format!("alarm {id}"), Patience::seconds(120), look).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<AlarmOutputs>> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aws_sdk_ecs::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,14 @@ impl Resource for Cluster {
     }
 
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
+        // AWS takes a second creation for the first one, and the next destroy would delete somebody else's cluster.
+        if context.aws.look_up::<DescribeClusters>(inputs.name.clone()).await?.is_some() {
+            bail!(
+                "there is a cluster {name} already; set another name, or take it over: \
+                 `pulumi import fargate:index:Cluster <resource> {name}`",
+                name = inputs.name
+            );
+        }
         let client = context.aws.ecs();
         let create = || async {
             let request = client
@@ -125,9 +133,7 @@ impl Resource for Cluster {
     async fn update(context: &Context, id: &str, old: &ClusterOutputs, new: &ClusterInputs) -> Result<()> {
         let client = context.aws.ecs();
         if old.inputs.settings != new.settings {
-            // AWS keeps a setting that it is not told of.
-            let wanted = if new.settings.is_empty() { off() } else { settings(new) };
-            client.update_cluster_settings().cluster(id).set_settings(Some(wanted)).send().await.explain()?;
+            client.update_cluster_settings().cluster(id).set_settings(Some(settings(new))).send().await.explain()?;
         }
         if old.inputs.capacity_providers != new.capacity_providers
             || old.inputs.default_capacity_provider_strategies != new.default_capacity_provider_strategies
@@ -151,7 +157,7 @@ impl Resource for Cluster {
             let cluster = cluster.with_context(|| format!("cluster {id} is gone"))?;
             Ok(match cluster.status() {
                 Some("ACTIVE") => Seen::Ready(()),
-                Some("FAILED") => anyhow::bail!("AWS could not attach what cluster {id} needs; `pulumi up` tries again"),
+                Some("FAILED") => bail!("AWS could not attach what cluster {id} needs; `pulumi up` tries again"),
                 other => Seen::Pending(format!("cluster {}", other.unwrap_or("without a status").to_lowercase())),
             })
         };
@@ -213,12 +219,12 @@ fn name_in(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
 }
 
+/// The settings. AWS keeps one that it is not told of, and has a default of each account for it.
 fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {
-    inputs.settings.iter().map(|it| insights(&it.value)).collect()
-}
-
-fn off() -> Vec<types::ClusterSetting> {
-    vec![insights("disabled")]
+    match inputs.settings.as_slice() {
+        [] => vec![insights("disabled")],
+        settings => settings.iter().map(|it| insights(&it.value)).collect(),
+    }
 }
 
 fn insights(value: &str) -> types::ClusterSetting {

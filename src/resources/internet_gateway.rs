@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What AWS says while parts of it have not heard of a gateway yet.
-const NEW: &[Passing] = &[("InvalidInternetGatewayID.NotFound", "")];
+const NEW: &[Passing] = &[("InvalidInternetGatewayID.NotFound", ""), ("InvalidVpcID.NotFound", "")];
 
 /// What AWS says while something needs the gateway.
 const HELD: &[&str] = &["DependencyViolation"];

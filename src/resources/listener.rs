@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What AWS says of a certificate that was issued a moment ago.
-const CERTIFICATE_UNKNOWN: &[Passing] = &[("CertificateNotFound", ""), ("UnsupportedCertificate", "")];
+const CERTIFICATE_UNKNOWN: &[Passing] = &[("CertificateNotFound", "")];
 
 pub struct Listener;
 

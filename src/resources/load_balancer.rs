@@ -53,7 +53,7 @@ pub struct LoadBalancerInputs {
     #[schemars(length(min = 1, max = 32), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$"))]
     #[schemars(extend(
         "replaceOnChanges" = true,
-        "autoname" = 32,
+        "autoname" = 32, "reserved" = "internal-",
         "expects" = "made of letters, digits and hyphens, with no hyphen at either end"
     ))]
     pub name: String,
@@ -182,7 +182,7 @@ pub struct LoadBalancerLogs {
     pub bucket: String,
     /// What the names of all log objects start with.
     pub prefix: Option<String>,
-    /// Whether logs are written. Default: they are.
+    /// Whether logs are written; if not, it is as if there were no bucket. Default: they are.
     #[serde(default = "yes")]
     pub enabled: bool,
 }
@@ -285,13 +285,13 @@ impl Resource for LoadBalancer {
         let second = if subnets == 0 { "subnets" } else { "subnets[1]" };
         report.rule(
             &[second, "loadBalancerType"],
-            !application || subnets >= 2,
+            !application || subnets >= 2 || mappings > 0,
             "is missing: an application load balancer needs subnets in two or more availability zones",
         );
         report.rule(
             &["subnetMappings", "loadBalancerType"],
             !application || mappings == 0,
-            "is for network load balancers; an application load balancer takes subnets",
+            "is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead",
         );
         let first = if mappings == 0 { "subnets" } else { "subnetMappings" };
         report.rule(
@@ -301,8 +301,8 @@ impl Resource for LoadBalancer {
         );
         for (index, mapping) in inputs.subnet_mappings.iter().enumerate() {
             report.rule(
-                &[&format!("subnetMappings[{index}]")],
-                mapping.allocation_id.is_some() != mapping.private_ipv4_address.is_some(),
+                &[&format!("subnetMappings[{index}]"), "loadBalancerType"],
+                application || mapping.allocation_id.is_some() != mapping.private_ipv4_address.is_some(),
                 "needs one of allocationId and privateIpv4Address; where no address is to be fixed, use subnets",
             );
         }
@@ -529,17 +529,20 @@ fn attributes(inputs: &LoadBalancerInputs) -> Vec<(Attribute, String)> {
     all
 }
 
-fn log_attributes(logs: Option<&LoadBalancerLogs>, [enabled, bucket, prefix]: [Attribute; 3]) -> [(Attribute, String); 3] {
-    [
-        (enabled, logs.is_some_and(|it| it.enabled).to_string()),
-        (bucket, logs.map(|it| it.bucket.clone()).unwrap_or_default()),
-        (prefix, logs.and_then(|it| it.prefix.clone()).unwrap_or_default()),
-    ]
+/// What to set to have these logs. AWS takes no empty bucket: where there are to be none, it keeps the one that it has.
+fn log_attributes(logs: Option<&LoadBalancerLogs>, [enabled, bucket, prefix]: [Attribute; 3]) -> Vec<(Attribute, String)> {
+    let mut all = vec![(enabled, logs.is_some_and(|it| it.enabled).to_string())];
+    if let Some(logs) = logs {
+        all.extend([(bucket, logs.bucket.clone()), (prefix, logs.prefix.clone().unwrap_or_default())]);
+    }
+    all
 }
 
+/// The logs that are written; the bucket of those that are not is left over from before.
 fn logs(shown: &Attributes, [enabled, bucket, prefix]: [Attribute; 3]) -> Option<LoadBalancerLogs> {
     let text = |it| Some(shown.text(it).to_owned()).filter(|it| !it.is_empty());
-    Some(LoadBalancerLogs { bucket: text(bucket)?, prefix: text(prefix), enabled: shown.flag(enabled) })
+    let logs = LoadBalancerLogs { bucket: text(bucket)?, prefix: text(prefix), enabled: shown.flag(enabled) };
+    Some(logs).filter(|it| it.enabled)
 }
 
 async fn set_attributes(context: &Context, arn: &str, changes: &[(&str, String)]) -> Result<()> {
@@ -609,6 +612,18 @@ mod tests {
     }
 
     #[test]
+    fn logs_that_end_keep_their_bucket() {
+        let logs = LoadBalancerLogs { bucket: "logs".to_owned(), prefix: None, enabled: true };
+        let [enabled, bucket, prefix] = ACCESS_LOGS;
+        let (on, off) = (log_attributes(Some(&logs), ACCESS_LOGS), log_attributes(None, ACCESS_LOGS));
+        assert_eq!(elb::attribute_changes(Some(&on), &off), [(enabled.0, "false".to_owned())]);
+        let all = [(enabled.0, "true".to_owned()), (bucket.0, "logs".to_owned()), (prefix.0, String::new())];
+        assert_eq!(elb::attribute_changes(Some(&off), &on), all);
+        let left = Attributes([(enabled.0, "false"), (bucket.0, "logs")].map(|(key, it)| (key.to_owned(), it.to_owned())).into());
+        assert_eq!(super::logs(&left, ACCESS_LOGS), None);
+    }
+
+    #[test]
     fn each_kind_has_settings_of_its_own() {
         let wrong = json!({
             "loadBalancerType": "network",
@@ -621,6 +636,9 @@ mod tests {
             "name starts with internal-, which AWS keeps for itself",
             "subnetMappings[0] needs one of allocationId and privateIpv4Address; where no address is to be fixed, use subnets",
         ];
+        assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
+        let wrong = json!({ "subnetMappings": [{ "subnetId": "subnet-1" }, { "subnetId": "subnet-2" }] });
+        let expected = ["subnetMappings is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead"];
         assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
         let right = json!({ "loadBalancerType": "network", "subnets": ["subnet-1"], "enableCrossZoneLoadBalancing": true });
         assert!(mistakes::<LoadBalancer>(right.into()).is_empty());

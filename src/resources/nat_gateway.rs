@@ -165,7 +165,8 @@ impl Resource for NatGateway {
         let look = || async {
             let gateway = context.aws.look_up::<DescribeNatGateways>(id.to_owned()).await?;
             Ok(match gateway.as_ref().and_then(|it| it.state()) {
-                None | Some(State::Deleted) => Seen::Ready(()),
+                // One that failed holds nothing.
+                None | Some(State::Deleted | State::Failed) => Seen::Ready(()),
                 Some(state) => Seen::Pending(format!("NAT gateway {state}")),
             })
         };

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -17,9 +18,14 @@ use aws_sdk_elasticache::{
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen, elasticache, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
+        elasticache::{self, BUSY},
+        refused_with,
+    },
     check::Report,
     resource::{Context, Resource},
 };
@@ -28,6 +34,8 @@ use crate::{
 const ROLE_UNKNOWN: &[Passing] = &[("ServiceLinkedRoleNotFoundFault", "")];
 const GONE: &str = "ReplicationGroupNotFoundFault";
 const PORT: i32 = 6379;
+/// How long AWS may take to begin with a change that it agreed to make at once.
+const BEGINS: Duration = Duration::from_secs(60);
 
 pub struct RedisGroup;
 
@@ -311,8 +319,10 @@ impl Resource for RedisGroup {
                 .set_notification_topic_arn(inputs.notification_topic_arn.clone())
                 .set_log_delivery_configurations(some(&log_deliveries(&[], &inputs.log_delivery_configurations)))
                 .set_tags(Some(elasticache::to_tags(&inputs.tags)));
-            // AWS takes one way to say how many, or the other.
-            let request = if inputs.num_node_groups.is_some() {
+            // AWS takes one way to say how many, or the other. A parameter group may make one node group a Redis in cluster mode.
+            let request = if groups > 1 {
+                request.num_node_groups(groups).replicas_per_node_group(replicas).cluster_mode(types::ClusterMode::Enabled)
+            } else if inputs.num_node_groups.is_some() && inputs.parameter_group_name.is_some() {
                 request.num_node_groups(groups).replicas_per_node_group(replicas)
             } else {
                 request.num_cache_clusters(replicas + 1)
@@ -326,7 +336,7 @@ impl Resource for RedisGroup {
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
     async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
         let (old, arn) = (&old.inputs, &old.arn);
-        let group = at_rest(context, id).await?;
+        let group = at_rest(context, id, false).await?;
         if is_still_born(&group) {
             // It has never held anything.
             remove(context, id, None).await?;
@@ -344,6 +354,12 @@ impl Resource for RedisGroup {
 
         let live = live_size(&group);
         let wanted = size(new, live);
+        if wanted.0 != live.0 && group.cluster_enabled() != Some(true) {
+            bail!(
+                "numNodeGroups: {id} is not in cluster mode, which AWS does not change here; `pulumi up --replace <urn>` makes a new \
+                 group, without the data"
+            );
+        }
         if wanted.0 != live.0 {
             reshard(context, id, &group, wanted.0).await?;
         }
@@ -364,16 +380,17 @@ impl Resource for RedisGroup {
             }
         }
         if wanted.1 < live.1 {
-            at_rest(context, id).await?;
+            at_rest(context, id, true).await?;
             let request = context.aws.elasticache().decrease_replica_count().replication_group_id(id);
-            request.new_replica_count(wanted.1).apply_immediately(true).send().await.explain()?;
+            let request = request.new_replica_count(wanted.1).apply_immediately(true);
+            context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await?;
         }
         let arn = group.arn().unwrap_or(arn);
         elasticache::retag(context, arn, &old.tags, &new.tags).await
     }
 
-    async fn ready(context: &Context, id: &str, _: &RedisGroupInputs) -> Result<()> {
-        let group = at_rest(context, id).await?;
+    async fn ready(context: &Context, id: &str, inputs: &RedisGroupInputs) -> Result<()> {
+        let group = at_rest(context, id, inputs.apply_immediately).await?;
         if is_still_born(&group) {
             let reason = reason(context, &group).await;
             bail!("AWS could not create replication group {id}: {reason}; the next `pulumi up` deletes it and tries again");
@@ -526,24 +543,35 @@ fn as_number(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// Waits until AWS does nothing with the replication group: it is available, or its creation has failed.
-async fn at_rest(context: &Context, id: &str) -> Result<ReplicationGroup> {
+/// Waits until AWS does nothing with the replication group: it and its nodes are available, or its creation has failed. With
+/// `changing`, AWS may be about to make a change; one that it does not begin waits for the maintenance window.
+async fn at_rest(context: &Context, id: &str, changing: bool) -> Result<ReplicationGroup> {
+    let started = Instant::now();
     let look = || async {
         let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
         let group = group.with_context(|| format!("replication group {id} is gone; `pulumi refresh` takes note of it"))?;
         let status = group.status().unwrap_or("without a status").to_owned();
-        if status == "available" || is_still_born(&group) {
+        if is_still_born(&group) {
             return Ok(Seen::Ready(group));
         }
         let nodes = group.member_clusters().iter().cloned();
         let nodes = try_join_all(nodes.map(|it| context.aws.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
-        let nodes_are: Vec<_> = nodes.iter().flatten().filter_map(CacheCluster::cache_cluster_status).collect();
-        if let Some(stuck) = [&[status.as_str()], &nodes_are[..]].concat().into_iter().find(|it| is_dead_end(it)) {
+        let nodes: Vec<_> = nodes.into_iter().flatten().collect();
+        let nodes_are: Vec<_> = nodes.iter().filter_map(CacheCluster::cache_cluster_status).collect();
+        let going = matches!(status.as_str(), "deleting" | "deleted").then_some(status.as_str());
+        let states = [status.as_str()].into_iter().chain(nodes_are.iter().copied());
+        if let Some(stuck) = going.or_else(|| states.into_iter().find(|it| is_dead_end(it))) {
             let reason = reason(context, &group).await;
             bail!("replication group {id} is in state {stuck}, which does not pass by itself: {reason}");
         }
         let available = nodes_are.iter().filter(|it| **it == "available").count();
-        Ok(Seen::Pending(format!("{id}: {status}, {available} of {} nodes available", nodes.len())))
+        if status == "available" && available == nodes_are.len() {
+            if changing && awaits_change(&group, &nodes) && started.elapsed() < BEGINS {
+                return Ok(Seen::Pending(format!("{id}: about to change")));
+            }
+            return Ok(Seen::Ready(group));
+        }
+        Ok(Seen::Pending(format!("{id}: {status}, {available} of {} nodes available", group.member_clusters().len())))
     };
     context.observer.wait(format!("replication group {id}"), Patience::minutes(60), look).await
 }
@@ -554,7 +582,21 @@ fn is_still_born(group: &ReplicationGroup) -> bool {
 
 /// Whether a replication group or a node stays in this state unless someone does something.
 fn is_dead_end(status: &str) -> bool {
-    status.starts_with("incompatible-") || matches!(status, "restore-failed" | "deleting" | "deleted")
+    status.starts_with("incompatible-") || status == "restore-failed"
+}
+
+/// Whether AWS has agreed to a change that it has not made yet.
+fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster]) -> bool {
+    let of_group = group.pending_modified_values().is_some_and(|it| {
+        it.automatic_failover_status.is_some()
+            || it.resharding.is_some()
+            || it.auth_token_status.is_some()
+            || it.user_groups.is_some()
+            || it.transit_encryption_enabled.is_some()
+            || it.transit_encryption_mode.is_some()
+    });
+    let of_node = |it: &types::PendingModifiedValues| it.engine_version.is_some() || it.cache_node_type.is_some();
+    of_group || nodes.iter().filter_map(|it| it.pending_modified_values()).any(of_node)
 }
 
 /// What AWS noted of a replication group and its nodes in the last hour.
@@ -576,8 +618,8 @@ async fn reason(context: &Context, group: &ReplicationGroup) -> String {
 /// Sends a modification, if there is one, once AWS is ready for it.
 async fn modify(context: &Context, id: &str, request: Option<ModifyReplicationGroupFluentBuilder>) -> Result<()> {
     let Some(request) = request else { return Ok(()) };
-    at_rest(context, id).await?;
-    match request.send().await.explain() {
+    at_rest(context, id, true).await?;
+    match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
         // It is so already.
         Err(error) if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) => {
             Ok(())
@@ -652,11 +694,11 @@ async fn reshard(context: &Context, id: &str, group: &ReplicationGroup, groups: 
     let kept = usize::try_from(groups).unwrap_or_default().min(ids.len());
     let request = context.aws.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
     let request = request.node_group_count(groups).set_node_groups_to_remove(some(&ids[kept..])).apply_immediately(true);
-    request.send().await.explain().map(drop)
+    context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await.map(drop)
 }
 
 async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, replicas: i32, zones: &[String]) -> Result<()> {
-    at_rest(context, id).await?;
+    at_rest(context, id, true).await?;
     let request = context.aws.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
     let request = match group.node_groups() {
         [only] if !zones.is_empty() => request.replica_configuration(
@@ -668,7 +710,7 @@ async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, rep
         ),
         _ => request.new_replica_count(replicas),
     };
-    request.send().await.explain().map(drop)
+    context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await.map(drop)
 }
 
 impl From<RedisGroupTransitEncryptionMode> for types::TransitEncryptionMode {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use aws_sdk_elasticache::types::{CacheParameterGroup, ParameterNameValue};
+use aws_sdk_elasticache::types::{CacheCluster, CacheParameterGroup, ParameterNameValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -142,17 +142,14 @@ impl Resource for RedisParameterGroup {
 
     async fn delete(context: &Context, id: &str, _: &RedisParameterGroupOutputs) -> Result<()> {
         let client = context.aws.elasticache();
-        let delete = || async { client.delete_cache_parameter_group().cache_parameter_group_name(id).send().await.explain() };
-        match context.observer.settle(STILL_HELD, delete).await {
-            Err(error) if refused_with(&error, &[GONE]) => Ok(()),
-            Err(error) if refused_with(&error, &[IN_USE]) => {
-                let uses = |it: &aws_sdk_elasticache::types::CacheCluster| {
-                    it.cache_parameter_group().and_then(|it| it.cache_parameter_group_name()) == Some(id)
-                };
-                Err(elasticache::name_users(context, error, uses).await)
+        let delete = || async {
+            match client.delete_cache_parameter_group().cache_parameter_group_name(id).send().await.explain() {
+                Err(error) if refused_with(&error, &[GONE]) => Ok(()),
+                result => result.map(drop),
             }
-            result => result.map(drop),
-        }
+        };
+        let uses = |it: &CacheCluster| it.cache_parameter_group().and_then(|it| it.cache_parameter_group_name()) == Some(id);
+        elasticache::delete_when_free(context, id, IN_USE, delete, uses).await
     }
 }
 

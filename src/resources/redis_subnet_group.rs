@@ -8,12 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, elasticache, refused_with},
+    aws::{Aws, Explain as _, Lookup, elasticache, refused_with},
     resource::{Context, Resource},
 };
 
-/// What holds a subnet group for a while after its last replication group has been deleted.
-const STILL_HELD: &[Passing] = &[(IN_USE, "")];
 const IN_USE: &str = "CacheSubnetGroupInUse";
 const GONE: &str = "CacheSubnetGroupNotFoundFault";
 
@@ -110,14 +108,13 @@ impl Resource for RedisSubnetGroup {
 
     async fn delete(context: &Context, id: &str, _: &RedisSubnetGroupOutputs) -> Result<()> {
         let client = context.aws.elasticache();
-        let delete = || async { client.delete_cache_subnet_group().cache_subnet_group_name(id).send().await.explain() };
-        match context.observer.settle(STILL_HELD, delete).await {
-            Err(error) if refused_with(&error, &[GONE]) => Ok(()),
-            Err(error) if refused_with(&error, &[IN_USE]) => {
-                Err(elasticache::name_users(context, error, |it| it.cache_subnet_group_name() == Some(id)).await)
+        let delete = || async {
+            match client.delete_cache_subnet_group().cache_subnet_group_name(id).send().await.explain() {
+                Err(error) if refused_with(&error, &[GONE]) => Ok(()),
+                result => result.map(drop),
             }
-            result => result.map(drop),
-        }
+        };
+        elasticache::delete_when_free(context, id, IN_USE, delete, |it| it.cache_subnet_group_name() == Some(id)).await
     }
 }
 

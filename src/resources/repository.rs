@@ -239,16 +239,6 @@ impl Resource for Repository {
         Ok(())
     }
 
-    async fn ready(context: &Context, id: &str, _: &RepositoryInputs) -> Result<()> {
-        let look = || async {
-            Ok(match context.aws.look_up::<DescribeRepositories>(id.to_owned()).await? {
-                Some(_) => Seen::Ready(()),
-                None => Seen::Pending("waiting for AWS to know the repository".to_owned()),
-            })
-        };
-        context.observer.wait(format!("repository {id}"), Patience::seconds(120), look).await
-    }
-
     async fn read(context: &Context, id: &str) -> Result<Option<RepositoryOutputs>> {
         let name = name_in(id)?;
         let Some(it) = context.aws.look_up::<DescribeRepositories>(name.to_owned()).await? else { return Ok(None) };

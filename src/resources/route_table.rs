@@ -14,8 +14,15 @@ use crate::{
     resource::{Context, Resource},
 };
 
-/// What AWS says while parts of it have not heard of a route table yet.
-const NEW: &[Passing] = &[("InvalidRouteTableID.NotFound", "")];
+/// What AWS says while parts of it have not heard of a route table yet, or of what it is for.
+const NEW: &[Passing] = &[
+    ("InvalidRouteTableID.NotFound", ""),
+    ("InvalidVpcID.NotFound", ""),
+    ("InvalidSubnetID.NotFound", ""),
+    ("InvalidGatewayID.NotFound", ""),
+    ("InvalidInternetGatewayID.NotFound", ""),
+    ("InvalidNatGatewayID.NotFound", ""),
+];
 
 /// What AWS says while something goes by the table.
 const HELD: &[&str] = &["DependencyViolation"];
@@ -130,7 +137,7 @@ impl Resource for RouteTable {
     async fn create(context: &Context, inputs: &RouteTableInputs) -> Result<String> {
         let tags = ec2::tag_specifications(ResourceType::RouteTable, &inputs.tags);
         let request = context.aws.ec2().create_route_table().vpc_id(&inputs.vpc_id).set_tag_specifications(tags);
-        let made = request.send().await.explain()?;
+        let made = context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await?;
         let id = made.route_table.and_then(|it| it.route_table_id).context("AWS made a route table without an id")?;
         context.made(&id);
         for route in &inputs.routes {
@@ -302,7 +309,7 @@ fn subnets(table: &types::RouteTable) -> BTreeSet<String> {
 /// What besides subnets goes by `table`.
 fn holders(table: &types::RouteTable) -> Vec<ec2::Holder> {
     let holder = |it: &types::RouteTableAssociation| match (it.main(), it.gateway_id(), table.vpc_id()) {
-        (Some(true), _, Some(vpc)) => ec2::Holder { name: format!("{vpc}, whose main route table it is"), passes: false },
+        (Some(true), _, Some(vpc)) => ec2::Holder { name: format!("{vpc}, whose main route table it is"), lingers: None },
         (_, gateway, _) => ec2::Holder::new(gateway.or(it.subnet_id()), &[]),
     };
     associations(table).map(holder).collect()
@@ -338,7 +345,8 @@ async fn add(context: &Context, table: &str, route: &RouteTableRoute) -> Result<
 
 async fn replace(context: &Context, table: &str, route: &RouteTableRoute) -> Result<()> {
     let request = with_way!(context.aws.ec2().replace_route(), table, route);
-    request.send().await.explain().map(drop).with_context(|| about(route))
+    let replaced = context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await;
+    replaced.map(drop).with_context(|| about(route))
 }
 
 async fn remove(context: &Context, table: &str, route: &RouteTableRoute) -> Result<()> {

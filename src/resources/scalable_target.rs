@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ pub struct ScalableTarget;
 
 /// A service whose number of tasks follows its load, between two bounds. What it follows is said by a `ScalingPolicy`.
 ///
-/// The service is better told to ignore changes of its `desiredCount`, which is no longer the program's to set.
+/// Leave `desiredCount` out of the service: it is no longer the program's to set.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalableTargetInputs {
@@ -72,7 +72,7 @@ pub struct ScalableTargetSuspendedState {
 pub struct ScalableTargetOutputs {
     #[serde(flatten)]
     pub inputs: ScalableTargetInputs,
-    /// The ARN of the target.
+    /// The ARN of the target. Empty for one that was registered before AWS gave them ARNs, until it is changed.
     pub arn: String,
     /// The ARN of the role with which AWS scales: one of its own, made for the account.
     pub role_arn: String,
@@ -94,43 +94,46 @@ impl Resource for ScalableTarget {
     }
 
     async fn create(context: &Context, inputs: &ScalableTargetInputs) -> Result<String> {
+        let (id, resource) = (inputs.scaled().id(), &inputs.resource_id);
+        // The call that makes a target would change the one that is there.
+        if context.aws.look_up::<DescribeScalableTargets>(inputs.scaled()).await?.is_some() {
+            bail!("{resource} is scaled already; import that target: `pulumi import fargate:index:ScalableTarget <name> {id}`");
+        }
         register(context, inputs, Some(&inputs.tags)).await?;
-        Ok(inputs.scaled().id())
+        Ok(id)
     }
 
     async fn update(context: &Context, _: &str, old: &ScalableTargetOutputs, new: &ScalableTargetInputs) -> Result<()> {
+        let mut arn = old.arn.clone();
+        // By registering it again, an old target gets the ARN that its tags are put on.
         if (old.inputs.min_capacity, old.inputs.max_capacity) != (new.min_capacity, new.max_capacity)
             || old.inputs.suspended_state != new.suspended_state
+            || arn.is_empty()
         {
-            register(context, new, None).await?;
+            arn = register(context, new, None).await?.unwrap_or(arn);
         }
         let client = context.aws.application_auto_scaling();
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
         if !removed.is_empty() {
-            client.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
+            client.untag_resource().resource_arn(&arn).set_tag_keys(Some(removed)).send().await.explain()?;
         }
         if !set.is_empty() {
-            client.tag_resource().resource_arn(&old.arn).set_tags(Some(set.into_iter().collect())).send().await.explain()?;
+            client.tag_resource().resource_arn(&arn).set_tags(Some(set.into_iter().collect())).send().await.explain()?;
         }
         Ok(())
-    }
-
-    async fn ready(context: &Context, id: &str, inputs: &ScalableTargetInputs) -> Result<()> {
-        let look = || async {
-            Ok(match context.aws.look_up::<DescribeScalableTargets>(inputs.scaled()).await? {
-                Some(_) => Seen::Ready(()),
-                None => Seen::Pending("waiting for AWS to know the target".to_owned()),
-            })
-        };
-        context.observer.wait(format!("scalable target {id}"), Patience::seconds(120), look).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ScalableTargetOutputs>> {
         let (scaled, _) = Scaled::parse(id)?;
         let Some(it) = context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? else { return Ok(None) };
-        let arn = it.scalable_target_arn.context("DescribeScalableTargets: AWS answered without an ARN")?;
-        let request = context.aws.application_auto_scaling().list_tags_for_resource().resource_arn(&arn);
-        let tags = request.send().await.explain()?.tags.unwrap_or_default();
+        // A target from before they had ARNs has no tags either.
+        let arn = it.scalable_target_arn.unwrap_or_default();
+        let tags = if arn.is_empty() {
+            HashMap::new()
+        } else {
+            let request = context.aws.application_auto_scaling().list_tags_for_resource().resource_arn(&arn);
+            request.send().await.explain()?.tags.unwrap_or_default()
+        };
         let suspended = it.suspended_state.unwrap_or_else(|| types::SuspendedState::builder().build());
         Ok(Some(ScalableTargetOutputs {
             inputs: ScalableTargetInputs {
@@ -183,8 +186,12 @@ impl ScalableTargetInputs {
     }
 }
 
-/// Registers the target, or registers it anew with other bounds: AWS takes `tags` only the first time.
-async fn register(context: &Context, inputs: &ScalableTargetInputs, tags: Option<&BTreeMap<String, String>>) -> Result<()> {
+/// Registers the target, or registers it anew with other bounds, and returns its ARN: AWS takes `tags` only the first time.
+async fn register(
+    context: &Context,
+    inputs: &ScalableTargetInputs,
+    tags: Option<&BTreeMap<String, String>>,
+) -> Result<Option<String>> {
     let (scaled, suspended) = (inputs.scaled(), &inputs.suspended_state);
     let suspended = types::SuspendedState::builder()
         .dynamic_scaling_in_suspended(suspended.dynamic_scaling_in_suspended)
@@ -204,7 +211,7 @@ async fn register(context: &Context, inputs: &ScalableTargetInputs, tags: Option
             .set_tags(tags.clone());
         request.send().await.explain()
     };
-    context.observer.settle(UNSETTLED, register).await.map(drop)
+    Ok(context.observer.settle(UNSETTLED, register).await?.scalable_target_arn)
 }
 
 /// `DescribeScalableTargets`, which answers for one service of AWS at a time.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Patience, Seen, refused_with,
+        Aws, Explain as _, Lookup, refused_with,
         scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
     },
     check::Report,
@@ -351,22 +351,20 @@ impl Resource for ScalingPolicy {
     }
 
     async fn create(context: &Context, inputs: &ScalingPolicyInputs) -> Result<String> {
+        let (id, name, resource) = (id_of(inputs), &inputs.name, &inputs.resource_id);
+        // The call that makes a policy would change the one that is there.
+        if context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), name.clone())).await?.is_some() {
+            bail!(
+                "{resource} has a scaling policy {name} already; give this one another name, or import that one: \
+                 `pulumi import fargate:index:ScalingPolicy <name> {id}`"
+            );
+        }
         put(context, inputs).await?;
-        Ok(id_of(inputs))
+        Ok(id)
     }
 
     async fn update(context: &Context, _: &str, _: &ScalingPolicyOutputs, new: &ScalingPolicyInputs) -> Result<()> {
         put(context, new).await
-    }
-
-    async fn ready(context: &Context, id: &str, inputs: &ScalingPolicyInputs) -> Result<()> {
-        let look = || async {
-            Ok(match context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), inputs.name.clone())).await? {
-                Some(_) => Seen::Ready(()),
-                None => Seen::Pending("waiting for AWS to know the policy".to_owned()),
-            })
-        };
-        context.observer.wait(format!("scaling policy {id}"), Patience::seconds(120), look).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ScalingPolicyOutputs>> {

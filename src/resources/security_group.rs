@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2},
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2, refused_with},
     check::Report,
     resource::{Context, Resource},
 };
 
 /// What AWS says of a VPC or a group that was made a moment ago.
 const NOT_KNOWN_YET: &[Passing] = &[("InvalidVpcID.NotFound", ""), ("InvalidGroup.NotFound", "")];
+/// How AWS refuses to permit what is permitted.
+const ALREADY: &[&str] = &["InvalidPermission.Duplicate"];
 /// How AWS refuses to delete a group that something uses.
 const IN_USE: &[&str] = &["DependencyViolation", "InvalidGroup.InUse"];
 /// What stands for the group itself before it has an ID.
@@ -30,7 +32,7 @@ pub struct SecurityGroup;
 pub struct SecurityGroupInputs {
     /// The name of the group, of one kind in a VPC. Default: the resource's name and seven random digits.
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]+$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "reserved" = "sg-"))]
     #[schemars(extend("expects" = "made of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))]
     pub name: String,
     /// What the group is for. AWS has no way to change it. Default: `Managed by Pulumi`.
@@ -40,7 +42,7 @@ pub struct SecurityGroupInputs {
     #[schemars(extend("expects" = "made of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))]
     pub description: String,
     /// The VPC that the group is in. Default: the default VPC of the region.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "nameScope" = true))]
     pub vpc_id: Option<String>,
     /// Who may talk to what is in the group. Default: nobody.
     #[serde(default)]
@@ -415,13 +417,28 @@ async fn permit(context: &Context, id: &str, inputs: &SecurityGroupInputs) -> Re
         let old: Vec<_> = has.iter().filter(|(it, _)| !wanted.contains_key(it)).map(to_aws).collect();
         // Let in first and shut out last, so that what was allowed and stays allowed is never cut off.
         if !new.is_empty() {
-            context.observer.settle(NOT_KNOWN_YET, || authorize(context, id, way, &new)).await?;
+            authorize_all(context, id, way, &new).await?;
         }
         if !reworded.is_empty() {
             describe(context, id, way, reworded).await?;
         }
         if !old.is_empty() {
             revoke(context, id, way, old).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Permits all of `permissions`. AWS takes none of them where it has one already: then one by one.
+async fn authorize_all(context: &Context, id: &str, way: Way, permissions: &[IpPermission]) -> Result<()> {
+    match context.observer.settle(NOT_KNOWN_YET, || authorize(context, id, way, permissions)).await {
+        Err(error) if refused_with(&error, ALREADY) => {}
+        result => return result,
+    }
+    for it in permissions {
+        match context.observer.settle(NOT_KNOWN_YET, || authorize(context, id, way, std::slice::from_ref(it))).await {
+            Err(error) if refused_with(&error, ALREADY) => {}
+            result => result?,
         }
     }
     Ok(())
@@ -478,7 +495,7 @@ async fn naming(aws: &Aws, id: &str) -> Result<Vec<ec2::Holder>> {
         for group in request.send().await.explain()?.security_groups.unwrap_or_default() {
             if group.group_id() != Some(id) {
                 let (name, other) = (group.group_name().unwrap_or_default(), group.group_id().unwrap_or_default());
-                holders.push(ec2::Holder { name: format!("{what} of security group {name} ({other})"), passes: false });
+                holders.push(ec2::Holder { name: format!("{what} of security group {name} ({other})"), lingers: None });
             }
         }
     }

@@ -68,24 +68,23 @@ pub struct ServiceInputs {
     /// The cluster that the tasks run in: its ARN or name. Default: the cluster `default`.
     #[serde(default = "default_cluster")]
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
-    #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true))]
+    #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true, "nameScope" = true))]
     pub cluster: String,
     /// The revision of the task definition to run: its ARN, or `family:revision`.
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]+:[0-9]+$"))]
     #[schemars(extend("expects" = "the ARN of a task definition with its revision, or family:revision", "compare" = "arn"))]
     pub task_definition: String,
-    /// How many tasks to keep running. Default: 1. To leave it to a scaling policy once the service is there, put it under
-    /// `ignoreChanges`.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0))]
-    pub desired_count: i32,
+    /// How many tasks to keep running. Default: 1 in a new service; one that exists keeps what it has, so that scaling is
+    /// left alone.
+    #[schemars(range(min = 0), extend("computed" = true))]
+    pub desired_count: Option<i32>,
     /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
     #[schemars(extend("compare" = "never"))]
     pub launch_type: Option<String>,
     /// How the tasks are spread over capacity providers of the cluster, such as `FARGATE` and `FARGATE_SPOT`. A change
     /// starts a deployment. Default: all run on `FARGATE`, whatever the cluster's own default is.
-    #[serde(default)]
-    #[schemars(extend("keyedBy" = "capacityProvider"))]
+    #[serde(default = "all_on_fargate")]
+    #[schemars(length(min = 1), extend("keyedBy" = "capacityProvider"))]
     pub capacity_provider_strategies: Vec<CapacityProviderStrategy>,
     /// The version of Fargate's platform, such as `1.4.0`. Default: the latest.
     #[schemars(extend("computed" = true))]
@@ -263,8 +262,9 @@ fn yes() -> bool {
     true
 }
 
-fn one() -> i32 {
-    1
+/// What `launchType: FARGATE` means, and the only way to say so to a service that has had other strategies.
+fn all_on_fargate() -> Vec<CapacityProviderStrategy> {
+    vec![CapacityProviderStrategy { capacity_provider: "FARGATE".to_owned(), weight: Some(1), base: 0 }]
 }
 
 fn sixty() -> i32 {
@@ -294,12 +294,12 @@ impl Resource for Service {
         let strategies = &inputs.capacity_provider_strategies;
         report.rule(
             &["launchType", "capacityProviderStrategies"],
-            inputs.launch_type.is_none() || strategies.is_empty(),
+            inputs.launch_type.is_none() || *strategies == all_on_fargate(),
             "is set beside capacityProviderStrategies; AWS takes one of them",
         );
         report.rule(
             &["capacityProviderStrategies"],
-            strategies.is_empty() || strategies.iter().any(|it| it.weight > 0),
+            strategies.iter().any(|it| it.weight.map_or(strategies.len() == 1, |it| it > 0)),
             "has no weight above 0, so that no task could be placed; give one of them `weight: 1`",
         );
         report.rule(
@@ -333,17 +333,21 @@ impl Resource for Service {
         let key = key(id)?;
         ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
-        let mut service = if changed.iter().all(unsent) && !new.force_new_deployment {
-            found(context, &key).await?
-        } else {
+        let sends = new.force_new_deployment || !changed.iter().all(unsent);
+        let mut service = if sends {
             let changes = |names: &[&str]| names.iter().any(|it| changed.contains(*it));
             send(context, &key, new, changes).await?
+        } else {
+            found(context, &key).await?
         };
         // Nothing changed, so the last `up` failed. What it wanted may have been rolled back since.
         let rolled_back = changed.is_empty() && service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
         let failed = primary(&service).and_then(types::Deployment::rollout_state) == Some(&DeploymentRolloutState::Failed);
         if rolled_back || failed {
             service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
+        } else if !sends && changed.contains("tags") {
+            // Whatever else goes on in the service was not started here.
+            return Ok(());
         }
         deployed(context, id, service, new).await
     }
@@ -371,15 +375,21 @@ impl Resource for Service {
 }
 
 fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
-    let count = i64::from(inputs.desired_count);
     let (most, least) = (inputs.deployment_maximum_percent, inputs.deployment_minimum_healthy_percent);
-    let may_run = count * i64::from(most) / 100;
-    let have_to_run = (count * i64::from(least) + 99) / 100;
+    let (tasks, moves) = match inputs.desired_count.map(i64::from) {
+        Some(count) => {
+            let may_run = count * i64::from(most) / 100;
+            let have_to_run = (count * i64::from(least) + 99) / 100;
+            (count.to_string(), count == 0 || may_run > count || have_to_run < count)
+        }
+        // Scaling may come to a count with which it goes.
+        None => ("all".to_owned(), most > 100 || least < 100),
+    };
     report.rule(
         &["deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount"],
-        count == 0 || may_run > count || have_to_run < count,
+        moves,
         format!(
-            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {count} tasks a deployment may neither stop one nor \
+            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {tasks} tasks a deployment may neither stop one nor \
              start another; raise the first, or lower the second"
         ),
     );
@@ -392,17 +402,18 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
 
 /// The call that makes the service.
 fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuilder> {
-    let strategies = ecs::to_strategies(&inputs.capacity_provider_strategies)?;
-    let on_fargate = strategies.is_empty().then_some(types::LaunchType::Fargate);
+    // A launch type, unlike a strategy, needs no capacity provider in the cluster.
+    let on_fargate = inputs.capacity_provider_strategies == all_on_fargate();
+    let strategies = (!on_fargate).then(|| ecs::to_strategies(&inputs.capacity_provider_strategies)).transpose()?;
     Ok(aws
         .ecs()
         .create_service()
         .service_name(&inputs.name)
         .cluster(&inputs.cluster)
         .task_definition(&inputs.task_definition)
-        .desired_count(inputs.desired_count)
-        .set_launch_type(on_fargate)
-        .set_capacity_provider_strategy(Some(strategies).filter(|it| !it.is_empty()))
+        .desired_count(inputs.desired_count.unwrap_or(1))
+        .set_launch_type(on_fargate.then_some(types::LaunchType::Fargate))
+        .set_capacity_provider_strategy(strategies)
         .set_platform_version(inputs.platform_version.clone())
         .network_configuration(network(&inputs.network_configuration)?)
         .set_load_balancers(Some(load_balancers(inputs)))
@@ -430,7 +441,7 @@ async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl F
         request = request.task_definition(&new.task_definition);
     }
     if changes(&["desiredCount"]) {
-        request = request.desired_count(new.desired_count);
+        request = request.set_desired_count(new.desired_count);
     }
     if changes(&["capacityProviderStrategies"]) {
         let strategies = ecs::to_strategies(&new.capacity_provider_strategies)?;
@@ -709,9 +720,12 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
         name: service.service_name().unwrap_or_default().to_owned(),
         cluster: service.cluster_arn().unwrap_or_default().to_owned(),
         task_definition: service.task_definition().unwrap_or_default().to_owned(),
-        desired_count: service.desired_count(),
+        desired_count: Some(service.desired_count()),
         launch_type: service.launch_type().map(|it| it.as_str().to_owned()),
-        capacity_provider_strategies: ecs::from_strategies(service.capacity_provider_strategy()),
+        capacity_provider_strategies: match service.capacity_provider_strategy() {
+            [] => all_on_fargate(),
+            strategies => ecs::from_strategies(strategies),
+        },
         platform_version: service.platform_version().filter(|it| !["", "LATEST"].contains(it)).map(str::to_owned),
         network_configuration: ServiceNetworkConfiguration {
             subnets: vpc.map(|it| it.subnets().to_vec()).unwrap_or_default(),
@@ -746,8 +760,10 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_ecs::primitives::DateTime;
+    use serde_json::json;
 
     use super::*;
+    use crate::resource::mistakes;
 
     fn deployment(id: &str, status: &str, state: DeploymentRolloutState, reason: &str) -> types::Deployment {
         let task = format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/web:{}", &id[1..]);
@@ -797,6 +813,42 @@ mod tests {
             "another deployment, of web:3, took the place of the one that was started for service web: rolling back to \
              deploymentId d1; what the service told, the latest first: (service web) was unable to place a task"
         );
+    }
+
+    #[test]
+    fn a_deployment_has_to_have_room() {
+        let told = |more: serde_json::Value| {
+            let mut inputs = json!({ "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            mistakes::<Service>(inputs.into())
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150 })), none);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 2 })), none);
+        let reason = |tasks: &str, most: i32| {
+            format!(
+                "deploymentMaximumPercent is {most}, and deploymentMinimumHealthyPercent is 100: of {tasks} tasks a deployment \
+                 may neither stop one nor start another; raise the first, or lower the second"
+            )
+        };
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 1 })), [reason("1", 150)]);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })), [reason("all", 100)]);
+    }
+
+    #[test]
+    fn one_capacity_provider_needs_no_weight() {
+        let told = |strategies: serde_json::Value| {
+            let network = json!({ "subnets": ["subnet-1"] });
+            let inputs = json!({
+                "taskDefinition": "web:1", "networkConfiguration": network, "capacityProviderStrategies": strategies,
+            });
+            mistakes::<Service>(inputs.into())
+        };
+        let none: [&str; 0] = [];
+        let reason = ["capacityProviderStrategies has no weight above 0, so that no task could be placed; give one of them \
+                       `weight: 1`"];
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE_SPOT" }])), none);
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1 }, { "capacityProvider": "FARGATE_SPOT" }])), reason);
     }
 
     #[test]

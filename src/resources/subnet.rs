@@ -14,8 +14,8 @@ use crate::{
     resource::{Context, Resource},
 };
 
-/// What AWS says while parts of it have not heard of a subnet yet.
-const NEW: &[Passing] = &[("InvalidSubnetID.NotFound", "")];
+/// What AWS says while parts of it have not heard of a subnet yet, or of its VPC.
+const NEW: &[Passing] = &[("InvalidSubnetID.NotFound", ""), ("InvalidVpcID.NotFound", "")];
 
 /// What AWS says while something is in the subnet.
 const HELD: &[&str] = &["DependencyViolation"];
@@ -31,7 +31,7 @@ pub struct SubnetInputs {
     pub vpc_id: String,
     /// The IPv4 addresses of the subnet, such as `10.0.16.0/20`: a part of the VPC's, from /16 to /28, that no other subnet
     /// has. AWS keeps five of them; each task takes one.
-    #[schemars(extend("replaceOnChanges" = true, "format" = "cidr"))]
+    #[schemars(extend("replaceOnChanges" = true, "exclusive" = true, "format" = "cidr"))]
     pub cidr_block: String,
     /// The availability zone that the subnet is in, such as `eu-central-1a`. Default: one that AWS chooses; a load balancer
     /// and a Redis group with a replica need subnets in two zones, so choose them yourself.
@@ -81,7 +81,8 @@ impl Resource for Subnet {
             .cidr_block(&inputs.cidr_block)
             .set_availability_zone(inputs.availability_zone.clone())
             .set_tag_specifications(ec2::tag_specifications(ResourceType::Subnet, &inputs.tags));
-        let made = request.send().await.explain().map_err(|error| explained(error, inputs))?;
+        let made = context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await;
+        let made = made.map_err(|error| explained(error, inputs))?;
         let id = made.subnet.and_then(|it| it.subnet_id).context("AWS made a subnet without an id")?;
         context.made(&id);
         if inputs.map_public_ip_on_launch {

@@ -178,18 +178,16 @@ pub struct TargetGroupHealthCheck {
     #[serde(default = "traffic_port")]
     #[schemars(regex(pattern = "^(traffic-port|[1-9][0-9]{0,4})$"), extend("expects" = "traffic-port or the number of a port"))]
     pub port: String,
-    /// The path to get, where the checks speak HTTP.
-    #[serde(default = "root")]
-    #[schemars(length(max = 1024), regex(pattern = "^/"), extend("expects" = "a path that starts with /"))]
-    pub path: String,
-    /// The answers that a target in health gives, where the checks speak HTTP: statuses such as `200`, `200,302` or `200-399`.
-    /// With gRPC, status codes from 0 to 99.
-    #[serde(default = "good_statuses")]
-    #[schemars(
-        regex(pattern = "^[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*$"),
-        extend("expects" = "statuses such as 200, 200,302 or 200-399")
-    )]
-    pub matcher: String,
+    /// The path to get, where the checks speak HTTP. Default: `/`; with gRPC `/AWS.ALB/healthcheck`, a method that no server has.
+    #[schemars(length(max = 1024), regex(pattern = "^/"))]
+    #[schemars(extend("computed" = true, "expects" = "a path that starts with /"))]
+    pub path: Option<String>,
+    /// The answers that a target in health gives, where the checks speak HTTP: statuses such as `200`, `200,302` or `200-399`;
+    /// with gRPC, status codes such as `0` or `0,12`. Default: `200-399`; with gRPC `0`, or `12` (there is no such method)
+    /// where `path` is left out.
+    #[schemars(regex(pattern = "^[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*$"))]
+    #[schemars(extend("computed" = true, "expects" = "statuses such as 200, 200,302 or 200-399"))]
+    pub matcher: Option<String>,
     /// How many seconds are between two checks of a target. Default: 10, so that a new task gets requests soon.
     #[serde(default = "ten")]
     #[schemars(range(min = 5, max = 300))]
@@ -320,8 +318,8 @@ fn health_check() -> TargetGroupHealthCheck {
         enabled: yes(),
         protocol: None,
         port: traffic_port(),
-        path: root(),
-        matcher: good_statuses(),
+        path: None,
+        matcher: None,
         interval: ten(),
         timeout: five(),
         healthy_threshold: two(),
@@ -335,14 +333,6 @@ fn yes() -> bool {
 
 fn traffic_port() -> String {
     "traffic-port".to_owned()
-}
-
-fn root() -> String {
-    "/".to_owned()
-}
-
-fn good_statuses() -> String {
-    "200-399".to_owned()
 }
 
 fn ten() -> i32 {
@@ -460,7 +450,7 @@ impl Resource for TargetGroup {
             .health_check_enabled(check.enabled)
             .health_check_protocol(name_of(health_protocol(inputs)).as_str().into())
             .health_check_port(&check.port)
-            .set_health_check_path(asks.then(|| check.path.clone()))
+            .set_health_check_path(asks.then(|| path(inputs)))
             .set_matcher(asks.then(|| matcher(inputs)))
             .health_check_interval_seconds(check.interval)
             .health_check_timeout_seconds(check.timeout)
@@ -488,7 +478,7 @@ impl Resource for TargetGroup {
                 .health_check_enabled(check.enabled)
                 .health_check_protocol(name_of(health_protocol(new)).as_str().into())
                 .health_check_port(&check.port)
-                .set_health_check_path(asks.then(|| check.path.clone()))
+                .set_health_check_path(asks.then(|| path(new)))
                 .set_matcher(asks.then(|| matcher(new)))
                 .health_check_interval_seconds(check.interval)
                 .health_check_timeout_seconds(check.timeout)
@@ -520,8 +510,8 @@ impl Resource for TargetGroup {
                     enabled: group.health_check_enabled().unwrap_or_else(yes),
                     protocol: group.health_check_protocol().map(|it| named(it.as_str())).transpose()?,
                     port: group.health_check_port().map_or_else(traffic_port, str::to_owned),
-                    path: group.health_check_path().map_or_else(root, str::to_owned),
-                    matcher: statuses.map_or_else(good_statuses, str::to_owned),
+                    path: group.health_check_path().map(str::to_owned),
+                    matcher: statuses.map(str::to_owned),
                     interval: group.health_check_interval_seconds().unwrap_or_else(ten),
                     timeout: group.health_check_timeout_seconds().unwrap_or_else(five),
                     healthy_threshold: group.healthy_threshold_count().unwrap_or_else(two),
@@ -604,14 +594,24 @@ fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, repo
         !inputs.protocol.is_http() || check.protocol != Some(TargetGroupHealthCheckProtocol::Tcp),
         "is TCP, but targets that speak HTTP are checked by HTTP or HTTPS",
     );
-    let codes = check.matcher.split([',', '-']).filter_map(|it| it.parse::<u16>().ok());
+    for (name, set) in [("healthCheck.path", check.path.is_some()), ("healthCheck.matcher", check.matcher.is_some())] {
+        report.rule(
+            &[name, "healthCheck.protocol", "protocol"],
+            !set || asks_by_http(inputs),
+            "has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out",
+        );
+    }
+    let Some(matcher) = &check.matcher else { return };
+    let codes = matcher.split([',', '-']).filter_map(|it| it.parse::<u16>().ok());
     let (least, most) = codes.fold((999, 0), |(least, most), it| (least.min(it), most.max(it)));
     let paths = &["healthCheck.matcher", "protocolVersion", "protocol"];
     if inputs.protocol_version == TargetGroupProtocolVersion::Grpc {
-        let reason = format!("is {}, but gRPC answers with codes from 0 to 99; 0-99 takes any answer, 0 success only", check.matcher);
+        let reason = format!("is {matcher}, but gRPC answers with codes from 0 to 99; 0-99 takes any answer, 0 success only");
         report.rule(paths, most <= 99, reason);
     } else {
-        report.rule(paths, least >= 200 && most <= 599, format!("is {}, but HTTP statuses are 200 to 599", check.matcher));
+        let highest = if inputs.protocol.is_http() { 499 } else { 599 };
+        let reason = format!("is {matcher}, but AWS takes statuses from 200 to {highest} here");
+        report.rule(paths, least >= 200 && most <= highest, reason);
     }
 }
 
@@ -643,11 +643,19 @@ fn asks_by_http(inputs: &TargetGroupInputs) -> bool {
     health_protocol(inputs) != TargetGroupHealthCheckProtocol::Tcp
 }
 
+fn path(inputs: &TargetGroupInputs) -> String {
+    let grpc = inputs.protocol_version == TargetGroupProtocolVersion::Grpc;
+    inputs.health_check.path.clone().unwrap_or_else(|| if grpc { "/AWS.ALB/healthcheck" } else { "/" }.to_owned())
+}
+
 fn matcher(inputs: &TargetGroupInputs) -> types::Matcher {
-    let codes = &inputs.health_check.matcher;
+    let check = &inputs.health_check;
+    let codes = |default: &str| check.matcher.clone().unwrap_or_else(|| default.to_owned());
     match inputs.protocol_version {
-        TargetGroupProtocolVersion::Grpc => types::Matcher::builder().grpc_code(codes).build(),
-        _ => types::Matcher::builder().http_code(codes).build(),
+        // A server that knows no such method is one that works.
+        TargetGroupProtocolVersion::Grpc if check.path.is_none() => types::Matcher::builder().grpc_code(codes("12")).build(),
+        TargetGroupProtocolVersion::Grpc => types::Matcher::builder().grpc_code(codes("0")).build(),
+        _ => types::Matcher::builder().http_code(codes("200-399")).build(),
     }
 }
 
@@ -771,7 +779,7 @@ mod tests {
         });
         let expected = [
             "healthCheck.enabled is false, but AWS always checks targets that are registered by address",
-            "healthCheck.matcher is 0-99, but HTTP statuses are 200 to 599",
+            "healthCheck.matcher is 0-99, but AWS takes statuses from 200 to 499 here",
             "healthCheck.timeout is 5, which has to be less than the interval of 5 seconds",
             "slowStart is 10; AWS takes 30 to 900 seconds, or 0 for no slow start",
             "slowStart needs loadBalancingAlgorithmType round_robin",
@@ -785,9 +793,15 @@ mod tests {
     fn each_protocol_has_settings_of_its_own() {
         let tcp = json!({ "vpcId": "vpc-1", "protocol": "TCP", "stickiness": { "type": "source_ip" }, "proxyProtocolV2": true });
         assert!(mistakes::<TargetGroup>(tcp.into()).is_empty());
+        let grpc = json!({ "vpcId": "vpc-1", "protocolVersion": "GRPC" });
+        assert!(mistakes::<TargetGroup>(grpc.into()).is_empty());
+        let path = json!({ "vpcId": "vpc-1", "protocol": "TCP", "healthCheck": { "path": "/" } });
+        let no_meaning = "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
+        assert_eq!(mistakes::<TargetGroup>(path.into()), [no_meaning]);
         let wrong = json!({
             "vpcId": "vpc-1",
             "protocolVersion": "GRPC",
+            "healthCheck": { "matcher": "200-399" },
             "stickiness": { "type": "source_ip", "cookieName": "session" },
             "proxyProtocolV2": true,
         });

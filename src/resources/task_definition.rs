@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aws_sdk_ecs::types;
+use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOutput, types};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aws::{Explain as _, Passing, Refusal, ecs},
+    aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
     check::Report,
     codec::{name_of, named},
     resource::{Context, Resource, changed},
@@ -540,9 +540,6 @@ pub struct TaskDefinitionVolume {
     pub name: String,
     /// The file system of EFS that it is. Default: a folder on the disk of the task, which ends with it.
     pub efs_volume_configuration: Option<TaskDefinitionVolumeEfsVolumeConfiguration>,
-    /// Whether the service says what it is, by its `volumeConfiguration`. Default: false.
-    #[serde(default)]
-    pub configure_at_launch: bool,
 }
 
 /// A file system of EFS.
@@ -696,7 +693,8 @@ impl Resource for TaskDefinition {
     async fn update(context: &Context, _: &str, old: &TaskDefinitionOutputs, new: &TaskDefinitionInputs) -> Result<()> {
         let changed = changed(&old.inputs, new)?;
         if changed.iter().any(|it| it != "tags" && it != "keepRevisions") {
-            register(context, new).await?;
+            let arn = register(context, new).await?;
+            shown(context, &new.family, &arn).await?;
         } else {
             ecs::retag(&context.aws, &old.arn, &old.inputs.tags, &new.tags).await?;
         }
@@ -705,11 +703,7 @@ impl Resource for TaskDefinition {
 
     async fn read(context: &Context, id: &str) -> Result<Option<TaskDefinitionOutputs>> {
         let name = name_in(id)?;
-        let request = context.aws.ecs().describe_task_definition().task_definition(name);
-        let answer = match request.include(types::TaskDefinitionField::Tags).send().await.explain() {
-            Err(error) if is_missing(&error) => return Ok(None),
-            answer => answer?,
-        };
+        let Some(answer) = describe(context, name).await? else { return Ok(None) };
         let Some(revision) = answer.task_definition.filter(|it| it.status() == Some(&types::TaskDefinitionStatus::Active)) else {
             return Ok(None);
         };
@@ -805,11 +799,6 @@ fn report_doubles<'a>(path: &str, property: &str, names: impl Iterator<Item = &'
 fn check_volume(path: &str, volume: &TaskDefinitionVolume, report: &mut Report<'_>) {
     let Some(efs) = &volume.efs_volume_configuration else { return };
     let at = |name: &str| format!("{path}.efsVolumeConfiguration.{name}");
-    report.rule(
-        &[&format!("{path}.configureAtLaunch"), &format!("{path}.efsVolumeConfiguration")],
-        !volume.configure_at_launch,
-        "is true beside efsVolumeConfiguration; a volume is one or the other",
-    );
     let Some(authorization) = &efs.authorization_config else { return };
     report.rule(
         &[&at("transitEncryption"), &at("authorizationConfig")],
@@ -990,6 +979,25 @@ async fn register(context: &Context, inputs: &TaskDefinitionInputs) -> Result<St
     registered.and_then(|it| it.task_definition_arn).context("AWS registered a task definition without an ARN")
 }
 
+/// The revision of that name, or the latest of that family.
+async fn describe(context: &Context, name: &str) -> Result<Option<DescribeTaskDefinitionOutput>> {
+    let request = context.aws.ecs().describe_task_definition().task_definition(name);
+    match request.include(types::TaskDefinitionField::Tags).send().await.explain() {
+        Err(error) if is_missing(&error) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// Waits until AWS, asked for the family, answers with the revision `arn` or a later one: services run what it shows.
+async fn shown(context: &Context, family: &str, arn: &str) -> Result<()> {
+    let registered = arn.rsplit_once(':').and_then(|(_, revision)| revision.parse::<i32>().ok());
+    let look = || async {
+        let latest = describe(context, family).await?.and_then(|it| it.task_definition).map(|it| it.revision());
+        Ok(if latest >= registered { Seen::Ready(()) } else { Seen::Pending(format!("waiting for AWS to show {arn}")) })
+    };
+    context.observer.wait(format!("AWS to show {arn}"), Patience::seconds(30), look).await
+}
+
 /// Deregisters the revisions beyond those to keep.
 async fn deregister_old(context: &Context, inputs: &TaskDefinitionInputs) -> Result<()> {
     let Some(keep) = inputs.keep_revisions else { return Ok(()) };
@@ -1002,7 +1010,11 @@ async fn deregister(context: &Context, revisions: &[String]) -> Result<()> {
     for (index, arn) in revisions.iter().enumerate() {
         ensure!(!context.observer.cancel.is_cancelled(), "cancelled before {arn} was deregistered");
         (context.observer.progress)(&format!("deregistering revision {} of {}", index + 1, revisions.len()));
-        context.aws.ecs().deregister_task_definition().task_definition(arn).send().await.explain()?;
+        match context.aws.ecs().deregister_task_definition().task_definition(arn).send().await.explain() {
+            // Someone was faster.
+            Err(error) if is_inactive(&error) => {}
+            answer => _ = answer?,
+        }
     }
     Ok(())
 }
@@ -1015,6 +1027,10 @@ async fn active_revisions(context: &Context, family: &str) -> Result<Vec<String>
     // A prefix may be that of other families too.
     let of_family = |arn: &String| name_in(arn).is_ok_and(|it| it.rsplit_once(':').is_some_and(|(name, _)| name == family));
     Ok(arns.into_iter().filter(of_family).collect())
+}
+
+fn is_inactive(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|it| it.code == "ClientException" && it.message.contains("inactive"))
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
@@ -1157,8 +1173,7 @@ fn volume_to_aws(it: &TaskDefinitionVolume) -> Result<types::Volume> {
             .set_authorization_config(it.authorization_config.as_ref().map(authorization))
             .build()
     });
-    let volume = types::Volume::builder().name(&it.name).set_efs_volume_configuration(efs.transpose()?);
-    Ok(volume.set_configured_at_launch(it.configure_at_launch.then_some(true)).build())
+    Ok(types::Volume::builder().name(&it.name).set_efs_volume_configuration(efs.transpose()?).build())
 }
 
 fn from_aws(it: &types::TaskDefinition, tags: &[types::Tag]) -> Result<TaskDefinitionInputs> {
@@ -1329,7 +1344,6 @@ fn volume_from_aws(it: &types::Volume) -> Result<TaskDefinitionVolume> {
     Ok(TaskDefinitionVolume {
         name: it.name().unwrap_or_default().to_owned(),
         efs_volume_configuration: it.efs_volume_configuration().map(efs).transpose()?,
-        configure_at_launch: it.configured_at_launch().unwrap_or_default(),
     })
 }
 

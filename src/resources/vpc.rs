@@ -282,10 +282,14 @@ async fn contents(aws: &Aws, id: &str) -> Result<Vec<ec2::Holder>> {
     holders.extend(subnets.subnets().iter().map(|it| ec2::Holder::new(it.subnet_id(), it.tags())));
     holders.extend(gateways.internet_gateways().iter().map(|it| ec2::Holder::new(it.internet_gateway_id(), it.tags())));
     holders.extend(tables.map(|it| ec2::Holder::new(it.route_table_id(), it.tags())));
-    holders.extend(groups.map(|it| ec2::Holder::new(it.group_id(), it.tags())));
+    holders.extend(groups.map(|it| {
+        // A group has a name of its own, even where no tag says one.
+        let name = types::Tag::builder().key("Name").set_value(it.group_name.clone()).build();
+        ec2::Holder::new(it.group_id(), &[it.tags(), &[name]].concat())
+    }));
     holders.extend(endpoints.vpc_endpoints().iter().map(|it| {
-        let passes = it.state() == Some(&types::State::Deleting);
-        ec2::Holder { passes, ..ec2::Holder::new(it.vpc_endpoint_id(), it.tags()) }
+        let lingers = (it.state() == Some(&types::State::Deleting)).then_some(ec2::LINGERS);
+        ec2::Holder { lingers, ..ec2::Holder::new(it.vpc_endpoint_id(), it.tags()) }
     }));
     Ok(holders)
 }

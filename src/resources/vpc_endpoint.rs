@@ -47,6 +47,7 @@ pub struct VpcEndpointInputs {
     #[schemars(extend("compare" = "set"))]
     pub route_table_ids: Vec<String>,
     /// The subnets in which the endpoint has a network interface, one in each zone, for an endpoint of type `Interface`.
+    /// Without any it cannot be reached.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
     pub subnet_ids: Vec<String>,
@@ -148,11 +149,6 @@ impl Resource for VpcEndpoint {
             let reason = format!("has no meaning for an endpoint of type {kind:?}: leave it out, or change vpcEndpointType");
             report.rule(&[name, "vpcEndpointType", "serviceName"], fits, reason);
         }
-        report.rule(
-            &["subnetIds", "vpcEndpointType", "serviceName"],
-            gateway || !inputs.subnet_ids.is_empty(),
-            format!("is required for an endpoint of type {kind:?}: without a subnet it has no address"),
-        );
     }
 
     async fn create(context: &Context, inputs: &VpcEndpointInputs) -> Result<String> {

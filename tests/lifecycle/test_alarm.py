@@ -103,6 +103,25 @@ def test_alarm(stack):
     run(stack, life)
 
 
+def test_an_alarm_that_is_there_is_left_alone(stack):
+    cloudwatch = stack.aws("cloudwatch")
+    alarm = {
+        "namespace": "Video",
+        "metricName": "QueueDepth",
+        "statistic": "Sum",
+        "period": 60,
+        "evaluationPeriods": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 5.0,
+    }
+    theirs = {key[0].upper() + key[1:]: it for key, it in alarm.items()}
+    cloudwatch.put_metric_alarm(AlarmName="deep", **theirs)
+    stack.write_program({"it": {"type": "fargate:Alarm", "properties": alarm | {"name": "deep", "threshold": 9}}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "there is an alarm deep already" in said and "pulumi import fargate:index:Alarm <name> deep" in said
+    assert cloudwatch.describe_alarms(AlarmNames=["deep"])["MetricAlarms"][0]["Threshold"] == 5.0
+
+
 def test_mistakes_are_told_together(stack):
     properties = {
         "metricName": "QueueDepth",

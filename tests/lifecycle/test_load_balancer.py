@@ -67,7 +67,7 @@ def test_load_balancer(stack):
             "groups": sorted(groups),
             "idle": "60",
             "http2": "false",
-            "logs": ("false", ""),
+            "logs": ("false", "logs"),  # AWS takes no empty bucket
             "tags": {"team": "video"} | OWNER,
         },
         drift=lambda stack, outputs: stack.aws("elbv2").modify_load_balancer_attributes(

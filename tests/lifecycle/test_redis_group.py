@@ -4,7 +4,7 @@ adds no cache clusters for new replicas, so this changes none of the former and 
 import re
 
 from botocore.exceptions import ClientError
-from harness import OWNER, Lifecycle, run, tags
+from harness import OWNER, Lifecycle, query_refusal, run, tags
 
 TOKEN = "correct-horse-battery-staple"
 OTHER_TOKEN = "wrong-donkey-capacitor-paperclip"
@@ -192,14 +192,58 @@ def test_progress_is_shown(stack, proxy):
     def creating(text):
         return text if proxy.counts["DescribeCacheClusters"] else text.replace("<Status>available", "<Status>creating")
 
+    def one_by_one(text):
+        return text.replace("available", "creating", max(0, 3 - proxy.counts["DescribeCacheClusters"]))
+
     proxy.answers["DescribeReplicationGroups"] = creating
-    proxy.answers["DescribeCacheClusters"] = lambda text: text.replace(
-        "<CacheClusterStatus>available", "<CacheClusterStatus>creating", 1
-    )
+    proxy.answers["DescribeCacheClusters"] = one_by_one
     this = life(stack)
     stack.write(this, this.properties | {"replicationGroupId": "queue"})
     said = stack.pulumi("up", "--yes", "--skip-preview")
-    assert "queue: creating, 1 of 2 nodes available" in said, said
+    assert "queue: creating, 0 of 2 nodes available" in said, said
+    assert "queue: available, 1 of 2 nodes available" in said, "it is not, while a node is not"
+
+
+def test_a_busy_group_is_waited_for(stack, proxy):
+    this = life(stack)
+    stack.write(this, this.properties)
+    stack.up()
+    busy = query_refusal("InvalidReplicationGroupState", "Replication group is not in available state")
+    once = {}
+    for operation in ("ModifyReplicationGroup", "ListTagsForResource", "AddTagsToResource"):
+        proxy.refusals[operation] = lambda _, operation=operation: None if once.setdefault(operation, 0) else once.update({operation: 1}) or busy
+    stack.write(this, this.properties | {"description": "The queue", "tags": {"stage": "live"}})
+    assert stack.up() == {"update"}
+    assert len(once) == 3
+    facts = truth(stack, stack.outputs())
+    assert (facts["description"], facts["tags"]) == ("The queue", {"stage": "live"} | OWNER)
+
+
+def test_what_aws_is_about_to_change_is_waited_for(stack, proxy):
+    def about_to(text):
+        begun = proxy.counts["DescribeReplicationGroups"] - looks > 2
+        pending = "<PendingModifiedValues><AutomaticFailoverStatus>disabled</AutomaticFailoverStatus></PendingModifiedValues>"
+        return text if begun else re.sub("<PendingModifiedValues */>|<PendingModifiedValues>.*?</PendingModifiedValues>", "", text).replace(
+            "<Status>available", f"{pending}<Status>available"
+        )
+
+    this = life(stack)
+    stack.write(this, this.properties | {"replicationGroupId": "queue"})
+    stack.up()
+    looks = proxy.counts["DescribeReplicationGroups"]
+    proxy.answers["DescribeReplicationGroups"] = about_to
+    stack.write(this, this.properties | {"replicationGroupId": "queue", "description": "The queue"})
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    assert "queue: about to change" in said, said
+
+
+def test_more_node_groups_need_cluster_mode(stack):
+    this = life(stack)
+    stack.write(this, this.properties)
+    stack.up()
+    stack.write(this, this.properties | {"numNodeGroups": 2, "replicasPerNodeGroup": 1})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "is not in cluster mode, which AWS does not change here" in said and "pulumi up --replace" in said, said
 
 
 def events(message):

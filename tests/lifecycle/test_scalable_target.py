@@ -71,6 +71,20 @@ def test_scalable_target(stack):
     run(stack, life)
 
 
+def test_a_target_that_is_there_is_left_alone(stack):
+    app = service(stack, "app")
+    client = stack.aws("application-autoscaling")
+    key = {"ServiceNamespace": "ecs", "ResourceId": app, "ScalableDimension": "ecs:service:DesiredCount"}
+    client.register_scalable_target(**key, MinCapacity=2, MaxCapacity=3)
+    properties = {"resourceId": app, "minCapacity": 1, "maxCapacity": 9}
+    stack.write_program({"it": {"type": "fargate:ScalableTarget", "properties": properties}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert f"{app} is scaled already; import that target" in said
+    assert f"ScalableTarget <name> ecs/{app}/ecs:service:DesiredCount" in said
+    found = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[app])["ScalableTargets"]
+    assert (found[0]["MinCapacity"], found[0]["MaxCapacity"]) == (2, 3)
+
+
 def test_mistakes_are_told_together(stack):
     properties = {"resourceId": "app", "minCapacity": 5, "maxCapacity": 2, "serviceNamespace": "elasticache"}
     stack.write_program({"it": {"type": "fargate:ScalableTarget", "properties": properties}})

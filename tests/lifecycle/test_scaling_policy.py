@@ -180,6 +180,25 @@ def test_step_scaling(stack):
     run(stack, life)
 
 
+def test_a_policy_that_is_there_is_left_alone(stack):
+    app = service(stack, "app")
+    client = stack.aws("application-autoscaling")
+    key = {"ServiceNamespace": "ecs", "ResourceId": app, "ScalableDimension": "ecs:service:DesiredCount"}
+    client.register_scalable_target(**key, MinCapacity=1, MaxCapacity=3)
+    metric = {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
+    theirs = {"TargetValue": 20.0, "PredefinedMetricSpecification": metric}
+    client.put_scaling_policy(
+        PolicyName="cpu", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration=theirs, **key
+    )
+    properties = {"name": "cpu", "resourceId": app, "targetTrackingScalingPolicyConfiguration": tracking(60)}
+    stack.write_program({"it": {"type": "fargate:ScalingPolicy", "properties": properties}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert f"{app} has a scaling policy cpu already" in said
+    assert f"ScalingPolicy <name> ecs/{app}/ecs:service:DesiredCount/cpu" in said
+    policy = find(stack, properties)
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 20.0
+
+
 def test_mistakes_are_told_together(stack):
     steps = [
         {"metricIntervalLowerBound": 0, "metricIntervalUpperBound": 10, "scalingAdjustment": 1},

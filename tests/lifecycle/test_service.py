@@ -165,6 +165,56 @@ def test_tasks_are_told_to_start_anew(stack):
     assert [it["id"] for it in describe(stack, stack.outputs())["deployments"]] == [it["id"] for it in after]
 
 
+def test_scaling_is_left_alone(stack):
+    program(stack, waitForSteadyState=False)
+    stack.up()
+    assert describe(stack, stack.outputs())["desiredCount"] == 1
+    stack.aws("ecs").update_service(cluster="main", service="web", desiredCount=3)
+    stack.expect_no_changes()
+    program(stack, waitForSteadyState=False, enableExecuteCommand=True)
+    assert stack.up() == {"update"}
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.expect_no_changes()
+    assert describe(stack, stack.outputs())["desiredCount"] == 3
+    # Whoever says how many, gets as many, and keeps them when it is no longer said.
+    program(stack, waitForSteadyState=False, enableExecuteCommand=True, desiredCount=2)
+    assert stack.up() == {"update"}
+    assert describe(stack, stack.outputs())["desiredCount"] == 2
+    program(stack, waitForSteadyState=False, enableExecuteCommand=True)
+    stack.expect_no_changes()
+
+
+def test_tags_wait_for_no_deployment(stack):
+    program(stack, tags={"a": "1"})
+    stack.up()
+    # More than ministack ever starts.
+    stack.aws("ecs").update_service(cluster="main", service="web", desiredCount=50)
+    before = describe(stack, stack.outputs())
+    assert before["runningCount"] < before["desiredCount"]
+    program(stack, tags={"b": "2"})
+    assert stack.up() == {"update"}
+    assert tags(describe(stack, stack.outputs())["tags"]) == {"b": "2"} | OWNER
+
+
+def test_tasks_move_between_capacity_providers(stack):
+    program(stack, capacityProviderStrategies=[{"capacityProvider": "FARGATE_SPOT"}])
+    stack.up()
+
+    def capacity():
+        strategies = describe(stack, stack.outputs())["capacityProviderStrategy"]
+        return [(it["capacityProvider"], it["weight"], it["base"]) for it in strategies]
+
+    assert capacity() == [("FARGATE_SPOT", 1, 0)]
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.expect_no_changes()
+    program(stack)
+    assert stack.up() == {"update"}
+    assert capacity() == [("FARGATE", 1, 0)]
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    program(stack, capacityProviderStrategies=[{"capacityProvider": "FARGATE", "weight": 1}])
+    stack.expect_no_changes()
+
+
 def test_a_name_that_is_taken_is_explained(stack):
     program(stack)
     stack.up()
@@ -188,7 +238,7 @@ def test_mistakes_show_in_the_preview(stack):
         launchType="EC2",
         desiredCount=1,
         deploymentMaximumPercent=150,
-        capacityProviderStrategies=[{"capacityProvider": "FARGATE_SPOT"}],
+        capacityProviderStrategies=[{"capacityProvider": "FARGATE_SPOT", "weight": 0}],
     )
     said = stack.pulumi("preview", fails=True)
     assert 'taskDefinition is "one", which is not the ARN of a task definition with its revision, or family:revision' in said

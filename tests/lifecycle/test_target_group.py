@@ -92,6 +92,28 @@ def test_a_target_group_of_instances_is_refused_with_the_reason(stack):
     assert 'targetType is "instance", but Fargate tasks (network mode awsvpc) have addresses of their own' in " ".join(said.split())
 
 
+def test_grpc_needs_no_more_than_its_name(stack):
+    vpc = stack.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+
+    def write(**check):
+        properties = {"vpcId": vpc, "protocolVersion": "GRPC", "healthCheck": check}
+        stack.write_program({"it": {"type": "fargate:TargetGroup", "properties": properties}})
+
+    def shown():
+        group = stack.aws("elbv2").describe_target_groups(TargetGroupArns=[stack.outputs()["arn"]])["TargetGroups"][0]
+        return group["HealthCheckPath"], group["Matcher"]["GrpcCode"]
+
+    write()
+    stack.up()
+    # A server that has no such method says so by 12.
+    assert shown() == ("/AWS.ALB/healthcheck", "12")
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.expect_no_changes()
+    write(path="/grpc.health.v1.Health/Check", matcher="0")
+    assert stack.up() == {"update"}
+    assert shown() == ("/grpc.health.v1.Health/Check", "0")
+
+
 def test_what_uses_a_target_group_is_named(stack, proxy):
     ec2, elb = stack.aws("ec2"), stack.aws("elbv2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]

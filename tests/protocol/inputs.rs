@@ -157,11 +157,14 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
 #[tokio::test]
 async fn a_fixed_name_is_given_up_before_it_is_taken_again() {
     let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let urn = "urn:pulumi:dev::project::fargate:index:LogGroup::main";
     for (name, first) in [("mine", true), ("main-abababa", false)] {
-        let diff = plugin
-            .diff(URN, json!({ "name": name, "region": "eu-west-1" }), json!({ "name": name, "region": "eu-west-2" }))
-            .await;
-        assert_eq!((diff.replaces, diff.delete_before_replace), (vec!["region".to_owned()], first), "{name}");
+        let of_class = |it: &str| json!({ "name": name, "logGroupClass": it });
+        let diff = plugin.diff(urn, of_class("STANDARD"), of_class("INFREQUENT_ACCESS")).await;
+        assert_eq!((diff.replaces, diff.delete_before_replace), (vec!["logGroupClass".to_owned()], first), "{name}");
     }
+    let elsewhere = |it: &str| json!({ "name": "mine", "region": it });
+    let diff = plugin.diff(URN, elsewhere("eu-west-1"), elsewhere("eu-west-2")).await;
+    assert!(!diff.delete_before_replace, "in another region the name is free");
     assert_eq!(plugin.diff(URN, cluster(), cluster()).await.changes(), DiffChanges::DiffNone);
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use fargate::{rpc, value::Value};
+use fargate::{
+    rpc,
+    value::{Value, map_to_proto},
+};
 use serde_json::{Value as Json, json};
 use tonic::Code;
 
@@ -44,8 +47,9 @@ async fn a_preview_calls_nobody_and_knows_what_it_can() {
 
 #[tokio::test]
 async fn a_create_takes_its_calls_and_one_closing_read() {
-    let aws = FakeAws::answering(|operation, _| match operation {
-        "CreateCluster" => (200, json!({ "cluster": {} })),
+    let aws = FakeAws::answering(|operation, n| match (operation, n) {
+        ("CreateCluster", _) => (200, json!({ "cluster": {} })),
+        ("DescribeClusters", 1) => (200, json!({ "clusters": [] })),
         _ => (200, described("ACTIVE")),
     })
     .await;
@@ -56,7 +60,56 @@ async fn a_create_takes_its_calls_and_one_closing_read() {
     assert_eq!(outputs["capacityProviders"], read(props(cluster()))["capacityProviders"], "spelled as the program does");
     let names: BTreeSet<_> = outputs.keys().map(String::as_str).collect();
     assert!(names.is_superset(&BTreeSet::from(["arn", "capacityProviders", "name", "region"])) && !names.contains("id"));
-    assert_eq!(aws.calls(), ["GetCallerIdentity", "CreateCluster", "DescribeClusters", "DescribeClusters"]);
+    // Is there one already; make it; is it ready; what is it.
+    let calls = ["GetCallerIdentity", "DescribeClusters", "CreateCluster", "DescribeClusters", "DescribeClusters"];
+    assert_eq!(aws.calls(), calls);
+
+    // Tags of AWS itself are none of ours: no update takes them away.
+    let update = rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        id: created.id,
+        olds: Some(map_to_proto(outputs)),
+        old_inputs: props(cluster()),
+        news: props(json!({ "name": "main", "capacityProviders": ["FARGATE", "FARGATE_SPOT"], "tags": { "a": "b" } })),
+        ..Default::default()
+    };
+    plugin.client.update(update).await.unwrap();
+    assert_eq!((aws.count("TagResource"), aws.count("UntagResource")), (1, 0));
+}
+
+#[tokio::test]
+async fn what_exists_already_is_not_taken_over() {
+    let aws = FakeAws::answering(|_, _| (200, described("ACTIVE"))).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let refused = plugin.client.create(create(false)).await.unwrap_err();
+    let way_out = "set another name, or take it over: `pulumi import fargate:index:Cluster <resource> main`";
+    assert_eq!(refused.message(), format!("there is a cluster main already; {way_out}"));
+    assert_eq!(aws.count("CreateCluster"), 0);
+}
+
+#[tokio::test]
+async fn an_update_leaves_alone_what_the_program_does_and_does_what_diff_saw() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "DescribeClusters" => (200, described("ACTIVE")),
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let tagged =
+        |it: &str| json!({ "name": "main", "capacityProviders": ["FARGATE", "FARGATE_SPOT"], "tags": { "a": it }, "arn": ARN });
+    let update = |seen: &str, ignored: &[&str]| rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        id: "main".to_owned(),
+        olds: props(tagged(seen)),
+        old_inputs: props(tagged("1")),
+        news: props(tagged("2")),
+        ignore_changes: ignored.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    plugin.client.update(update("9", &["tags"])).await.unwrap();
+    assert_eq!(aws.count("TagResource"), 0, "it is left alone");
+    plugin.client.update(update("2", &[])).await.unwrap();
+    assert_eq!(aws.count("TagResource"), 1, "AWS seemed to have it, and may have lagged behind");
 }
 
 #[tokio::test]
@@ -71,6 +124,7 @@ async fn what_passes_is_tried_again_and_what_does_not_is_told() {
         ),
         ("CreateCluster", 2) => (200, json!({ "cluster": {} })),
         ("CreateCluster", _) => (400, json!({ "__type": "AccessDeniedException", "message": "You may not." })),
+        ("DescribeClusters", 1 | 4) => (200, json!({ "clusters": [] })),
         _ => (200, described("ACTIVE")),
     })
     .await;
@@ -91,7 +145,8 @@ async fn what_passes_is_tried_again_and_what_does_not_is_told() {
 async fn what_fails_after_it_was_made_is_kept_and_repaired() {
     let aws = FakeAws::answering(|operation, n| match (operation, n) {
         ("CreateCluster", _) => (200, json!({ "cluster": {} })),
-        ("DescribeClusters", 1..=2) => (200, described("FAILED")),
+        ("DescribeClusters", 1) => (200, json!({ "clusters": [] })),
+        ("DescribeClusters", 2..=3) => (200, described("FAILED")),
         ("DescribeClusters", _) => (200, described("ACTIVE")),
         _ => (200, json!({})),
     })
@@ -138,9 +193,11 @@ async fn an_import_gives_inputs_that_a_program_would_have() {
         assert_eq!(found.id, "main", "whatever form the id was pasted in");
         let inputs = read(found.inputs);
         let names: Vec<_> = inputs.keys().map(String::as_str).collect();
-        let expected: &[_] = if id == ARN { &["name", "region"] } else { &["name"] };
-        assert!(names == ["name"] || names == expected, "no defaults, no empties, no tags of AWS itself: {names:?}");
+        assert_eq!(names, ["name"], "no defaults, no empties, no tags of AWS itself");
     }
+    let request = rpc::ReadRequest { id: ARN.replace("eu-central-1", "eu-west-1"), urn: URN.to_owned(), ..Default::default() };
+    let inputs = read(plugin.client.read(request).await.unwrap().into_inner().inputs);
+    assert_eq!(inputs["region"].as_str(), Some("eu-west-1"), "an ARN tells its region");
 }
 
 #[tokio::test]
@@ -155,8 +212,11 @@ async fn what_is_gone_is_deleted() {
 
 #[tokio::test]
 async fn no_secret_is_in_an_error() {
-    let aws =
-        FakeAws::answering(|_, _| (400, json!({ "__type": "ClientException", "message": "The name hush hush is wrong" }))).await;
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "CreateCluster" => (400, json!({ "__type": "ClientException", "message": "The name hush hush is wrong" })),
+        _ => (200, json!({ "clusters": [] })),
+    })
+    .await;
     let mut plugin = Plugin::configured(&aws.url).await;
     let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hush hush" });
     let properties = props(json!({ "name": secret, "capacityProviders": [] }));

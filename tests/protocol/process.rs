@@ -8,17 +8,34 @@ use serde_json::json;
 use super::UNREACHABLE;
 use crate::support::{FakeAws, FakeEngine, Plugin, URN, cluster, init_failed, props, read};
 
-/// An AWS in which a cluster is made, and never gets ready.
-async fn never_ready() -> FakeAws {
-    FakeAws::answering(|operation, _| match operation {
+/// An AWS in which a cluster is made, and never gets ready; `there` tells whether there is one before.
+async fn never_ready(there: bool) -> FakeAws {
+    FakeAws::answering(move |operation, n| match operation {
         "CreateCluster" => (200, json!({ "cluster": {} })),
-        _ => (200, json!({ "clusters": [{ "clusterName": "main", "clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/main", "status": "PROVISIONING" }] })),
+        "DescribeClusters" if n == 1 && !there => (200, json!({ "clusters": [] })),
+        _ => {
+            let arn = "arn:aws:ecs:eu-central-1:1:cluster/main";
+            (200, json!({ "clusters": [{ "clusterName": "main", "clusterArn": arn, "status": "PROVISIONING" }] }))
+        }
     })
     .await
 }
 
 fn create() -> rpc::CreateRequest {
     rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() }
+}
+
+/// An update in which nothing changed: it waits for the cluster again.
+fn update() -> rpc::UpdateRequest {
+    let inputs = props(cluster());
+    rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        id: "main".to_owned(),
+        olds: inputs.clone(),
+        old_inputs: inputs.clone(),
+        news: inputs,
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
@@ -61,11 +78,11 @@ async fn listens_on_loopback_alone() {
 #[tokio::test]
 async fn every_way_to_stop_it_stops_its_waits_and_keeps_what_was_made() {
     for stop in ["INT", "TERM", "Cancel"] {
-        let aws = never_ready().await;
+        let aws = never_ready(false).await;
         let mut plugin = Plugin::configured(&aws.url).await;
         let mut client = plugin.client.clone();
         let creating = tokio::spawn(async move { client.create(create()).await });
-        while aws.count("DescribeClusters") == 0 {
+        while aws.count("DescribeClusters") < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         match stop {
@@ -88,7 +105,7 @@ async fn every_way_to_stop_it_stops_its_waits_and_keeps_what_was_made() {
         if stop == "Cancel" {
             // Attached, one process serves many engines: what is cancelled does not stay cancelled.
             plugin.client.handshake(rpc::ProviderHandshakeRequest::default()).await.unwrap();
-            let waiting = tokio::time::timeout(Duration::from_secs(1), plugin.client.create(create())).await;
+            let waiting = tokio::time::timeout(Duration::from_secs(1), plugin.client.update(update())).await;
             assert!(waiting.is_err(), "it did not wait: {waiting:?}");
         } else {
             assert!(plugin.ended().await.0.success());
@@ -97,8 +114,22 @@ async fn every_way_to_stop_it_stops_its_waits_and_keeps_what_was_made() {
 }
 
 #[tokio::test]
+async fn what_aws_is_making_when_everything_stops_is_kept() {
+    let aws = never_ready(false).await.pausing_at("CreateCluster", Duration::from_millis(500));
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let mut client = plugin.client.clone();
+    let creating = tokio::spawn(async move { client.create(create()).await });
+    while aws.count("CreateCluster") == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    plugin.client.cancel(()).await.unwrap();
+    let failed = creating.await.unwrap().unwrap_err();
+    assert_eq!(init_failed(&failed).id, "main");
+}
+
+#[tokio::test]
 async fn a_wait_tells_the_engine_how_it_goes() {
-    let aws = never_ready().await;
+    let aws = never_ready(true).await;
     let (first, second) = (FakeEngine::start().await, FakeEngine::start().await);
     let mut plugin = Plugin::start(&aws.url).await;
     for engine in [&first, &second] {
@@ -107,7 +138,7 @@ async fn a_wait_tells_the_engine_how_it_goes() {
         plugin.client.attach(rpc::PluginAttach { address: engine.address.clone() }).await.unwrap();
         plugin.configure(json!({})).await;
         // The program's own limit, in seconds.
-        let failed = plugin.client.create(rpc::CreateRequest { timeout: 0.5, ..create() }).await.unwrap_err();
+        let failed = plugin.client.update(rpc::UpdateRequest { timeout: 0.5, ..update() }).await.unwrap_err();
         let reasons = init_failed(&failed).reasons;
         assert!(reasons[0].starts_with("gave up waiting for cluster main after"), "{reasons:?}");
         let lines = engine.lines();
@@ -119,22 +150,22 @@ async fn a_wait_tells_the_engine_how_it_goes() {
 
 #[tokio::test]
 async fn many_calls_at_once_do_not_wait_for_each_other() {
-    let aws = never_ready().await;
+    let aws = never_ready(true).await;
     let mut plugin = Plugin::configured(&aws.url).await;
-    let mut creating = Vec::new();
+    let mut updating = Vec::new();
     for _ in 0..64 {
         let mut client = plugin.client.clone();
-        creating.push(tokio::spawn(async move { client.create(create()).await }));
+        updating.push(tokio::spawn(async move { client.update(update()).await }));
     }
-    while aws.count("CreateCluster") < 64 {
+    while aws.count("DescribeClusters") == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let checked = tokio::time::timeout(Duration::from_secs(1), plugin.check(URN, cluster())).await.expect("an answer at once");
     assert!(checked.failures.is_empty());
     assert!(aws.count("DescribeClusters") < 64, "reads that arrive together share calls: {}", aws.count("DescribeClusters"));
     plugin.client.cancel(()).await.unwrap();
-    for create in creating {
-        assert!(create.await.unwrap().is_err());
+    for update in updating {
+        assert!(update.await.unwrap().is_err());
     }
     assert_eq!(aws.count("GetCallerIdentity"), 1);
 }
