@@ -1,5 +1,7 @@
 """Service: what it runs, where, behind which load balancer, and how its deployments go."""
 
+import re
+
 import pytest
 from harness import OWNER, Lifecycle, run, tags
 
@@ -184,11 +186,11 @@ def test_scaling_is_left_alone(stack):
     stack.expect_no_changes()
 
 
-def test_tags_wait_for_no_deployment(stack):
+def test_tags_wait_for_no_deployment(stack, proxy):
     program(stack, tags={"a": "1"})
     stack.up()
-    # More than ministack ever starts.
-    stack.aws("ecs").update_service(cluster="main", service="web", desiredCount=50)
+    # As while tasks are being replaced.
+    proxy.answers["DescribeServices"] = lambda text: re.sub(r'("runningCount": ?)[0-9]+', r"\g<1>0", text)
     before = describe(stack, stack.outputs())
     assert before["runningCount"] < before["desiredCount"]
     program(stack, tags={"b": "2"})
@@ -219,7 +221,13 @@ def test_a_name_that_is_taken_is_explained(stack):
     program(stack)
     stack.up()
     other = stack.other("other")
-    program(other)
+    service = {
+        "name": "web",
+        "cluster": "main",
+        "taskDefinition": "one:1",
+        "networkConfiguration": {"subnets": ["subnet-1", "subnet-2"]},
+    }
+    other.write_program({"it": {"type": "fargate:Service", "properties": service}})
     said = other.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "cluster main has another service web already" in said and "main/web" in said
 
