@@ -198,6 +198,34 @@ def test_keeps_as_many_revisions_as_asked(stack):
     assert active(stack, "website") == [1]
 
 
+def test_a_revision_counts_once_aws_shows_it(stack, proxy):
+    answers = []
+    proxy.answers["DescribeTaskDefinition"] = lambda text: answers.append(text) or text
+    program(stack)
+    stack.up()
+    first, late = answers[-1], []
+
+    def answer(text):
+        late.append(text)
+        return text if len(late) > 2 else first
+
+    proxy.answers["DescribeTaskDefinition"] = answer
+    program(stack, containerDefinitions=[{"name": "app", "image": "nginx:2"}])
+    assert stack.up() == {"update"}
+    assert stack.outputs()["revision"] == 2
+
+
+def test_a_revision_that_someone_deregistered_is_no_obstacle(stack, proxy):
+    program(stack)
+    stack.up()
+    proxy.refusals["DeregisterTaskDefinition"] = (
+        '{"__type": "ClientException", "message": "The specified task definition is inactive. '
+        'Select an active task definition and try again."}'
+    )
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert proxy.counts["DeregisterTaskDefinition"] == 1
+
+
 def test_every_property_comes_back(stack):
     program(
         stack,
