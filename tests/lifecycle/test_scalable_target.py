@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from aws_proxy import Proxy
 from harness import OWNER, Lifecycle, run
 
 
@@ -83,6 +84,27 @@ def test_a_target_that_is_there_is_left_alone(stack):
     assert f"ScalableTarget <name> ecs/{app}/ecs:service:DesiredCount" in said
     found = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[app])["ScalableTargets"]
     assert (found[0]["MinCapacity"], found[0]["MaxCapacity"]) == (2, 3)
+
+
+def test_a_target_from_before_there_were_arns(stack):
+    name = "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING"
+    app = service(stack, "app")
+    properties = {"resourceId": app, "minCapacity": 1, "maxCapacity": 4, "tags": {"a": "1"}}
+    program = {"it": {"type": "fargate:ScalableTarget", "properties": properties}}
+    with Proxy(stack.environment[name]) as proxy:
+        stack.environment[name] = proxy.url
+        stack.write_program(program)
+        stack.up()
+        proxy.answers["DescribeScalableTargets"] = lambda text: text.replace("ScalableTargetARN", "Unknown")
+        stack.pulumi("refresh", "--yes", "--skip-preview")
+        assert stack.outputs()["arn"] == ""
+        # Registered again, it has an ARN by which it is tagged.
+        proxy.answers.clear()
+        properties["tags"] = {"b": "2"}
+        stack.write_program(program)
+        assert stack.up() == {"update"}
+        found = truth(stack, stack.outputs())
+        assert found["arn"] and found["tags"].items() >= ({"b": "2"} | OWNER).items()
 
 
 def test_mistakes_are_told_together(stack):
