@@ -14,7 +14,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Patience, Seen,
+        Aws, Explain as _, Lookup, Passing,
         elb::{self, ListenerAction},
         refused_with,
     },
@@ -23,6 +23,8 @@ use crate::{
     resource::{Context, Resource, changed},
 };
 
+/// What AWS says while another rule has the priority.
+const TAKEN: &[Passing] = &[("PriorityInUse", "")];
 /// How many values all conditions of a rule may have together.
 const MOST_VALUES: usize = 5;
 const HIGHEST_PRIORITY: i32 = 50_000;
@@ -320,24 +322,18 @@ async fn priorities(context: &Context, listener: &str) -> Result<BTreeMap<i32, S
 }
 
 /// Repeats `call` for a while if the priority is taken: the rule that has it may get another one in the same update.
-async fn once_free<T, F>(context: &Context, listener: &str, priority: i32, mut call: impl FnMut() -> F) -> Result<T>
+async fn once_free<T, F>(context: &Context, listener: &str, priority: i32, call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let look = || {
-        let call = call();
-        async move {
-            match call.await {
-                Err(error) if refused_with(&error, &["PriorityInUse"]) => {
-                    let taken = priorities(context, listener).await?;
-                    let rule = taken.get(&priority).map_or("another rule", String::as_str);
-                    Ok(Seen::Pending(format!("priority {priority} belongs to {rule}")))
-                }
-                result => result.map(Seen::Ready),
-            }
+    match context.observer.settle(TAKEN, call).await {
+        Err(error) if refused_with(&error, &["PriorityInUse"]) => {
+            let taken = priorities(context, listener).await?;
+            let rule = taken.get(&priority).map_or("another rule", String::as_str);
+            Err(error.context(format!("priority {priority} belongs to {rule}; set another one, or give that rule another")))
         }
-    };
-    context.observer.wait(format!("priority {priority}, which no two rules of a listener share"), Patience::seconds(30), look).await
+        result => result,
+    }
 }
 
 /// Gives the rule another priority, together with the other rules of the listener that are to get another one just now.

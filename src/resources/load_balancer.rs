@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::try_join;
 
 use crate::{
     aws::{
@@ -402,7 +403,8 @@ impl Resource for LoadBalancer {
         elb::check_id(id, "loadbalancer", true)?;
         let Some(balancer) = context.aws.look_up::<DescribeLoadBalancers>(id.to_owned()).await? else { return Ok(None) };
         let arn = balancer.load_balancer_arn().unwrap_or_default();
-        let Some(shown) = attributes_of(context, arn).await? else { return Ok(None) };
+        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
+        let Some(shown) = shown else { return Ok(None) };
         let zones = balancer.availability_zones();
         let subnet_mappings: Vec<_> = zones.iter().filter_map(fixed_address).collect();
         let subnets = zones.iter().filter_map(|it| it.subnet_id().map(str::to_owned));
@@ -435,7 +437,7 @@ impl Resource for LoadBalancer {
                 // An application load balancer always does, and cannot be told.
                 enable_cross_zone_load_balancing: !application && shown.flag(CROSS_ZONE),
                 dns_record_client_routing_policy: named(shown.text(CLIENT_ROUTING))?,
-                tags: elb::tags_of(&context.aws, arn).await?,
+                tags,
             },
             arn_suffix: arn.split_once(":loadbalancer/").map_or(arn, |(_, suffix)| suffix).to_owned(),
             arn: arn.to_owned(),

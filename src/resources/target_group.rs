@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::try_join;
 
 use crate::{
     aws::{
@@ -494,7 +495,8 @@ impl Resource for TargetGroup {
         elb::check_id(id, "targetgroup", true)?;
         let Some(group) = context.aws.look_up::<DescribeTargetGroups>(id.to_owned()).await? else { return Ok(None) };
         let arn = group.target_group_arn().unwrap_or_default();
-        let Some(shown) = attributes_of(context, arn).await? else { return Ok(None) };
+        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
+        let Some(shown) = shown else { return Ok(None) };
         let statuses = group.matcher().and_then(|it| it.http_code().or(it.grpc_code()));
         let protocol = named(group.protocol().map_or("HTTP", |it| it.as_str()))?;
         Ok(Some(TargetGroupOutputs {
@@ -531,7 +533,7 @@ impl Resource for TargetGroup {
                 connection_termination: shown.flag(CONNECTION_TERMINATION),
                 preserve_client_ip: Some(shown.text(PRESERVE_CLIENT_IP)).filter(|it| !it.is_empty()).map(|it| it == "true"),
                 proxy_protocol_v2: shown.flag(PROXY_PROTOCOL),
-                tags: elb::tags_of(&context.aws, arn).await?,
+                tags,
             },
             arn_suffix: arn.rsplit(':').next().unwrap_or(arn).to_owned(),
             arn: arn.to_owned(),
