@@ -143,7 +143,8 @@ impl Resource for SecurityGroup {
                     let whom = permission.peer.to_string();
                     if let Some(other) = said.insert(permission, index) {
                         let over = format!("{list}[{other}]");
-                        report.rule(&[&path, &over], false, format!("says of {whom} what {over} says already: leave it out of one"));
+                        let reason = format!("says of {whom} what {over} says already: leave it out of one");
+                        report.rule(&[&path, &over], false, reason);
                     }
                 }
             }
@@ -383,8 +384,11 @@ fn to_aws((permission, description): (&Permission, &Option<String>)) -> IpPermis
             it.prefix_list_ids(types::PrefixListId::builder().prefix_list_id(list).set_description(description).build())
         }
         Peer::Group(group) => {
-            let (account, group) = group.split_once('/').map_or((None, group.as_str()), |(it, group)| (Some(it.to_owned()), group));
-            let pair = types::UserIdGroupPair::builder().set_user_id(account).group_id(group);
+            let pair = types::UserIdGroupPair::builder();
+            let pair = match group.split_once('/') {
+                Some((account, group)) => pair.user_id(account).group_id(group),
+                None => pair.group_id(group),
+            };
             it.user_id_group_pairs(pair.set_description(description).build())
         }
     };
@@ -448,10 +452,12 @@ async fn authorize(context: &Context, id: &str, way: Way, permissions: &[IpPermi
     let (client, permissions) = (context.aws.ec2(), Some(permissions.to_vec()));
     match way {
         Way::In => {
-            client.authorize_security_group_ingress().group_id(id).set_ip_permissions(permissions).send().await.explain().map(drop)
+            let request = client.authorize_security_group_ingress().group_id(id);
+            request.set_ip_permissions(permissions).send().await.explain().map(drop)
         }
         Way::Out => {
-            client.authorize_security_group_egress().group_id(id).set_ip_permissions(permissions).send().await.explain().map(drop)
+            let request = client.authorize_security_group_egress().group_id(id);
+            request.set_ip_permissions(permissions).send().await.explain().map(drop)
         }
     }
 }
@@ -482,8 +488,8 @@ async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermis
             request.send().await.explain()?.unknown_ip_permissions
         }
     };
-    let unknown = unknown.unwrap_or_default();
-    ensure!(unknown.is_empty(), "AWS did not revoke {} rules of security group {id}, which it says it does not know", unknown.len());
+    let unknown = unknown.unwrap_or_default().len();
+    ensure!(unknown == 0, "AWS did not revoke {unknown} rules of security group {id}, which it says it does not know");
     Ok(())
 }
 
@@ -581,7 +587,8 @@ mod tests {
         ];
         let shown = shown(&flatten(&rules, "sg-1").iter().map(to_aws).collect::<Vec<_>>(), "000000000000");
         assert_eq!(gather(shown, "sg-1"), rules);
-        let everything = IpPermission::builder().ip_protocol("-1").ip_ranges(types::IpRange::builder().cidr_ip("0.0.0.0/0").build());
+        let anywhere = types::IpRange::builder().cidr_ip("0.0.0.0/0").build();
+        let everything = IpPermission::builder().ip_protocol("-1").ip_ranges(anywhere);
         let shown = super::shown(&[everything.from_port(-1).to_port(-1).build()], "");
         assert!(flatten(&everyone(), "").keys().any(|it| shown.contains_key(it)));
     }

@@ -181,9 +181,10 @@ impl Resource for VpcEndpoint {
         let id = made.vpc_endpoint.and_then(|it| it.vpc_endpoint_id).context("AWS made a VPC endpoint without an ID")?;
         match outcome(context, &id).await {
             Ok(None) => Ok(id),
-            // It never gets better, so it must not be in the state: the next `up` makes another.
+            // It never gets better, so it goes, and must not be in the state: the next `up` makes another.
             Ok(Some(reason)) => {
-                remove(context, &id).await?;
+                let removed = remove(context, &id).await.inspect_err(|_| context.made(&id));
+                removed.with_context(|| format!("VPC endpoint {id} failed: {reason}"))?;
                 bail!("VPC endpoint {id} failed: {reason}; put that right and run `pulumi up` again")
             }
             Err(error) => {
@@ -205,8 +206,8 @@ impl Resource for VpcEndpoint {
         let ip_address_type = new.ip_address_type.filter(|it| was.ip_address_type != Some(*it)).map(ip_address_type);
         let policy = (was.policy != new.policy).then(|| new.policy.to_text());
         let lists = [&add_tables, &remove_tables, &add_subnets, &remove_subnets, &add_groups, &remove_groups];
-        let changed = lists.iter().any(|it| it.is_some()) || private_dns.is_some() || ip_address_type.is_some() || policy.is_some();
-        if changed {
+        let listed = lists.iter().any(|it| it.is_some());
+        if listed || private_dns.is_some() || ip_address_type.is_some() || policy.is_some() {
             let modify = || async {
                 let request = client
                     .modify_vpc_endpoint()
