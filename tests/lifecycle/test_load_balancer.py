@@ -75,7 +75,7 @@ def test_load_balancer(stack):
             Attributes=[{"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "false"}],
         ),
         replace={"internal": True},
-        replaced={"scheme": "internal"},
+        replaced={"scheme": "internal", "logs": ("false", "")},
         import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
     )
     run(stack, life)
