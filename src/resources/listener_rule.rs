@@ -341,13 +341,16 @@ async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) ->
     let moves = || MOVES.lock().unwrap_or_else(PoisonError::into_inner);
     moves().insert(arn.to_owned(), priority);
     let set = || async {
+        if priorities(context, listener).await?.get(&priority).is_some_and(|it| it == arn) {
+            return Ok(()); // moved along with another
+        }
         let pair = |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
         let pairs = moves().iter().filter(|(arn, _)| listener_of(arn) == listener).map(pair).collect();
-        context.aws.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain()
+        context.aws.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
     };
     let alone = types::RulePriorityPair::builder().rule_arn(arn).priority(priority).build();
     let result = match context.aws.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
-        Err(error) if refused_with(&error, &["PriorityInUse"]) => once_free(context, listener, priority, set).await.map(drop),
+        Err(error) if refused_with(&error, &["PriorityInUse"]) => once_free(context, listener, priority, set).await,
         result => result.map(drop),
     };
     moves().remove(arn);
