@@ -45,7 +45,8 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@$(STEP) "checking the schema as Pulumi does" pulumi schema check schema.json
 	@$(STEP) "generating the SDKs for Python, TypeScript and Go" \
 		.tools/bin/generate-sdks schema.json .tools/sdks
-	@$(STEP) "compiling the Python SDK" $(PYTHON) -m compileall -q -f .tools/sdks/python
+	@$(STEP) "installing the Python SDK" \
+		$(PYTHON) -m pip install --disable-pip-version-check --no-deps --force-reinstall .tools/sdks/python
 	@$(STEP) "compiling the TypeScript SDK" \
 		.tools/sdks/node_modules/.bin/tsc --noEmit --project .tools/sdks/nodejs
 	@cp tools/sdks/go/go.mod tools/sdks/go/go.sum .tools/sdks/go/

@@ -137,7 +137,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
     let keyword = |name: &str| Some(property.keyword(name)).filter(|it| !it.is_null()).unwrap_or(shape.keyword(name));
     let bound = |name: &str| keyword(name).as_f64();
     match (value, shape.kind()) {
-        (Value::Unknown, _) => {}
+        (Value::Unknown, _) | (Value::Bool(_), Some("boolean")) => {}
         (Value::Secret(inner), _) => self::value(inner, property, path, true, failures),
         (it, None) => {
             if keyword("compare") == "json" && !is_document(it) {
@@ -185,7 +185,6 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
                 fail(format!("{}more than {most}", shown(it)));
             }
         }
-        (Value::Bool(_), Some("boolean")) => {}
         (Value::List(items), Some("array")) => {
             #[expect(clippy::cast_precision_loss, reason = "no list is that long")]
             let length = items.len() as f64;
@@ -204,7 +203,9 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
-                map.iter_mut().for_each(|(key, it)| self::value(it, element, &path_of_key(path, key), secret, failures));
+                for (key, it) in map {
+                    self::value(it, element, &path_of_key(path, key), secret, failures);
+                }
             }
             None => object(map, shape, path, secret, failures),
         },
@@ -279,7 +280,7 @@ pub fn autoname(name: &str, seed: &[u8], property: Shape<'_>, how: Autonaming<'_
         Autonaming::Default => {
             let random: String = match seed {
                 [] => uuid::Uuid::new_v4().simple().to_string(),
-                seed => seed.iter().map(|it| format!("{it:02x}")).collect(),
+                seed => seed.iter().flat_map(|it| [it >> 4, it & 15]).filter_map(|it| char::from_digit(it.into(), 16)).collect(),
             };
             Ok(format!("{}-{}", tidy(name, property, longest - RANDOM - 1), &random[..RANDOM.min(random.len())]))
         }

@@ -22,6 +22,6 @@ pub mod aws;
 
 /// Pulumi's protocol, as generated from `proto`.
 pub mod rpc {
-    #![expect(clippy::all, clippy::pedantic, missing_docs, reason = "generated")]
+    #![expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated")]
     tonic::include_proto!("pulumirpc");
 }

@@ -219,7 +219,7 @@ impl<'a> Shape<'a> {
 pub fn package() -> Json {
     let mut types = Types::default();
     let config = config::shapes();
-    types.add_all(&config);
+    types.add_all(config);
     let specs = resources::all().iter().map(|it| (token(it.name()), types.resource(*it))).collect::<Map<_, _>>();
     let calls = functions::all().iter().map(|it| {
         let (arguments, result) = (it.arguments(), it.result());

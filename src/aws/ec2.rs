@@ -15,10 +15,10 @@ use crate::resource::{Context, tag_changes};
 const NOTICED: Duration = Duration::from_secs(30);
 
 /// How long a network interface may stay after its owner has gone. One that stays longer has an owner who stays.
-pub const LINGERS: Duration = Duration::from_secs(5 * 60);
+pub const LINGERS: Duration = Duration::from_mins(5);
 
 /// How long those of Lambda functions may stay, which AWS keeps for later use.
-const LINGERS_OF_LAMBDA: Duration = Duration::from_secs(30 * 60);
+const LINGERS_OF_LAMBDA: Duration = Duration::from_mins(30);
 
 /// The id in what a person pasted, which is the id itself or an ARN that ends in it. `prefix` is how such ids begin.
 pub fn id_in(pasted: &str, prefix: &str, what: &str) -> Result<String> {

@@ -17,7 +17,7 @@ use crate::resource::{Context, tag_changes};
 pub const BUSY: &[Passing] = &[("InvalidReplicationGroupState", ""), ("InvalidCacheClusterState", "")];
 
 /// How long nodes that are gone may still be said to use something.
-const NOTICED: Duration = Duration::from_secs(120);
+const NOTICED: Duration = Duration::from_mins(2);
 
 /// The tags for AWS.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
@@ -120,12 +120,12 @@ where
             }
             let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
             let stays = |it: &CacheCluster| uses(it) && it.cache_cluster_status() != Some("deleting");
-            let users = clusters.into_iter().filter(stays).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
-            let users: BTreeSet<_> = users.collect();
-            if users.is_empty() {
+            let holders = clusters.into_iter().filter(stays).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
+            let holders: BTreeSet<_> = holders.collect();
+            if holders.is_empty() {
                 return Ok(Seen::Pending(format!("{error:#}")));
             }
-            let status = format!("used by {}, to be deleted first", users.into_iter().collect::<Vec<_>>().join(", "));
+            let status = format!("used by {}, to be deleted first", holders.into_iter().collect::<Vec<_>>().join(", "));
             if started.elapsed() > NOTICED {
                 return Err(error.context(status));
             }

@@ -35,7 +35,7 @@ const ROLE_UNKNOWN: &[Passing] = &[("ServiceLinkedRoleNotFoundFault", "")];
 const GONE: &str = "ReplicationGroupNotFoundFault";
 const PORT: i32 = 6379;
 /// How long AWS may take to begin with a change that it agreed to make at once.
-const BEGINS: Duration = Duration::from_secs(60);
+const BEGINS: Duration = Duration::from_mins(1);
 
 pub struct RedisGroup;
 
@@ -559,8 +559,8 @@ async fn at_rest(context: &Context, id: &str, changing: bool) -> Result<Replicat
         let nodes: Vec<_> = nodes.into_iter().flatten().collect();
         let nodes_are: Vec<_> = nodes.iter().filter_map(CacheCluster::cache_cluster_status).collect();
         let going = matches!(status.as_str(), "deleting" | "deleted").then_some(status.as_str());
-        let states = [status.as_str()].into_iter().chain(nodes_are.iter().copied());
-        if let Some(stuck) = going.or_else(|| states.into_iter().find(|it| is_dead_end(it))) {
+        let all = [status.as_str()].into_iter().chain(nodes_are.iter().copied());
+        if let Some(stuck) = going.or_else(|| all.into_iter().find(|it| is_dead_end(it))) {
             let reason = reason(context, &group).await;
             bail!("replication group {id} is in state {stuck}, which does not pass by itself: {reason}");
         }

@@ -224,7 +224,9 @@ impl Lookup for DescribeScalableTargets {
 
     async fn load(aws: &Aws, wanted: Vec<Scaled>) -> Result<HashMap<Scaled, types::ScalableTarget>> {
         let mut resources: HashMap<ServiceNamespace, Vec<Scaled>> = HashMap::new();
-        wanted.into_iter().for_each(|it| resources.entry(it.namespace).or_default().push(it));
+        for it in wanted {
+            resources.entry(it.namespace).or_default().push(it);
+        }
         let describe = |(namespace, wanted): (ServiceNamespace, Vec<Scaled>)| async move {
             let request = aws.application_auto_scaling().describe_scalable_targets();
             let request = request.service_namespace(wanted[0].namespace());

@@ -687,7 +687,9 @@ impl Lookup for DescribeScalingPolicies {
 
     async fn load(aws: &Aws, wanted: Vec<(Scaled, String)>) -> Result<HashMap<(Scaled, String), types::ScalingPolicy>> {
         let mut names: HashMap<Scaled, Vec<String>> = HashMap::new();
-        wanted.into_iter().for_each(|(scaled, name)| names.entry(scaled).or_default().push(name));
+        for (scaled, name) in wanted {
+            names.entry(scaled).or_default().push(name);
+        }
         let describe = |(scaled, names): (Scaled, Vec<String>)| async move {
             let request = aws.application_auto_scaling().describe_scaling_policies().set_policy_names(Some(names));
             let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());

@@ -335,8 +335,8 @@ impl Resource for Service {
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
         let sends = new.force_new_deployment || !changed.iter().all(unsent);
         let mut service = if sends {
-            let changes = |names: &[&str]| names.iter().any(|it| changed.contains(*it));
-            send(context, &key, new, changes).await?
+            let any_of = |names: &[&str]| names.iter().any(|it| changed.contains(*it));
+            send(context, &key, new, any_of).await?
         } else {
             found(context, &key).await?
         };
@@ -744,8 +744,8 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
             enable: it.enable(),
             rollback: it.rollback(),
         }),
-        deployment_maximum_percent: deployment.and_then(|it| it.maximum_percent()).unwrap_or_else(two_hundred),
-        deployment_minimum_healthy_percent: deployment.and_then(|it| it.minimum_healthy_percent()).unwrap_or_else(hundred),
+        deployment_maximum_percent: deployment.and_then(types::DeploymentConfiguration::maximum_percent).unwrap_or_else(two_hundred),
+        deployment_minimum_healthy_percent: deployment.and_then(types::DeploymentConfiguration::minimum_healthy_percent).unwrap_or_else(hundred),
         availability_zone_rebalancing: rebalancing.transpose()?,
         enable_execute_command: service.enable_execute_command(),
         enable_ecs_managed_tags: service.enable_ecs_managed_tags(),

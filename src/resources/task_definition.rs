@@ -1376,10 +1376,11 @@ mod tests {
     };
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
+        static IT: Erased<TaskDefinition> = Erased::NEW;
         let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are an object") };
         let (old, tags) = (Map::new(), TagRules::default());
         let subject = Subject { name: "task", seed: &[1; 8], old: &old, autonaming: Autonaming::Default, tags: &tags };
-        let (_, failures) = Erased::<TaskDefinition>::NEW.check(&subject, inputs).unwrap();
+        let (_, failures) = IT.check(&subject, inputs).unwrap();
         failures.iter().map(ToString::to_string).collect()
     }
 

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zlib
 from pathlib import Path
 
 import pytest
-from harness import Stack
+
+pytest.register_assert_rewrite("harness")
+from harness import Stack  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools"))
@@ -22,7 +25,8 @@ PROVIDER = Path(os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "
 def environment(tmp_path_factory):
     """What `pulumi` and the provider run in: the local AWS, and a Pulumi home that holds the provider alone."""
     home = tmp_path_factory.mktemp("pulumi-home")
-    plugin = home / "plugins" / "resource-fargate-v0.1.0"
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    plugin = home / "plugins" / f"resource-fargate-v{version}"
     plugin.mkdir(parents=True)
     assert PROVIDER.exists(), f"{PROVIDER} is not built: run `cargo test --no-run`"
     shutil.copy(PROVIDER, plugin / "pulumi-resource-fargate")

@@ -5,11 +5,11 @@ each resource has to stand:
 
   preview of nothing yet    unknowns flow, and nothing is called: AWS is out of reach
   up                        AWS has what the program says, asked through boto3
-  preview again             no change
+  refresh, preview again    no change
   update                    changed in place, and AWS has it
   drift                     seen by refresh, put right by up
   import                    into another stack: no change
-  replace                   a new one instead, and the old one gone
+  replace                   a new one instead, in the right order, and the old one gone
   destroy                   nothing left
 
 The program has the resource under test under the name `it`, and `fixtures` beside it.
@@ -54,6 +54,8 @@ class Lifecycle:
     """Properties to change that only a new resource can have. `{}` where no property does that."""
     replaced: dict
     """The facts that this changes."""
+    exclusive: bool = False
+    """Whether the old one has to go before the new one is made, for AWS allows only one."""
     import_ids: Callable[[dict], list[str]] = field(default=lambda outputs: [outputs["id"]])
     """All forms of id to import it by."""
     fixtures: dict = field(default_factory=dict)
@@ -67,11 +69,13 @@ def run(stack: "Stack", life: Lifecycle):
     expected = dict(life.expected)
 
     stack.write(life, properties)
-    stack.pulumi("preview", AWS_ENDPOINT_URL=UNREACHABLE)
+    nobody = {name: UNREACHABLE for name in stack.environment if name.startswith("AWS_ENDPOINT_URL")}
+    stack.pulumi("preview", **nobody)
 
     assert stack.up() == {"create"}
     first = stack.outputs()
     assert life.truth(stack, first) == expected
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     stack.expect_no_changes()
     state = stack.pulumi("stack", "export")
     assert not [it for it in life.secrets if it in state], "a secret is in the state, in the clear"
@@ -101,8 +105,9 @@ def run(stack: "Stack", life: Lifecycle):
         expected |= life.replaced
         stack.write(life, properties)
         old = stack.outputs()
-        operations = stack.up()
-        assert "replace" in operations or {"create-replacement", "delete-replaced"} <= operations, operations
+        steps = [it for it in stack.steps() if it in ("create-replacement", "delete-replaced")]
+        new, gone = "create-replacement", "delete-replaced"
+        assert steps == ([gone, new] if life.exclusive else [new, gone]), "replaced in the wrong order, or not at all"
         assert life.truth(stack, stack.outputs()) == expected
         if old["id"] != stack.outputs()["id"]:
             assert life.truth(stack, old) is None, "the old one is still there"
@@ -184,12 +189,16 @@ class Stack:
 
     def up(self) -> set[str]:
         """Brings the program up; the operations it took on `it`."""
+        return set(self.steps()) - {"same"}
+
+    def steps(self) -> list[str]:
+        """Brings the program up; the operations it took on `it`, in their order."""
         log = self.folder / "events.json"
         log.unlink(missing_ok=True)
         self.pulumi("up", "--yes", "--skip-preview", "--event-log", str(log))
         events = [json.loads(line) for line in log.read_text().splitlines()]
         steps = [it["resOutputsEvent"]["metadata"] for it in events if "resOutputsEvent" in it]
-        return {it["op"] for it in steps if it["urn"].endswith("::it")} - {"same"}
+        return [it["op"] for it in steps if it["urn"].endswith("::it")]
 
     def expect_no_changes(self):
         """A program that has not changed plans nothing."""

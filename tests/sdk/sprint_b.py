@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / ".tools/sdks/python")]
+sys.path.insert(0, str(ROOT / "tools"))
 
 import boto3
 import local_aws
