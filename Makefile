@@ -37,8 +37,7 @@ test: tools ## everything that must hold, on a clean clone
 	@$(STEP) --show "running the unit and integration tests" cargo test --locked
 	@$(STEP) --show "leading every resource through its life with the real pulumi" \
 		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
-	@$(STEP) "looking for warnings with clippy" cargo clippy --locked --all-targets -- -D warnings
-	@$(MAKE) --no-print-directory sdks
+	@$(MAKE) --no-print-directory lint sdks
 
 .PHONY: sdks
 sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go, compile and use them
@@ -61,7 +60,7 @@ bench: build tools ## measure the provider and print a table
 
 .PHONY: build
 build: ## build the provider in release form
-	@$(STEP) "building the provider (about 12 minutes the first time)" cargo build --release --locked
+	@$(STEP) "building the provider (about 20 minutes the first time)" cargo build --release --locked
 
 .PHONY: fmt
 fmt: ## format the code
