@@ -10,12 +10,12 @@ use crate::support::{FakeAws, Plugin, URN, cluster, props, read, told};
 async fn check_config(plugin: &mut Plugin, news: serde_json::Value) -> rpc::CheckResponse {
     let urn = "urn:pulumi:dev::project::pulumi:providers:fargate::default".to_owned();
     let request = rpc::CheckRequest { urn, news: props(news), ..Default::default() };
-    plugin.client.check_config(request).await.unwrap().into_inner()
+    plugin.client.check_config(request).await.expect("an answer").into_inner()
 }
 
 async fn diff_config(plugin: &mut Plugin, old: serde_json::Value, new: serde_json::Value) -> rpc::DiffResponse {
     let request = rpc::DiffRequest { old_inputs: props(old.clone()), olds: props(old), news: props(new), ..Default::default() };
-    plugin.client.diff_config(request).await.unwrap().into_inner()
+    plugin.client.diff_config(request).await.expect("an answer").into_inner()
 }
 
 #[tokio::test]

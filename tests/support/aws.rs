@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value as Json;
@@ -64,7 +64,7 @@ impl FakeAws {
     async fn serve(self, request: Request<Incoming>, answer: Arc<Answer>) -> Result<Response<Full<Bytes>>, Infallible> {
         // ECS and its like name the operation in a header, STS and its like in the body.
         let target = request.headers().get("x-amz-target").and_then(|it| it.to_str().ok()).map(str::to_owned);
-        let body = request.into_body().collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+        let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
         let body = String::from_utf8_lossy(&body);
         let operation = match &target {
             Some(target) => target.rsplit('.').next().unwrap_or_default(),

@@ -18,6 +18,7 @@ use serde_json::json;
 use tonic::Status;
 
 /// JSON as the protocol carries it.
+#[expect(clippy::unnecessary_wraps, reason = "messages hold structs in options")]
 pub fn props(json: serde_json::Value) -> Option<Struct> {
     Some(map_to_proto(map(json)))
 }
