@@ -14,14 +14,17 @@ TOKEN = "a-password-of-redis-for-tests"
 class Example(Stack):
     """A program of examples/, in a folder of its own; all of a test's share one state."""
 
-    def __init__(self, stack: Stack, name: str, **config: str):
+    def __init__(self, stack: Stack, name: str, **config: str | list[str]):
         self.folder, self.name = stack.folder / name, name
         self.environment = stack.environment
         shutil.copytree(ROOT / "examples" / name, self.folder, ignore=shutil.ignore_patterns("Pulumi.*.yaml"))
         self.pulumi("stack", "init", "test")
         for key, value in config.items():
-            secret = ["--secret"] if value == TOKEN else []
-            self.pulumi("config", "set", *secret, key, value)
+            if isinstance(value, list):
+                for index, item in enumerate(value):
+                    self.pulumi("config", "set", "--path", f"{key}[{index}]", item)
+            else:
+                self.pulumi("config", "set", *(["--secret"] if value == TOKEN else []), key, value)
 
     def lives(self):
         """Up, and nothing left to do."""
@@ -58,8 +61,7 @@ def test_the_three_sprints(stack, clean):
 def test_the_core_in_a_network_that_exists(stack, clean):
     network = Example(stack, "a-core")
     network.pulumi("up", "--yes", "--skip-preview")
-    ids = {"vpcId": network.output("vpcId")}
-    ids |= {name: json.dumps(network.output(name)) for name in ("publicSubnetIds", "privateSubnetIds")}
+    ids = {name: network.output(name) for name in ("vpcId", "publicSubnetIds", "privateSubnetIds")}
     # Both bring the cluster and the repositories; only the network stays.
     for target in ("cluster", "appRepository", "workerRepository"):
         network.pulumi("destroy", "--yes", "--skip-preview", "--target", f"**::{target}")
