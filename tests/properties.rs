@@ -91,8 +91,9 @@ proptest! {
 
     #[test]
     fn a_secret_is_in_no_debug_text(value in any_value()) {
-        let text = format!("{:?}", Value::String("hush-hush".to_owned()).secret());
-        prop_assert!(!text.contains("hush"));
+        let holding = Value::List(vec![value.clone(), Value::String("hush-hush".to_owned()).secret()]);
+        let text = format!("{holding:?}");
+        prop_assert!(!text.contains("hush-hush"));
         let mut secrets = Vec::new();
         value.visit_secrets(&mut |it| secrets.push(it.to_owned()));
         let plain = format!("{:?}", value.bare());
@@ -111,6 +112,8 @@ fn check_diff_and_preview_agree_on_any_inputs() {
         let result = runner.run(&inputs, |inputs| {
             let (checked, failures) = check(*resource, inputs);
             prop_assert_eq!(resource.diff(&checked, &checked), Vec::new());
+            let secret = checked.iter().map(|(name, it)| (name.clone(), it.clone().secret())).collect();
+            prop_assert_eq!(resource.diff(&checked, &secret), Vec::new(), "whether it is secret is no difference");
             if failures.is_empty() {
                 let again = check(*resource, checked.clone());
                 prop_assert_eq!(again, (checked.clone(), Vec::new()));
