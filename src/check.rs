@@ -164,7 +164,10 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
             } else if let Some(pattern) = keyword("pattern").as_str().filter(|pattern| !matches(pattern, it)) {
                 let expects = keyword("expects").as_str();
                 let expects = expects.map_or_else(|| format!("text that matches {pattern}"), str::to_owned);
-                fail(format!("{}which is not {expects}", shown(&format!("{it:?}"))));
+                fail(match secret {
+                    true => format!("is not {expects}"),
+                    false => format!("is {it:?}, which is not {expects}"),
+                });
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_err() {
                 fail(format!("{}which is no CIDR block such as 10.0.0.0/16", shown(&format!("{it:?}"))));
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_ok_and(|it| it.trunc() != it) {
@@ -313,8 +316,9 @@ fn tidy(name: &str, property: Shape<'_>, most: usize) -> String {
     let words: Vec<_> = name.split(|it: char| !it.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
     let mut tidy = words.join("-");
     if let Some(reserved) = property.keyword("reserved").as_str() {
-        while let Some(rest) = tidy.strip_prefix(reserved) {
-            tidy = rest.to_owned();
+        // A hyphen follows: `sg` would become `sg-…` as well.
+        while let Some(rest) = format!("{tidy}-").strip_prefix(reserved) {
+            tidy = rest.trim_end_matches('-').to_owned();
         }
     }
     // Some names have to start with a letter.
@@ -344,7 +348,19 @@ mod tests {
         for resource in resources::all() {
             let property = resource.inputs().root().properties().find(|(_, it)| !it.keyword("autoname").is_null());
             let Some((property, shape)) = property else { continue };
-            for name in ["web", "fastapi_app", "sg-web", "internal-alb", "2nd", "A--b", "__", "ünï", &"long-".repeat(100)] {
+            for name in [
+                "web",
+                "fastapi_app",
+                "sg-web",
+                "sg",
+                "internal-alb",
+                "internal",
+                "2nd",
+                "A--b",
+                "__",
+                "ünï",
+                &"long-".repeat(100),
+            ] {
                 let (old, tags) = (Map::new(), TagRules::default());
                 let subject = Subject { name, seed: &[0xa5; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
                 let (inputs, failures) = resource.check(&subject, Map::new()).unwrap();

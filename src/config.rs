@@ -21,7 +21,8 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// The AWS region, such as `eu-central-1`. Default: that of the environment (`AWS_REGION`) or of the profile.
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"))]
+    #[schemars(extend("replaceOnChanges" = true, "expects" = "a region such as eu-central-1"))]
     pub region: Option<String>,
     /// The profile of the AWS configuration files to use. Default: `AWS_PROFILE`.
     pub profile: Option<String>,
@@ -37,6 +38,7 @@ pub struct Config {
     /// A role to take on for every call.
     pub assume_role: Option<AssumeRole>,
     /// The address of all of AWS, for a local one. Default: `AWS_ENDPOINT_URL`.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub endpoint: Option<String>,
     /// The addresses of single services.
     pub endpoints: Option<Endpoints>,
@@ -66,6 +68,8 @@ fn ten() -> i32 {
 #[schemars(rename = "ProviderAssumeRole")]
 pub struct AssumeRole {
     /// The ARN of the role.
+    #[schemars(regex(pattern = "^arn:[^:]+:iam::[0-9]{12}:role/"))]
+    #[schemars(extend("expects" = "the ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
     pub role_arn: String,
     /// The name that the session has in AWS's logs. Default: `pulumi-fargate`.
     pub session_name: Option<String>,
@@ -82,24 +86,34 @@ pub struct AssumeRole {
 #[schemars(rename = "ProviderEndpoints")]
 pub struct Endpoints {
     /// Application Auto Scaling.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub applicationautoscaling: Option<String>,
     /// `CloudWatch`.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub cloudwatch: Option<String>,
     /// EC2 and VPC.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub ec2: Option<String>,
     /// The Elastic Container Registry.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub ecr: Option<String>,
     /// The Elastic Container Service.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub ecs: Option<String>,
     /// `ElastiCache`.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub elasticache: Option<String>,
     /// Elastic Load Balancing.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub elbv2: Option<String>,
     /// Identity and Access Management.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub iam: Option<String>,
     /// `CloudWatch` Logs.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub logs: Option<String>,
     /// The Security Token Service.
+    #[schemars(regex(pattern = "^https?://"), extend("expects" = "an address such as http://localhost:4566"))]
     pub sts: Option<String>,
 }
 

@@ -83,6 +83,8 @@ impl Shapes {
         shapes.root["properties"]["region"] = json!({
             "type": ["string", "null"],
             "description": "The AWS region the resource is in. Default: the provider's.",
+            "pattern": "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$",
+            "expects": "a region such as eu-central-1",
             "replaceOnChanges": true,
             "computed": true,
             "nameScope": true,

@@ -11,8 +11,12 @@ use std::{
 
 use anyhow::{Result, bail};
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig, sts::AssumeRoleProvider,
+    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
+    environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain,
+    profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
+    retry::RetryConfig,
+    sts::AssumeRoleProvider,
     timeout::TimeoutConfig,
 };
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
@@ -97,6 +101,17 @@ impl Session {
             .sts
             .or(sdk.endpoint_url().map(str::to_owned))
             .or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+        if let Some(role) = &self.config.assume_role {
+            return format!(
+                "cannot take on the role {}; {text}; check fargate:assumeRole, and that the role's trust policy allows you",
+                role.role_arn
+            );
+        }
+        if let Some(profile) = &self.config.profile {
+            return format!(
+                "profile {profile} gives no way into AWS; {text}; check fargate:profile and `aws configure list-profiles`"
+            );
+        }
         let credentials = ["credential", "profile", "token", "SSO"].iter().any(|it| text.contains(it));
         match endpoint {
             _ if credentials => format!(
@@ -172,7 +187,9 @@ async fn load(config: &Config) -> SdkConfig {
 
 fn signed_by(mut loader: ConfigLoader, config: &Config) -> ConfigLoader {
     if let Some(profile) = &config.profile {
-        loader = loader.profile_name(profile);
+        // What the program sets comes before keys that happen to be in the environment: they may be another account's.
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
     }
     if let (Some(key), Some(secret)) = (&config.access_key, &config.secret_key) {
         loader = loader.credentials_provider(Credentials::new(key, secret, config.token.clone(), None, "configuration"));
