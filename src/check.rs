@@ -164,10 +164,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
             } else if let Some(pattern) = keyword("pattern").as_str().filter(|pattern| !matches(pattern, it)) {
                 let expects = keyword("expects").as_str();
                 let expects = expects.map_or_else(|| format!("text that matches {pattern}"), str::to_owned);
-                fail(match secret {
-                    true => format!("is not {expects}"),
-                    false => format!("is {it:?}, which is not {expects}"),
-                });
+                fail(if secret { format!("is not {expects}") } else { format!("is {it:?}, which is not {expects}") });
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_err() {
                 fail(format!("{}which is no CIDR block such as 10.0.0.0/16", shown(&format!("{it:?}"))));
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_ok_and(|it| it.trunc() != it) {
@@ -318,7 +315,7 @@ fn tidy(name: &str, property: Shape<'_>, most: usize) -> String {
     if let Some(reserved) = property.keyword("reserved").as_str() {
         // A hyphen follows: `sg` would become `sg-…` as well.
         while let Some(rest) = format!("{tidy}-").strip_prefix(reserved) {
-            tidy = rest.trim_end_matches('-').to_owned();
+            rest.trim_end_matches('-').clone_into(&mut tidy);
         }
     }
     // Some names have to start with a letter.
