@@ -460,11 +460,6 @@ fn without_defaults(value: &Value, property: Shape<'_>) -> Value {
     }
 }
 
-/// The name that a token such as `fargate:index:Service` or `index:Service` ends in.
-pub fn find_name(token: &str) -> &str {
-    token.rsplit(':').next().unwrap_or(token)
-}
-
 /// The names of the properties whose values differ in meaning, as Diff sees it: what an update has to send.
 pub fn changed<I: Serialize + JsonSchema>(old: &I, new: &I) -> Result<BTreeSet<String>> {
     let changes = diff::diff(&codec::encode(old)?, &codec::encode(new)?, Shapes::of::<I>().root());

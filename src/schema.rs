@@ -5,11 +5,7 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
-use crate::{
-    config, functions,
-    resource::{AnyResource, find_name},
-    resources,
-};
+use crate::{config, functions, resource::AnyResource, resources};
 
 /// The name of the package, and of its configuration.
 pub const PACKAGE: &str = "fargate";
@@ -301,7 +297,7 @@ pub fn token(name: &str) -> String {
 /// The part of a token that is a name; none for the token of another package.
 pub fn name_of(token: &str) -> Option<&str> {
     let (package, rest) = token.split_once(':')?;
-    (package == PACKAGE).then(|| find_name(rest))
+    (package == PACKAGE).then(|| rest.rsplit(':').next().unwrap_or(rest))
 }
 
 fn named_type(shape: Shape<'_>) -> Json {

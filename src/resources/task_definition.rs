@@ -1366,22 +1366,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        check::Autonaming,
-        config::TagRules,
-        diff,
-        resource::{AnyResource as _, Erased, Subject},
-        schema::Shapes,
-        value::{Map, Value},
-    };
+    use crate::{diff, schema::Shapes};
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
-        static IT: Erased<TaskDefinition> = Erased::NEW;
-        let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are an object") };
-        let (old, tags) = (Map::new(), TagRules::default());
-        let subject = Subject { name: "task", seed: &[1; 8], old: &old, autonaming: Autonaming::Default, tags: &tags };
-        let (_, failures) = IT.check(&subject, inputs).unwrap();
-        failures.iter().map(ToString::to_string).collect()
+        crate::resource::mistakes::<TaskDefinition>(inputs.into())
     }
 
     fn task(cpu: i32, memory: i32) -> Vec<String> {
