@@ -2,8 +2,55 @@
 //!
 //! It knows the protocol and the provider's own schema, and nothing else: what it may ask for, a file of samples tells.
 
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+pub mod cloud;
+pub mod engine;
+pub mod item;
+pub mod items;
+pub mod life;
+pub mod provider;
+pub mod report;
+pub mod run;
+pub mod samples;
+pub mod schema;
+pub mod value;
+
+use item::{Item, failed};
+use report::{Report, Row};
+use run::{Run, Source};
+
 /// Pulumi's protocol, as generated from `proto`.
 pub mod rpc {
     #![expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated")]
     tonic::include_proto!("pulumirpc");
+}
+
+/// The most that a message may hold, which is what the engine takes.
+pub const MESSAGE_LIMIT: usize = 400 << 20;
+
+/// How long one item may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Checks `items` on the provider of `run`, and calls `done` after each.
+pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Report {
+    let provider = match &run.options.provider {
+        Source::Program(program) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Source::Port(port) => format!("the provider on port {port}"),
+    };
+    // Those that end what the others look at come last.
+    let (last, first): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| items::LAST.contains(&it.number));
+    let mut rows = Vec::new();
+    for item in first.into_iter().chain(last) {
+        let started = Instant::now();
+        let outcome = timeout(LIMIT, (item.check)(run)).await;
+        let outcome = outcome.unwrap_or_else(|_| failed("an answer", format!("none within {LIMIT:?}")));
+        let row = Row { item, outcome, took: started.elapsed() };
+        done(&row);
+        rows.push(row);
+    }
+    rows.sort_by_key(|row| row.item.number);
+    Report { provider, rows }
 }

@@ -1,0 +1,129 @@
+//! What stands between a provider and its cloud: it counts the requests, and answers some itself.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request, Response, Uri,
+    body::{Bytes, Incoming},
+    header::HOST,
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::Value as Json;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{engine::lock, samples::Answer};
+
+/// A cloud, as one provider sees it.
+pub struct Cloud {
+    /// Its address: `http://127.0.0.1:port`.
+    pub url: String,
+    played: Arc<Played>,
+    serving: JoinHandle<()>,
+}
+
+struct Played {
+    target: Uri,
+    client: Client<HttpConnector, Full<Bytes>>,
+    answers: Mutex<Vec<Playing>>,
+    requests: Mutex<Vec<String>>,
+}
+
+/// An answer, and how often it has been asked for.
+struct Playing {
+    answer: Answer,
+    matched: usize,
+}
+
+impl Cloud {
+    /// Stands before the cloud at `target`.
+    pub async fn before(target: &str) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let played = Arc::new(Played {
+            target: target.parse().with_context(|| format!("{target} is no address"))?,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            answers: Mutex::default(),
+            requests: Mutex::default(),
+        });
+        let shared = played.clone();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let played = shared.clone();
+                let service = service_fn(move |request| {
+                    let played = played.clone();
+                    async move { played.answer(request).await }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Ok(Self { url, played, serving })
+    }
+
+    /// Gives these answers from now on, and no others of its own.
+    pub fn play(&self, answers: &[Answer]) {
+        *lock(&self.played.answers) = answers.iter().map(|it| Playing { answer: it.clone(), matched: 0 }).collect();
+    }
+
+    /// The requests so far: method, path, headers and body, as text.
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.played.requests).clone()
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Played {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+        let (mut parts, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let text = format!("{} {}\n{:?}\n{}", parts.method, parts.uri, parts.headers, String::from_utf8_lossy(&body));
+        lock(&self.requests).push(text.clone());
+        if let Some(answer) = self.chosen(&text) {
+            let Some(status) = answer.status else {
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                anyhow::bail!("no answer");
+            };
+            let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
+            let body = if answer.body == Json::Null { String::new() } else { body };
+            let headers = answer.headers.iter();
+            let response = headers.fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
+            return Ok(response.body(Full::new(body.into()))?);
+        }
+        let mut target = self.target.clone().into_parts();
+        target.path_and_query = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from_parts(target)?;
+        // The host is signed, so it has to stay as the provider sent it.
+        let host = parts.headers.get(HOST).cloned();
+        let mut request = Request::from_parts(parts, Full::new(body));
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
+        }
+        let (parts, body) = self.client.request(request).await?.into_parts();
+        Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
+    }
+
+    fn chosen(&self, request: &str) -> Option<Answer> {
+        for playing in lock(&self.answers).iter_mut().filter(|it| request.contains(&it.answer.request)) {
+            playing.matched += 1;
+            let turn = playing.matched.saturating_sub(playing.answer.after);
+            if turn > 0 && playing.answer.times.is_none_or(|times| turn <= times) {
+                return Some(playing.answer.clone());
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,17 @@
+//! The checklist: one module a section, one function an item.
+
+use crate::item::Item;
+
+mod attach;
+mod process;
+
+/// Those that end what others look at: deletion, and what all processes have written by then.
+pub const LAST: [u16; 5] = [109, 110, 111, 2, 18];
+
+/// All items, by number.
+pub fn all() -> Vec<Item> {
+    let sections: [&[Item]; 2] = [process::ITEMS, attach::ITEMS];
+    let mut items = sections.concat();
+    items.sort_by_key(|it| it.number);
+    items
+}

@@ -1,0 +1,278 @@
+//! One run of the suite on one provider: starts it in every way that an item asks for, and leads its resources through
+//! their lives once, for all items.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value as Json, json};
+use tokio::sync::OnceCell;
+use tonic::Status;
+
+use crate::{
+    cloud::Cloud,
+    engine::{Engine, Manner},
+    item::{Outcome, failed, not_applicable},
+    life::Lives,
+    provider::{Client, Heard, Launch, Process, Provider, connect},
+    rpc,
+    samples::{Answer, ResourceSample, Samples, Scene, Situation},
+    schema::{Entry, Schema, as_sent},
+    value::{Map, overlay, to_struct},
+};
+
+/// The URN of the stack that the suite plays.
+pub const STACK_URN: &str = "urn:pulumi:dev::conformance::pulumi:pulumi:Stack::conformance-dev";
+
+/// What a run is about.
+pub struct Options {
+    pub provider: Source,
+    pub samples: Samples,
+    /// The address of the provider's cloud.
+    pub cloud: Option<String>,
+    /// The Pulumi CLI, for the items that only it can show.
+    pub pulumi: Option<PathBuf>,
+}
+
+/// Where the provider is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A program to be started.
+    Program(PathBuf),
+    /// Running already, on this port of this machine.
+    Port(u16),
+}
+
+/// A run.
+pub struct Run {
+    pub options: Options,
+    /// What its processes have written.
+    pub heard: Arc<Heard>,
+    /// The schema, or why there is none.
+    schema: Result<Schema, String>,
+    lives: OnceCell<Outcome<Lives>>,
+    /// An empty folder, for whatever needs one.
+    pub folder: tempfile::TempDir,
+}
+
+/// What is special about a process that [`Run::start`] starts.
+#[derive(Default)]
+pub struct Special {
+    /// The arguments, in place of the engine's address.
+    pub arguments: Option<Vec<String>>,
+    /// Laid over its environment; an empty value takes a variable away.
+    pub environment: BTreeMap<String, String>,
+    pub directory: Option<PathBuf>,
+    /// Another path to the program.
+    pub program: Option<PathBuf>,
+    pub engine: Manner,
+    /// What the cloud answers.
+    pub answers: Vec<Answer>,
+}
+
+impl Run {
+    /// Starts the provider once, to read its schema.
+    pub async fn new(options: Options) -> Result<Self> {
+        let mut run = Self {
+            options,
+            heard: Arc::default(),
+            schema: Err(String::new()),
+            lives: OnceCell::new(),
+            folder: tempfile::tempdir().context("cannot make a temporary folder")?,
+        };
+        run.schema = run.read_schema().await.map_err(|error| format!("{error:#}"));
+        Ok(run)
+    }
+
+    async fn read_schema(&self) -> Result<Schema> {
+        let mut provider = self.start(Special::default()).await.map_err(|it| anyhow::anyhow!("{it:?}"))?;
+        // Providers without a handshake have a schema as well.
+        _ = provider.client.handshake(handshake_request(&provider.engine.address)).await;
+        let answer = provider
+            .client
+            .get_schema(rpc::GetSchemaRequest::default())
+            .await
+            .map_err(|status| anyhow::anyhow!("GetSchema answers {:?}: {}", status.code(), status.message()))?;
+        Schema::parse(answer.into_inner().schema)
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> Outcome<&Schema> {
+        self.schema.as_ref().or_else(|why| failed("a schema", why))
+    }
+
+    /// Starts the provider and connects; nothing has been said to it.
+    pub async fn start(&self, special: Special) -> Outcome<Provider> {
+        let engine = Engine::start(special.engine)?;
+        let cloud = match &self.options.cloud {
+            Some(target) => Some(Cloud::before(target).await?),
+            None => None,
+        };
+        if let Some(cloud) = &cloud {
+            cloud.play(&special.answers);
+        }
+        let (process, port) = match &self.options.provider {
+            Source::Port(port) => (None, *port),
+            Source::Program(program) => {
+                let launch = self.launch(program.clone(), special, &engine, cloud.as_ref());
+                let process = Process::start(&launch, &self.heard).await?;
+                let port = process.port()?;
+                (Some(process), port)
+            }
+        };
+        Ok(Provider { client: connect(port).await?, process, engine, cloud, port })
+    }
+
+    /// How the engine would start the provider.
+    pub fn launch(&self, program: PathBuf, special: Special, engine: &Engine, cloud: Option<&Cloud>) -> Launch {
+        let mut environment = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
+        let cloud = cloud.map_or("", |it| it.url.as_str());
+        let sample = &self.options.samples.provider.environment;
+        environment.extend(sample.iter().map(|(name, value)| (name.clone(), value.replace("${cloud}", cloud))));
+        environment.extend(special.environment);
+        environment.retain(|_, value| !value.is_empty());
+        Launch {
+            program: special.program.unwrap_or(program),
+            arguments: special.arguments.unwrap_or_else(|| vec![engine.address.clone()]),
+            environment: environment.into_iter().collect(),
+            directory: special.directory,
+        }
+    }
+
+    /// Needs a process of its own: a provider that runs already cannot show it.
+    pub fn program(&self) -> Outcome<PathBuf> {
+        match &self.options.provider {
+            Source::Program(program) => Ok(program.clone()),
+            Source::Port(_) => not_applicable("the provider runs already; its process is not ours"),
+        }
+    }
+
+    /// A provider that the engine has greeted.
+    pub async fn greeted(&self) -> Outcome<Provider> {
+        self.greeted_in(Special::default()).await
+    }
+
+    /// A provider started in a special way that the engine has greeted.
+    pub async fn greeted_in(&self, special: Special) -> Outcome<Provider> {
+        let mut provider = self.start(special).await?;
+        greet(&mut provider.client, &provider.engine.address).await?;
+        Ok(provider)
+    }
+
+    /// A provider with its good settings.
+    pub async fn configured(&self) -> Outcome<Provider> {
+        self.configured_in(Special::default()).await
+    }
+
+    /// A provider started in a special way, with its good settings.
+    pub async fn configured_in(&self, special: Special) -> Outcome<Provider> {
+        let mut provider = self.greeted_in(special).await?;
+        let settings = self.settings(provider.cloud.as_ref());
+        self.configure(&mut provider.client, &settings).await?;
+        Ok(provider)
+    }
+
+    /// The good settings of the samples.
+    pub fn settings(&self, cloud: Option<&Cloud>) -> Map {
+        self.with_cloud(&self.options.samples.provider.config, cloud)
+    }
+
+    /// Settings in which `${cloud}` stands for the cloud.
+    pub fn with_cloud(&self, settings: &Map, cloud: Option<&Cloud>) -> Map {
+        let url = cloud.map_or("", |it| it.url.as_str());
+        let replace = |value: &Json| value.as_str().map_or_else(|| value.clone(), |it| json!(it.replace("${cloud}", url)));
+        settings.iter().map(|(name, value)| (name.clone(), replace(value))).collect()
+    }
+
+    /// Configures as the engine does: secrets are marked.
+    pub async fn configure(&self, client: &mut Client, settings: &Map) -> Result<rpc::ConfigureResponse, Status> {
+        let sent = match &self.schema {
+            Ok(schema) => as_sent(settings, schema.settings()),
+            Err(_) => settings.clone(),
+        };
+        Ok(client.configure(self.configure_request(&sent)).await?.into_inner())
+    }
+
+    /// What the engine says to configure a provider with these settings.
+    pub fn configure_request(&self, settings: &Map) -> rpc::ConfigureRequest {
+        let package = self.schema.as_ref().map_or("", Schema::package);
+        rpc::ConfigureRequest {
+            args: Some(to_struct(settings)),
+            accept_secrets: true,
+            accept_resources: true,
+            sends_old_inputs: true,
+            sends_old_inputs_to_delete: true,
+            id: Some("0b1c5a0e-1f5e-4a9e-9f0f-5c8a8d1e7c11".to_owned()),
+            urn: Some(self.provider_urn()),
+            name: Some("default".to_owned()),
+            r#type: Some(format!("pulumi:providers:{package}")),
+            ..Default::default()
+        }
+    }
+
+    /// The URN of the provider itself.
+    pub fn provider_urn(&self) -> String {
+        urn(&format!("pulumi:providers:{}", self.schema.as_ref().map_or("", Schema::package)), "default")
+    }
+
+    /// The resource that a sample is of.
+    pub fn resource(&self, name: &str) -> Outcome<Entry<'_>> {
+        let found = self.schema()?.resources().find(|it| it.is_called(name));
+        found.map_or_else(|| failed(format!("a resource {name}, of which there are samples"), "none in the schema"), Ok)
+    }
+
+    /// All samples of resources, with what the schema says of each; not applicable without any.
+    pub fn samples(&self) -> Outcome<Vec<(&str, &ResourceSample, Entry<'_>)>> {
+        let samples = &self.options.samples.resources;
+        if samples.is_empty() {
+            return not_applicable("there are no samples of resources");
+        }
+        samples.iter().map(|(name, sample)| Ok((name.as_str(), sample, self.resource(name)?))).collect()
+    }
+
+    /// How to play a situation; not applicable if the samples do not tell.
+    pub fn scene(&self, situation: Situation) -> Outcome<&Scene> {
+        let scene = self.options.samples.situations.get(&situation);
+        scene.map_or_else(|| not_applicable(format!("the samples do not tell how to play the situation {situation:?}")), Ok)
+    }
+
+    /// The lives of all resources that there are samples of, up to their deletion. They are led once.
+    pub async fn lives(&self) -> Outcome<&Lives> {
+        let lives = self.lives.get_or_init(|| Lives::lead(self)).await;
+        lives.as_ref().map_err(Clone::clone)
+    }
+
+    /// Good inputs of a sample, as a host sends them. What they refer to lives already; see [`Run::lives`].
+    pub async fn inputs(&self, name: &str, changes: &Map) -> Outcome<Map> {
+        let entry = self.resource(name)?;
+        let Some(sample) = self.options.samples.resources.get(name) else {
+            return failed(format!("a sample {name}, which a situation names"), "none");
+        };
+        let inputs = self.lives().await?.fill_in(&overlay(&sample.inputs, changes))?;
+        Ok(as_sent(&inputs, entry.inputs()))
+    }
+}
+
+/// The URN of a resource in the stack that the suite plays.
+pub fn urn(token: &str, name: &str) -> String {
+    format!("urn:pulumi:dev::conformance::{token}::{name}")
+}
+
+/// Says what the engine says first.
+pub async fn greet(client: &mut Client, engine: &str) -> Result<rpc::ProviderHandshakeResponse, Status> {
+    Ok(client.handshake(handshake_request(engine)).await?.into_inner())
+}
+
+/// What the engine says first.
+pub fn handshake_request(engine: &str) -> rpc::ProviderHandshakeRequest {
+    rpc::ProviderHandshakeRequest {
+        engine_address: engine.to_owned(),
+        root_directory: Some(".".to_owned()),
+        program_directory: Some(".".to_owned()),
+        configure_with_urn: true,
+        supports_views: true,
+        supports_refresh_before_update: true,
+        invoke_with_preview: true,
+        accepts_byte_string: true,
+        ..Default::default()
+    }
+}
