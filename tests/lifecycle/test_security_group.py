@@ -144,7 +144,6 @@ def test_no_egress_is_none_at_all(stack):
     importing.write_program({"it": it | {"options": {"import": group}}})
     assert importing.up() == {"import"}
     importing.expect_no_changes()
-    importing.forget()
     stack.write_program({"it": {"type": "fargate:SecurityGroup"}})
     assert stack.up() == {"update"}
     everyone = [("-1", None, None, "0.0.0.0/0", None), ("-1", None, None, "::/0", None)]
