@@ -1,6 +1,7 @@
 //! What stands between a provider and its cloud: it counts the requests, and answers some itself.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,20 +20,19 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use serde_json::Value as Json;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{engine::lock, samples::Answer};
 
 /// A cloud, as one provider sees it.
 pub struct Cloud {
-    /// Its address: `http://127.0.0.1:port`.
-    pub url: String,
+    /// Its addresses, `http://127.0.0.1:port`, by the names in the samples: `cloud`, or `cloud.name`.
+    urls: BTreeMap<String, String>,
     played: Arc<Played>,
-    serving: JoinHandle<()>,
+    serving: JoinSet<()>,
 }
 
 struct Played {
-    target: Uri,
     client: Client<HttpConnector, Full<Bytes>>,
     answers: Mutex<Vec<Playing>>,
     requests: Mutex<Vec<String>>,
@@ -45,28 +45,26 @@ struct Playing {
 }
 
 impl Cloud {
-    /// Stands before the cloud at `target`.
-    pub async fn before(target: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+    /// Stands before the clouds at `targets`.
+    pub async fn before(targets: &BTreeMap<String, String>) -> Result<Self> {
         let played = Arc::new(Played {
-            target: target.parse().with_context(|| format!("{target} is no address"))?,
             client: Client::builder(TokioExecutor::new()).build_http(),
             answers: Mutex::default(),
             requests: Mutex::default(),
         });
-        let shared = played.clone();
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let played = shared.clone();
-                let service = service_fn(move |request| {
-                    let played = played.clone();
-                    async move { played.answer(request).await }
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Ok(Self { url, played, serving })
+        let mut cloud = Self { urls: BTreeMap::new(), played, serving: JoinSet::new() };
+        for (name, target) in targets {
+            let target: Uri = target.parse().with_context(|| format!("{target} is no address"))?;
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            cloud.urls.insert(name.clone(), format!("http://{}", listener.local_addr()?));
+            cloud.serving.spawn(serve(listener, target, cloud.played.clone()));
+        }
+        Ok(cloud)
+    }
+
+    /// `text`, with its addresses in place of `${cloud}` and `${cloud.name}`.
+    pub fn fill_in(&self, text: &str) -> String {
+        self.urls.iter().fold(text.to_owned(), |text, (name, url)| text.replace(&format!("${{{name}}}"), url))
     }
 
     /// Gives these answers from now on, and no others of its own.
@@ -80,14 +78,19 @@ impl Cloud {
     }
 }
 
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        self.serving.abort();
+async fn serve(listener: TcpListener, target: Uri, played: Arc<Played>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (target, played) = (target.clone(), played.clone());
+        let service = service_fn(move |request| {
+            let (target, played) = (target.clone(), played.clone());
+            async move { played.answer(target, request).await }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
 impl Played {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    async fn answer(&self, target: Uri, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let text = format!("{} {}\n{:?}\n{}", parts.method, parts.uri, parts.headers, String::from_utf8_lossy(&body));
@@ -103,7 +106,7 @@ impl Played {
             let response = headers.fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
             return Ok(response.body(Full::new(body.into()))?);
         }
-        let mut target = self.target.clone().into_parts();
+        let mut target = target.into_parts();
         target.path_and_query = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from_parts(target)?;
         // The host is signed, so it has to stay as the provider sent it.

@@ -31,9 +31,10 @@ struct Arguments {
     /// The file of samples: what the suite may ask for.
     #[arg(long)]
     samples: Option<PathBuf>,
-    /// The address of the cloud that the provider works on, for `${cloud}` in the samples.
-    #[arg(long)]
-    cloud: Option<String>,
+    /// The address of the cloud that the provider works on, for `${cloud}` in the samples; with `name=` before it, for
+    /// `${cloud.name}`.
+    #[arg(long, value_name = "[NAME=]URL")]
+    cloud: Vec<String>,
     /// The Pulumi CLI, for the few items that only it can show.
     #[arg(long)]
     pulumi: Option<PathBuf>,
@@ -81,7 +82,11 @@ async fn run(arguments: Arguments) -> Result<bool> {
         (None, None) => bail!("say which provider"),
     };
     let samples = Samples::read(arguments.samples.as_deref())?;
-    let options = Options { provider, samples, cloud: arguments.cloud, pulumi: arguments.pulumi };
+    let clouds = arguments.cloud.iter().map(|it| match it.split_once('=') {
+        Some((name, url)) if !name.contains(':') => (format!("cloud.{name}"), url.to_owned()),
+        _ => ("cloud".to_owned(), it.clone()),
+    });
+    let options = Options { provider, samples, clouds: clouds.collect(), pulumi: arguments.pulumi };
     let run = Run::new(options).await?;
     let mut checked = 0;
     let report = check(&run, &items, |row| {

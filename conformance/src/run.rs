@@ -27,8 +27,8 @@ pub const STACK_URN: &str = "urn:pulumi:dev::conformance::pulumi:pulumi:Stack::c
 pub struct Options {
     pub provider: Source,
     pub samples: Samples,
-    /// The address of the provider's cloud.
-    pub cloud: Option<String>,
+    /// The addresses of the provider's clouds, by the names that the samples have for them.
+    pub clouds: BTreeMap<String, String>,
     /// The Pulumi CLI, for the items that only it can show.
     pub pulumi: Option<PathBuf>,
 }
@@ -103,9 +103,9 @@ impl Run {
     /// Starts the provider and connects; nothing has been said to it.
     pub async fn start(&self, special: Special) -> Outcome<Provider> {
         let engine = Engine::start(special.engine)?;
-        let cloud = match &self.options.cloud {
-            Some(target) => Some(Cloud::before(target).await?),
-            None => None,
+        let cloud = match &self.options.clouds {
+            none if none.is_empty() => None,
+            targets => Some(Cloud::before(targets).await?),
         };
         if let Some(cloud) = &cloud {
             cloud.play(&special.answers);
@@ -125,9 +125,9 @@ impl Run {
     /// How the engine would start the provider.
     pub fn launch(&self, program: PathBuf, special: Special, engine: &Engine, cloud: Option<&Cloud>) -> Launch {
         let mut environment = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
-        let cloud = cloud.map_or("", |it| it.url.as_str());
+        let filled = |value: &str| cloud.map_or_else(|| value.to_owned(), |it| it.fill_in(value));
         let sample = &self.options.samples.provider.environment;
-        environment.extend(sample.iter().map(|(name, value)| (name.clone(), value.replace("${cloud}", cloud))));
+        environment.extend(sample.iter().map(|(name, value)| (name.clone(), filled(value))));
         environment.extend(special.environment);
         environment.retain(|_, value| !value.is_empty());
         Launch {
@@ -178,9 +178,11 @@ impl Run {
 
     /// Settings in which `${cloud}` stands for the cloud.
     pub fn with_cloud(&self, settings: &Map, cloud: Option<&Cloud>) -> Map {
-        let url = cloud.map_or("", |it| it.url.as_str());
-        let replace = |value: &Json| value.as_str().map_or_else(|| value.clone(), |it| json!(it.replace("${cloud}", url)));
-        settings.iter().map(|(name, value)| (name.clone(), replace(value))).collect()
+        let filled = |value: &Json| match (value, cloud) {
+            (Json::String(text), Some(cloud)) => json!(cloud.fill_in(text)),
+            _ => value.clone(),
+        };
+        settings.iter().map(|(name, value)| (name.clone(), filled(value))).collect()
     }
 
     /// Configures as the engine does: secrets are marked.

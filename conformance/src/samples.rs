@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::value::Map;
 
-/// The samples of one provider. Wherever a value is text, `${cloud}` stands for the address given with `--cloud`, and
+/// The samples of one provider. Wherever a value is text, `${cloud}` stands for the address given with `--cloud` (`${cloud.name}` for `--cloud name=…`), and
 /// `${Thing.name}` for the output `name` of the sample `Thing` (`${Thing.id}` for its id), which then is created first.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
