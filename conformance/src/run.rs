@@ -228,7 +228,8 @@ impl Run {
         if samples.is_empty() {
             return not_applicable("there are no samples of resources");
         }
-        samples.iter().map(|(name, sample)| Ok((name.as_str(), sample, self.resource(name)?))).collect()
+        let named = |(name, sample): (&'_ String, &'_ ResourceSample)| sample.r#type.clone().unwrap_or_else(|| name.clone());
+        samples.iter().map(|it| Ok((it.0.as_str(), it.1, self.resource(&named(it))?))).collect()
     }
 
     /// How to play a situation; not applicable if the samples do not tell.
@@ -245,8 +246,7 @@ impl Run {
 
     /// Good inputs of a sample, as a host sends them. What they refer to lives already; see [`Run::lives`].
     pub async fn inputs(&self, name: &str, changes: &Map) -> Outcome<Map> {
-        let entry = self.resource(name)?;
-        let Some(sample) = self.options.samples.resources.get(name) else {
+        let Some((_, sample, entry)) = self.samples()?.into_iter().find(|it| it.0 == name) else {
             return failed(format!("a sample {name}, which a situation names"), "none");
         };
         let inputs = self.lives().await?.fill_in(&overlay(&sample.inputs, changes))?;

@@ -52,6 +52,8 @@ pub struct ProviderSample {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ResourceSample {
+    /// Its token or the last part of that, where the sample has another name.
+    pub r#type: Option<String>,
     /// Good inputs: all that are required, and as many others as may be.
     pub inputs: Map,
     /// A change that is made in place.
