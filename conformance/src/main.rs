@@ -75,9 +75,9 @@ async fn run(arguments: Arguments) -> Result<bool> {
         return Ok(true);
     }
     let provider = match (arguments.provider, arguments.attach) {
-        (Some(program), _) => {
-            Source::Program(program.canonicalize().with_context(|| format!("there is no provider at {}", program.display()))?)
-        }
+        // Not the file behind a link: some programs are told by their name what to do.
+        (Some(program), _) if program.is_file() => Source::Program(std::path::absolute(program)?),
+        (Some(program), _) => bail!("there is no program at {}", program.display()),
         (None, Some(port)) => Source::Port(port),
         (None, None) => bail!("say which provider"),
     };
