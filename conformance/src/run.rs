@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     cloud::Cloud,
@@ -154,8 +154,11 @@ impl Run {
     /// A provider started in a special way that the engine has greeted.
     pub async fn greeted_in(&self, special: Special) -> Outcome<Provider> {
         let mut provider = self.start(special).await?;
-        greet(&mut provider.client, &provider.engine.address).await?;
-        Ok(provider)
+        match greet(&mut provider.client, &provider.engine.address).await {
+            // Older providers know no handshake; the engine takes them as well.
+            Err(status) if status.code() != Code::Unimplemented => Err(status.into()),
+            _ => Ok(provider),
+        }
     }
 
     /// A provider with its good settings.
