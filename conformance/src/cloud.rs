@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -35,7 +35,7 @@ pub struct Cloud {
 struct Played {
     client: Client<HttpConnector, Full<Bytes>>,
     answers: Mutex<Vec<Playing>>,
-    requests: Mutex<Vec<String>>,
+    requests: Mutex<Vec<(Instant, String)>>,
 }
 
 /// An answer, and how often it has been asked for.
@@ -74,7 +74,12 @@ impl Cloud {
 
     /// The requests so far: method, path, headers and body, as text.
     pub fn requests(&self) -> Vec<String> {
-        lock(&self.played.requests).clone()
+        lock(&self.played.requests).iter().map(|(_, text)| text.clone()).collect()
+    }
+
+    /// When the requests came that hold this text.
+    pub fn times(&self, text: &str) -> Vec<Instant> {
+        lock(&self.played.requests).iter().filter(|(_, it)| it.contains(text)).map(|(at, _)| *at).collect()
     }
 }
 
@@ -94,8 +99,10 @@ impl Played {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let text = format!("{} {}\n{:?}\n{}", parts.method, parts.uri, parts.headers, String::from_utf8_lossy(&body));
-        lock(&self.requests).push(text.clone());
-        if let Some(answer) = self.chosen(&text) {
+        lock(&self.requests).push((Instant::now(), text.clone()));
+        let chosen = self.chosen(&text);
+        let lost = chosen.as_ref().is_some_and(|it| it.lost);
+        if let Some(answer) = chosen.filter(|it| !it.lost) {
             let Some(status) = answer.status else {
                 tokio::time::sleep(Duration::from_secs(600)).await;
                 anyhow::bail!("no answer");
@@ -116,7 +123,11 @@ impl Played {
             request.headers_mut().insert(HOST, host);
         }
         let (parts, body) = self.client.request(request).await?.into_parts();
-        Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
+        let body = body.collect().await?.to_bytes();
+        if lost {
+            anyhow::bail!("the answer is lost");
+        }
+        Ok(Response::from_parts(parts, Full::new(body)))
     }
 
     fn chosen(&self, request: &str) -> Option<Answer> {

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 pub mod cloud;
+pub mod detail;
 pub mod engine;
 pub mod item;
 pub mod items;
 pub mod life;
+pub mod monitor;
 pub mod provider;
 pub mod report;
 pub mod run;
@@ -41,7 +43,9 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
         Source::Port(port) => format!("the provider on port {port}"),
     };
     // Those that end what the others look at come last.
-    let (last, first): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| items::LAST.contains(&it.number));
+    let place = |it: &Item| items::LAST.iter().position(|number| *number == it.number);
+    let (mut last, first): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| place(it).is_some());
+    last.sort_by_key(place);
     let mut rows = Vec::new();
     for item in first.into_iter().chain(last) {
         let started = Instant::now();
@@ -51,6 +55,7 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
         done(&row);
         rows.push(row);
     }
+    run.end().await;
     rows.sort_by_key(|row| row.item.number);
     Report { provider, rows }
 }

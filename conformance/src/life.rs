@@ -1,15 +1,16 @@
 //! The life of every resource that there are samples of: what the engine would ask in `up`, kept for all items to look at.
 
 use serde_json::Value as Json;
+use tokio::sync::OnceCell;
 
 use crate::{
-    item::{Outcome, Stop, failed},
+    item::{Outcome, Stop, expect_none, failed},
     provider::{Client, Provider},
     rpc,
     run::{Run, Special, urn},
     samples::ResourceSample,
     schema::as_sent,
-    value::{Map, from_struct, to_struct, unknown},
+    value::{Map, from_struct, overlay, to_struct, unknown},
 };
 
 /// The lives of all resources, in the order of the samples.
@@ -18,6 +19,34 @@ pub struct Lives {
     pub provider: Provider,
     /// By the name of the sample. Those that are not created here have no state.
     pub all: Vec<Life>,
+    changes: OnceCell<Vec<(String, Outcome<Change>)>>,
+    ended: OnceCell<Vec<Ended>>,
+}
+
+/// How a resource was changed in place, and back again.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The checked inputs after it.
+    pub news: Map,
+    /// What the preview of it tells.
+    pub foreseen: Map,
+    /// What it made of the outputs.
+    pub outputs: Map,
+    /// What a refresh saw after it, which knew nothing of it.
+    pub refreshed: rpc::ReadResponse,
+    /// What Read found by the id alone after it.
+    pub found: rpc::ReadResponse,
+}
+
+/// How a resource was deleted.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The name of the sample.
+    pub name: String,
+    /// What came of Delete with nothing but id and outputs.
+    pub bare: Outcome,
+    /// What Read finds right after it.
+    pub left: Outcome<rpc::ReadResponse>,
 }
 
 /// One resource, from Check to Create.
@@ -58,7 +87,12 @@ pub const SEED: [u8; 32] = [0xab; 32];
 impl Lives {
     /// Leads every resource through Check, preview and Create.
     pub async fn lead(run: &Run) -> Outcome<Self> {
-        let mut lives = Self { provider: run.configured_in(Special::default()).await?, all: Vec::new() };
+        let mut lives = Self {
+            provider: run.configured_in(Special::default()).await?,
+            all: Vec::new(),
+            changes: OnceCell::new(),
+            ended: OnceCell::new(),
+        };
         for (name, sample, entry) in run.samples()? {
             let life = lives.lead_one(name, sample, entry).await;
             lives.all.push(life?);
@@ -136,6 +170,63 @@ impl Lives {
         self.all.iter().find(|it| it.name == name)
     }
 
+    /// How each resource whose sample has `updates` is changed, and back again, by its name. That is done once.
+    pub async fn changes(&self, run: &Run) -> &[(String, Outcome<Change>)] {
+        let all = async {
+            let mut all = Vec::new();
+            for (life, state) in self.created() {
+                let updates = &run.options.samples.resources[&life.name].updates;
+                if !updates.is_empty() {
+                    all.push((life.name.clone(), self.change(run, life, state, updates).await));
+                }
+            }
+            all
+        };
+        self.changes.get_or_init(|| all).await
+    }
+
+    async fn change(&self, run: &Run, life: &Life, state: &State, updates: &Map) -> Outcome<Change> {
+        let mut client = self.provider.client.clone();
+        let (subject, old) = (&life.subject, &life.checked);
+        let inputs = self.fill_in(&overlay(&life.inputs, updates))?;
+        let inputs = as_sent(&inputs, run.resource(&life.name)?.inputs());
+        let news = subject.checked(&mut client, old, &inputs).await?;
+        let foreseen = client.update(subject.update(state, old, &news, true)).await?.into_inner();
+        let outputs = client.update(subject.update(state, old, &news, false)).await?.into_inner();
+        let refreshed = client.read(subject.refresh(state, old)).await;
+        let found = client.read(subject.import(&state.id)).await;
+        let changed = State { id: state.id.clone(), outputs: from_struct(outputs.properties.as_ref()) };
+        client.update(subject.update(&changed, &news, old, false)).await?;
+        Ok(Change {
+            news,
+            foreseen: from_struct(foreseen.properties.as_ref()),
+            outputs: changed.outputs,
+            refreshed: refreshed?.into_inner(),
+            found: found?.into_inner(),
+        })
+    }
+
+    /// Deletes all of them, the last one first. That is done once.
+    pub async fn end(&self) -> &[Ended] {
+        let all = async {
+            let mut all = Vec::new();
+            for (life, state) in self.created().collect::<Vec<_>>().into_iter().rev() {
+                let mut client = self.provider.client.clone();
+                let bare = rpc::DeleteRequest { old_inputs: None, ..life.subject.delete(state, &Map::new()) };
+                let bare = client.delete(bare).await.map(|_| ()).map_err(Stop::from);
+                let left = client.read(life.subject.import(&state.id)).await;
+                if bare.is_err() {
+                    // Nothing may stay behind.
+                    _ = client.delete(life.subject.delete(state, &life.checked)).await;
+                }
+                let left = left.map(tonic::Response::into_inner).map_err(Stop::from);
+                all.push(Ended { name: life.name.clone(), bare, left });
+            }
+            all
+        };
+        self.ended.get_or_init(|| all).await
+    }
+
     /// Those that were created.
     pub fn created(&self) -> impl Iterator<Item = (&Life, &State)> {
         self.all.iter().filter_map(|it| Some((it, it.state.as_ref().ok()?)))
@@ -144,16 +235,9 @@ impl Lives {
 
 impl Life {
     async fn begin(&mut self, client: &mut Client, sample: &ResourceSample) {
-        match client.check(self.subject.check(&Map::new(), &self.inputs)).await {
-            Err(status) => return self.state = Err(status.into()),
-            Ok(checked) => {
-                let checked = checked.into_inner();
-                self.checked = from_struct(checked.inputs.as_ref());
-                if !checked.failures.is_empty() {
-                    let reasons: Vec<_> = checked.failures.iter().map(|it| format!("{} {}", it.property, it.reason)).collect();
-                    return self.state = failed(format!("good inputs of {}", self.name), reasons.join("; "));
-                }
-            }
+        match self.subject.checked(client, &Map::new(), &self.inputs).await {
+            Ok(checked) => self.checked = checked,
+            Err(stop) => return self.state = Err(stop),
         }
         if let Some(why) = &sample.not_created {
             return self.state = Err(Stop::NotApplicable(why.clone()));
@@ -210,6 +294,14 @@ impl Subject {
             random_seed: SEED.to_vec(),
             ..Default::default()
         }
+    }
+
+    /// What Check makes of good inputs.
+    pub async fn checked(&self, client: &mut Client, old: &Map, new: &Map) -> Outcome<Map> {
+        let checked = client.check(self.check(old, new)).await?.into_inner();
+        let failures = checked.failures.iter().map(|it| format!("{} {}", it.property, it.reason));
+        expect_none(failures, format!("good inputs of {}", self.name))?;
+        Ok(from_struct(checked.inputs.as_ref()))
     }
 
     /// Diff of a resource from `state`, which was made of `old`, to `new`.

@@ -15,7 +15,7 @@ use crate::{
     life::Lives,
     provider::{Client, Heard, Launch, Process, Provider, connect},
     rpc,
-    samples::{Answer, ResourceSample, Samples, Scene, Situation},
+    samples::{Answer, ComponentSample, ResourceSample, Samples, Scene, Situation},
     schema::{Entry, Schema, as_sent},
     value::{Map, overlay, to_struct},
 };
@@ -235,6 +235,26 @@ impl Run {
         samples.iter().map(|it| Ok((it.0.as_str(), it.1, self.resource(&named(it))?))).collect()
     }
 
+    /// All samples of components, with what the schema says of each; not applicable without any.
+    pub fn components(&self) -> Outcome<Vec<(&ComponentSample, Entry<'_>)>> {
+        let schema = self.schema()?;
+        if schema.components().next().is_none() {
+            return not_applicable("the schema has no component");
+        }
+        let samples = &self.options.samples.components;
+        if samples.is_empty() {
+            return not_applicable("there are no samples of components");
+        }
+        let found = samples.iter().map(|(name, sample)| {
+            let entry = schema.components().find(|it| it.is_called(name));
+            entry.map_or_else(
+                || failed(format!("a component {name}, of which there is a sample"), "none in the schema"),
+                |it| Ok((sample, it)),
+            )
+        });
+        found.collect()
+    }
+
     /// How to play a situation; not applicable if the samples do not tell.
     pub fn scene(&self, situation: Situation) -> Outcome<&Scene> {
         let scene = self.options.samples.situations.get(&situation);
@@ -245,6 +265,13 @@ impl Run {
     pub async fn lives(&self) -> Outcome<&Lives> {
         let lives = self.lives.get_or_init(|| Lives::lead(self)).await;
         lives.as_ref().map_err(Clone::clone)
+    }
+
+    /// Deletes the resources that live, if any do. Nothing may stay behind.
+    pub async fn end(&self) {
+        if let Some(Ok(lives)) = self.lives.get() {
+            lives.end().await;
+        }
     }
 
     /// Good inputs of a sample, as a host sends them. What they refer to lives already; see [`Run::lives`].

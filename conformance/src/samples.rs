@@ -70,6 +70,8 @@ pub struct ResourceSample {
     pub write_only: Vec<String>,
     /// An id of the wrong form.
     pub malformed_id: Option<String>,
+    /// What the error about it must say: the form of a good one.
+    pub id_format: String,
     /// What to ask List for.
     pub list: Map,
     /// Why nothing of it can be created here, if that is so: it is checked and compared only.
@@ -117,6 +119,8 @@ pub enum Situation {
     Pending,
     /// The cloud is silent before anything is made.
     Silent,
+    /// The cloud makes the resource, and the answer that says so is lost.
+    Lost,
     /// The cloud refuses before anything is made.
     Refused,
     /// The cloud says that it is asked too often, a few times.
@@ -144,7 +148,10 @@ pub struct Scene {
     /// Laid over its inputs.
     #[serde(default)]
     pub inputs: Map,
-    /// What the cloud answers meanwhile, in place of the real answers; the first that matches.
+    /// The change that is made, in place of the sample's own.
+    pub updates: Option<Map>,
+    /// What the cloud answers meanwhile, in place of the real answers; the first that matches. Once the resource is
+    /// checked, `${name}` stands for its property `name`, and once it exists, `${id}` for its id.
     #[serde(default)]
     pub answers: Vec<Answer>,
     /// What the errors must say.
@@ -168,6 +175,9 @@ pub struct Answer {
     pub after: usize,
     /// The HTTP status; without one, there is no answer at all.
     pub status: Option<u16>,
+    /// Whether the cloud gets the request all the same, and only its own answer is lost.
+    #[serde(default)]
+    pub lost: bool,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Text as it is, anything else as JSON.
