@@ -6,7 +6,7 @@ import json
 def ask(stack, fails=False, **calls):
     """What the functions answer, each as an output of a program. With `fails`, what `pulumi` says."""
     program = {
-        "name": stack.name,
+        "name": "test",
         "runtime": "yaml",
         "variables": {
             name: {"fn::invoke": {"function": f"fargate:{function}", "arguments": arguments}}
