@@ -24,12 +24,13 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{engine::lock, samples::Answer};
 
-/// A cloud, as one provider sees it.
+/// A cloud, as one provider sees it. Clones are the same cloud, which ends with the last of them.
+#[derive(Clone)]
 pub struct Cloud {
     /// Its addresses, `http://127.0.0.1:port`, by the names in the samples: `cloud`, or `cloud.name`.
     urls: BTreeMap<String, String>,
     played: Arc<Played>,
-    serving: JoinSet<()>,
+    _serving: Arc<JoinSet<()>>,
 }
 
 struct Played {
@@ -52,14 +53,14 @@ impl Cloud {
             answers: Mutex::default(),
             requests: Mutex::default(),
         });
-        let mut cloud = Self { urls: BTreeMap::new(), played, serving: JoinSet::new() };
+        let (mut urls, mut serving) = (BTreeMap::new(), JoinSet::new());
         for (name, target) in targets {
             let target: Uri = target.parse().with_context(|| format!("{target} is no address"))?;
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-            cloud.urls.insert(name.clone(), format!("http://{}", listener.local_addr()?));
-            cloud.serving.spawn(serve(listener, target, cloud.played.clone()));
+            urls.insert(name.clone(), format!("http://{}", listener.local_addr()?));
+            serving.spawn(serve(listener, target, played.clone()));
         }
-        Ok(cloud)
+        Ok(Self { urls, played, _serving: Arc::new(serving) })
     }
 
     /// `text`, with its addresses in place of `${cloud}` and `${cloud.name}`.

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::{join, join_all};
 use tokio::time::timeout;
 
 pub mod cloud;
@@ -13,6 +14,7 @@ pub mod item;
 pub mod items;
 pub mod life;
 pub mod monitor;
+pub mod play;
 pub mod provider;
 pub mod report;
 pub mod run;
@@ -42,6 +44,7 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
         Source::Program(program) => program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         Source::Port(port) => format!("the provider on port {port}"),
     };
+    let (slow, mut quick): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| items::SLOW.contains(&it.number));
     // Those that end what the others look at come last.
     let place = |it: &Item| items::LAST.iter().position(|number| *number == it.number);
     let (mut last, first): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| place(it).is_some());
@@ -56,6 +59,27 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
         rows.push(row);
     }
     run.end().await;
+    quick.sort_by_key(|it| items::LAST.iter().position(|number| *number == it.number));
+    let slow = join_all(slow.into_iter().map(|item| check_one(run, item)));
+    let quick = async {
+        let mut rows = Vec::new();
+        for item in quick {
+            let row = check_one(run, item).await;
+            done(&row);
+            rows.push(row);
+        }
+        rows
+    };
+    let (slow, mut rows) = join(slow, quick).await;
+    slow.iter().for_each(&mut done);
+    rows.extend(slow);
     rows.sort_by_key(|row| row.item.number);
     Report { provider, rows }
+}
+
+async fn check_one(run: &Run, item: Item) -> Row {
+    let started = Instant::now();
+    let outcome = timeout(LIMIT, (item.check)(run)).await;
+    let outcome = outcome.unwrap_or_else(|_| failed("an answer", format!("none within {LIMIT:?}")));
+    Row { item, outcome, took: started.elapsed() }
 }

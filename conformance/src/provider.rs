@@ -8,13 +8,20 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use prost::bytes::{Buf as _, BufMut as _};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
     sync::oneshot,
     time::{sleep, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codegen::http::uri::InvalidUri,
+    transport::{Channel, Endpoint},
+};
 
 use crate::{
     MESSAGE_LIMIT,
@@ -57,22 +64,30 @@ pub struct Process {
     stdin_is_open: bool,
 }
 
-impl Process {
-    /// Starts it, and reads the first line it writes. An end without one is an error that holds stderr.
-    pub async fn start(launch: &Launch, heard: &Arc<Heard>) -> Result<Self> {
-        let mut command = Command::new(&launch.program);
+impl Launch {
+    /// The command, in a process group of its own, as the engine has it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
         command
-            .args(&launch.arguments)
+            .args(&self.arguments)
             .env_clear()
-            .envs(launch.environment.iter().cloned())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        if let Some(directory) = &launch.directory {
+        if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
+        command
+    }
+}
+
+impl Process {
+    /// Starts it, and reads the first line it writes. An end without one is an error that holds stderr.
+    pub async fn start(launch: &Launch, heard: &Arc<Heard>) -> Result<Self> {
+        let mut command = launch.command();
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot start {}", launch.program.display()))?;
         let (own, all) = (Arc::<Mutex<Vec<String>>>::default(), heard.clone());
@@ -158,10 +173,53 @@ fn listen(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, mut hear: impl 
 
 /// Connects to a provider on a port of this machine.
 pub async fn connect(port: u16) -> Result<Client> {
+    let channel = channel(port).await?;
+    Ok(Client::new(channel).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
+}
+
+async fn channel(port: u16) -> Result<Channel> {
     // Details of an error travel in headers, and are as long as a resource's state.
     let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?.http2_max_header_list_size(16 << 20);
-    let channel = timeout(Duration::from_secs(10), endpoint.connect()).await.context("no connection within 10 s")??;
-    Ok(Client::new(channel).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
+    Ok(timeout(Duration::from_secs(10), endpoint.connect()).await.context("no connection within 10 s")??)
+}
+
+/// Bytes as they are, in place of messages.
+#[derive(Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let length = buffer.remaining();
+        Ok(Some(buffer.copy_to_bytes(length).to_vec()))
+    }
 }
 
 /// A provider at work: its process, unless it was attached to, and all that it speaks with.
@@ -175,6 +233,15 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Calls a method, such as `/pulumirpc.ResourceProvider/Check`, with bytes that need not be what it expects.
+    pub async fn call(&self, method: &str, request: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let unavailable = |error: anyhow::Error| Status::unavailable(format!("{error:#}"));
+        let mut client = Grpc::new(channel(self.port).await.map_err(unavailable)?).max_decoding_message_size(MESSAGE_LIMIT);
+        client.ready().await.map_err(|error| unavailable(error.into()))?;
+        let path = method.parse().map_err(|error: InvalidUri| unavailable(error.into()))?;
+        Ok(client.unary(Request::new(request), path, Raw).await?.into_inner())
+    }
+
     /// How often it has called its cloud; none if it has no cloud.
     pub fn calls(&self) -> Option<usize> {
         self.cloud.as_ref().map(|it| it.requests().len())

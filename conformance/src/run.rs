@@ -50,6 +50,8 @@ pub struct Run {
     /// The schema, or why there is none.
     schema: Result<Schema, String>,
     lives: OnceCell<Outcome<Lives>>,
+    /// The one cloud of a provider that runs already: what it was configured with must outlive the item.
+    shared_cloud: OnceCell<Cloud>,
     /// An empty folder, for whatever needs one.
     pub folder: tempfile::TempDir,
 }
@@ -57,7 +59,7 @@ pub struct Run {
 /// What is special about a process that [`Run::start`] starts.
 #[derive(Default)]
 pub struct Special {
-    /// The arguments, in place of the engine's address.
+    /// The arguments, in place of the engine's address, which `${engine}` stands for.
     pub arguments: Option<Vec<String>>,
     /// Laid over its environment; an empty value takes a variable away.
     pub environment: BTreeMap<String, String>,
@@ -77,6 +79,7 @@ impl Run {
             heard: Arc::default(),
             schema: Err(String::new()),
             lives: OnceCell::new(),
+            shared_cloud: OnceCell::new(),
             folder: tempfile::tempdir().context("cannot make a temporary folder")?,
         };
         run.schema = run.read_schema().await.map_err(|error| format!("{error:#}"));
@@ -103,9 +106,10 @@ impl Run {
     /// Starts the provider and connects; nothing has been said to it.
     pub async fn start(&self, special: Special) -> Outcome<Provider> {
         let engine = Engine::start(special.engine)?;
-        let cloud = match &self.options.clouds {
-            none if none.is_empty() => None,
-            targets => Some(Cloud::before(targets).await?),
+        let cloud = match (&self.options.clouds, &self.options.provider) {
+            (none, _) if none.is_empty() => None,
+            (targets, Source::Program(_)) => Some(Cloud::before(targets).await?),
+            (targets, Source::Port(_)) => Some(self.shared_cloud.get_or_try_init(|| Cloud::before(targets)).await?.clone()),
         };
         if let Some(cloud) = &cloud {
             cloud.play(&special.answers);
@@ -130,9 +134,10 @@ impl Run {
         environment.extend(sample.iter().map(|(name, value)| (name.clone(), filled(value))));
         environment.extend(special.environment);
         environment.retain(|_, value| !value.is_empty());
+        let arguments = special.arguments.unwrap_or_else(|| vec!["${engine}".to_owned()]);
         Launch {
             program: special.program.unwrap_or(program),
-            arguments: special.arguments.unwrap_or_else(|| vec![engine.address.clone()]),
+            arguments: arguments.iter().map(|it| it.replace("${engine}", &engine.address)).collect(),
             environment: environment.into_iter().collect(),
             directory: special.directory,
         }
@@ -263,8 +268,14 @@ impl Run {
 
     /// The lives of all resources that there are samples of, up to their deletion. They are led once.
     pub async fn lives(&self) -> Outcome<&Lives> {
-        let lives = self.lives.get_or_init(|| Lives::lead(self)).await;
-        lives.as_ref().map_err(Clone::clone)
+        let lives = self.lives.get_or_init(|| Lives::lead(self)).await.as_ref().map_err(Clone::clone)?;
+        if let Source::Port(_) = self.options.provider {
+            // Another item may have cancelled or configured the one process meanwhile.
+            let mut client = lives.provider.client.clone();
+            greet(&mut client, &lives.provider.engine.address).await?;
+            self.configure(&mut client, &self.settings(lives.provider.cloud.as_ref())).await?;
+        }
+        Ok(lives)
     }
 
     /// Deletes the resources that live, if any do. Nothing may stay behind.

@@ -5,8 +5,11 @@ use crate::item::Item;
 mod attach;
 mod process;
 
-/// Those that end what others look at: deletion, and what all processes have written by then.
-pub const LAST: [u16; 5] = [109, 110, 111, 2, 18];
+/// Those that end what others look at, in this order: deletion, and what all processes have written by then.
+pub const LAST: [u16; 5] = [109, 110, 111, 18, 2];
+
+/// Those that wait for long, beside all others.
+pub const SLOW: [u16; 2] = [13, 14];
 
 /// All items, by number.
 pub fn all() -> Vec<Item> {
