@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::{
     cloud::Cloud,
-    item::{Outcome, failed, not_applicable},
+    item::{Outcome, Stop, failed, not_applicable},
     life::{State, Subject},
     provider::Provider,
     rpc,
@@ -128,6 +128,14 @@ impl<'a> Play<'a> {
         _ = greet(&mut client, &self.provider.engine.address).await;
         _ = self.run.configure(&mut client, &self.run.settings(self.provider.cloud.as_ref())).await;
         _ = timeout(Duration::from_secs(60), client.delete(self.subject.delete(state, &self.inputs))).await;
+    }
+}
+
+/// None if it cannot be played.
+pub fn if_played<T>(played: Outcome<T>) -> Outcome<Option<T>> {
+    match played {
+        Err(Stop::NotApplicable(_)) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A provider's process, and a client that speaks to it as the engine does.
 
 use std::{
+    future::poll_fn,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -8,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use prost::bytes::{Buf as _, BufMut as _};
+use http_body_util::{BodyExt as _, Full};
+use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
@@ -17,9 +19,13 @@ use tokio::{
 };
 use tonic::{
     Request, Status,
+    body::Body,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    codegen::http::uri::InvalidUri,
+    codegen::{
+        Service,
+        http::{self, uri::InvalidUri},
+    },
     transport::{Channel, Endpoint},
 };
 
@@ -240,6 +246,20 @@ impl Provider {
         client.ready().await.map_err(|error| unavailable(error.into()))?;
         let path = method.parse().map_err(|error: InvalidUri| unavailable(error.into()))?;
         Ok(client.unary(Request::new(request), path, Raw).await?.into_inner())
+    }
+
+    /// Calls a method with a body in which even the frames of messages may be wrong; the answer is an HTTP status.
+    pub async fn send(&self, method: &str, body: Full<Bytes>) -> Result<http::StatusCode> {
+        let request = http::Request::post(format!("http://127.0.0.1:{}{method}", self.port))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Body::new(body))?;
+        let mut channel = channel(self.port).await?;
+        poll_fn(|context| Service::<http::Request<Body>>::poll_ready(&mut channel, context)).await?;
+        let (parts, body) = channel.call(request).await?.into_parts();
+        // An error within the body is an answer as well.
+        _ = body.collect().await;
+        Ok(parts.status)
     }
 
     /// How often it has called its cloud; none if it has no cloud.

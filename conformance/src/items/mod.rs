@@ -3,6 +3,7 @@
 use crate::item::Item;
 
 mod attach;
+mod hostile;
 mod process;
 
 /// Those that end what others look at, in this order: deletion, and what all processes have written by then.
