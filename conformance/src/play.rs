@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prost::Message as _;
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
@@ -14,6 +13,7 @@ use tonic::Status;
 
 use crate::{
     cloud::Cloud,
+    detail::InitFailed,
     item::{Outcome, Stop, failed, not_applicable},
     life::{State, Subject},
     provider::Provider,
@@ -144,23 +144,8 @@ pub fn left_by(answer: &Result<rpc::CreateResponse, Status>) -> Option<State> {
     match answer {
         Ok(it) => Some(State { id: it.id.clone(), outputs: from_struct(it.properties.as_ref()) }),
         Err(status) => {
-            let detail = init_failed(status)?;
-            Some(State { id: detail.id, outputs: from_struct(detail.properties.as_ref()) })
+            let kept = InitFailed::of(status).ok()??;
+            Some(State { id: kept.id, outputs: kept.outputs })
         }
     }
-}
-
-fn init_failed(status: &Status) -> Option<rpc::ErrorResourceInitFailed> {
-    let any = Details::decode(status.details())
-        .ok()?
-        .details
-        .into_iter()
-        .find(|it| it.type_url.ends_with("ErrorResourceInitFailed"))?;
-    rpc::ErrorResourceInitFailed::decode(any.value.as_slice()).ok()
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Details {
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<prost_types::Any>,
 }
