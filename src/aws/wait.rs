@@ -175,7 +175,9 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 fn in_words(time: Duration) -> String {
-    match (time.as_secs() / 60, time.as_secs() % 60) {
+    // Of a limit that the program sets, a moment is over already.
+    let seconds = (time + Duration::from_millis(500)).as_secs();
+    match (seconds / 60, seconds % 60) {
         (0, seconds) => format!("{seconds} s"),
         (minutes, 0) => format!("{minutes} min"),
         (minutes, seconds) => format!("{minutes} min {seconds} s"),
