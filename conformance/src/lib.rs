@@ -46,19 +46,6 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
     };
     let (slow, mut quick): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| items::SLOW.contains(&it.number));
     // Those that end what the others look at come last.
-    let place = |it: &Item| items::LAST.iter().position(|number| *number == it.number);
-    let (mut last, first): (Vec<Item>, Vec<Item>) = items.iter().partition(|it| place(it).is_some());
-    last.sort_by_key(place);
-    let mut rows = Vec::new();
-    for item in first.into_iter().chain(last) {
-        let started = Instant::now();
-        let outcome = timeout(LIMIT, (item.check)(run)).await;
-        let outcome = outcome.unwrap_or_else(|_| failed("an answer", format!("none within {LIMIT:?}")));
-        let row = Row { item, outcome, took: started.elapsed() };
-        done(&row);
-        rows.push(row);
-    }
-    run.end().await;
     quick.sort_by_key(|it| items::LAST.iter().position(|number| *number == it.number));
     let slow = join_all(slow.into_iter().map(|item| check_one(run, item)));
     let quick = async {
@@ -72,6 +59,7 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
     };
     let (slow, mut rows) = join(slow, quick).await;
     slow.iter().for_each(&mut done);
+    run.end().await;
     rows.extend(slow);
     rows.sort_by_key(|row| row.item.number);
     Report { provider, rows }

@@ -52,7 +52,10 @@ impl<'a> Play<'a> {
             return not_applicable("there is no cloud to play the situation: --cloud");
         }
         let name = format!("play-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let subject = Subject::new(run.resource(&scene.resource)?.token, &name);
+        let Some((_, _, entry)) = run.samples()?.into_iter().find(|it| it.0 == scene.resource) else {
+            return failed(format!("a sample {}, to which {situation:?} happens", scene.resource), "none");
+        };
+        let subject = Subject::new(entry.token, &name);
         let inputs = run.inputs(&scene.resource, &scene.inputs).await?;
         let mut provider = run.configured_in(special).await?;
         let checked = provider.client.check(subject.check(&Map::new(), &inputs)).await?.into_inner();

@@ -177,13 +177,13 @@ fn listen(pipe: Option<impl AsyncRead + Unpin + Send + 'static>, mut hear: impl 
     });
 }
 
-/// Connects to a provider on a port of this machine.
-pub async fn connect(port: u16) -> Result<Client> {
-    let channel = channel(port).await?;
-    Ok(Client::new(channel).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
+/// A client that uses a connection.
+pub fn client(channel: Channel) -> Client {
+    Client::new(channel).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
 }
 
-async fn channel(port: u16) -> Result<Channel> {
+/// Connects to a provider on a port of this machine.
+pub async fn connect(port: u16) -> Result<Channel> {
     // Details of an error travel in headers, and are as long as a resource's state.
     let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?.http2_max_header_list_size(16 << 20);
     Ok(timeout(Duration::from_secs(10), endpoint.connect()).await.context("no connection within 10 s")??)
@@ -231,6 +231,8 @@ impl Decoder for Raw {
 /// A provider at work: its process, unless it was attached to, and all that it speaks with.
 pub struct Provider {
     pub client: Client,
+    /// What the client speaks through.
+    pub channel: Channel,
     pub process: Option<Process>,
     pub engine: Engine,
     /// None if the provider has no cloud.
@@ -242,7 +244,7 @@ impl Provider {
     /// Calls a method, such as `/pulumirpc.ResourceProvider/Check`, with bytes that need not be what it expects.
     pub async fn call(&self, method: &str, request: Vec<u8>) -> Result<Vec<u8>, Status> {
         let unavailable = |error: anyhow::Error| Status::unavailable(format!("{error:#}"));
-        let mut client = Grpc::new(channel(self.port).await.map_err(unavailable)?).max_decoding_message_size(MESSAGE_LIMIT);
+        let mut client = Grpc::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
         client.ready().await.map_err(|error| unavailable(error.into()))?;
         let path = method.parse().map_err(|error: InvalidUri| unavailable(error.into()))?;
         Ok(client.unary(Request::new(request), path, Raw).await?.into_inner())
@@ -254,7 +256,7 @@ impl Provider {
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Body::new(body))?;
-        let mut channel = channel(self.port).await?;
+        let mut channel = connect(self.port).await?;
         poll_fn(|context| Service::<http::Request<Body>>::poll_ready(&mut channel, context)).await?;
         let (parts, body) = channel.call(request).await?.into_parts();
         // An error within the body is an answer as well.

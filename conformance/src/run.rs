@@ -13,7 +13,7 @@ use crate::{
     engine::{Engine, Manner},
     item::{Outcome, failed, not_applicable},
     life::Lives,
-    provider::{Client, Heard, Launch, Process, Provider, connect},
+    provider::{Client, Heard, Launch, Process, Provider, client, connect},
     rpc,
     samples::{Answer, ComponentSample, ResourceSample, Samples, Scene, Situation},
     schema::{Entry, Schema, as_sent},
@@ -123,7 +123,8 @@ impl Run {
                 (Some(process), port)
             }
         };
-        Ok(Provider { client: connect(port).await?, process, engine, cloud, port })
+        let channel = connect(port).await?;
+        Ok(Provider { client: client(channel.clone()), channel, process, engine, cloud, port })
     }
 
     /// How the engine would start the provider.

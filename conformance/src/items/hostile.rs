@@ -191,9 +191,13 @@ fn of_resources(run: &Run) -> Vec<Odd> {
         let sample = run.options.samples.resources.iter().find(|(name, _)| resource.is_called(name));
         let good = sample.map(|(_, it)| to_struct(&it.inputs)).unwrap_or_default();
         for (what, value) in values() {
-            for (where_, odd) in [("property", filled(&names, &value)), ("leaf", at_leaves(&good, &value))] {
-                all.extend(calls_with(&subject, &format!("of {} with {what} for every {where_}", resource.token), &odd, &good));
-            }
+            let whole = format!("of {} with {what} for every property", resource.token);
+            let inner = format!("of {} with {what} for every leaf", resource.token);
+            let [check, forth, back, create, update] = calls_with(&subject, &whole, &filled(&names, &value), &good);
+            let [check_inner, forth_inner, ..] = calls_with(&subject, &inner, &at_leaves(&good, &value), &good);
+            all.extend([check, check_inner, back, forth_inner]);
+            // The same code reads the inputs of them all.
+            all.extend(if all.len() % 3 == 0 { [forth, create] } else { [forth, update] });
         }
         all.extend(odd_fields(&subject, &format!("of {}", resource.token), &good));
     }
