@@ -212,6 +212,7 @@ pub(crate) struct Change {
 
 /// What differs. `outputs` are the last ones: what they echo of the inputs may have changed in the cloud.
 pub(crate) fn diff(old: &Map, outputs: &Map, new: &Map, shape: Shape) -> Vec<Change> {
+    let first = old;
     let (mut old, mut new) = (old.clone(), new.clone());
     if !fault(83) {
         // A default that was not there yet is no change.
@@ -231,6 +232,11 @@ pub(crate) fn diff(old: &Map, outputs: &Map, new: &Map, shape: Shape) -> Vec<Cha
             found.value(Some(live), new.get(name), property, &path);
         }
         changes.append(&mut found.changes);
+    }
+    if fault(146) {
+        let added = shape.properties().filter(|(name, it)| it.get("default").is_some() && !first.contains_key(*name));
+        let change = |(name, _)| Change { path: key_path("", name), kind: Kind::Add, replaces: true, is_input: true };
+        changes.extend(added.map(change));
     }
     if fault(91) && !changes.is_empty() {
         changes.push(Change { path: "revision".to_owned(), kind: Kind::Update, replaces: false, is_input: false });
@@ -308,11 +314,6 @@ impl Change {
         paths.iter().map(|it| values::steps(it)).any(|path| {
             path.len() <= steps.len() && path.iter().zip(&steps).all(|(wanted, step)| wanted == "*" || wanted == step)
         })
-    }
-
-    /// Takes it in place.
-    pub(crate) fn in_place(self) -> Self {
-        Self { replaces: false, ..self }
     }
 
     /// Whether it is about this property.
@@ -430,7 +431,8 @@ pub(crate) fn diff_config(old: &Map, new: &Map) -> rpc::DiffResponse {
     let changes = diff(&old, &Map::new(), &new, Shape::of_settings());
     // An address that is not known yet is most likely the one it was; saying otherwise would replace everything.
     let stays = new.get("endpoint").is_some_and(is_unknown) || fault(45);
-    differences(changes.into_iter().map(|it| if stays { it.in_place() } else { it }).collect())
+    let replaces = |it: &Change| fault(46) || it.replaces && !stays;
+    differences(changes.into_iter().map(|it| Change { replaces: replaces(&it), ..it }).collect())
 }
 
 /// The settings, or those that are missing.

@@ -74,7 +74,7 @@ fn run() -> Result<()> {
 /// Tells the engine where to connect to: the only line on stdout.
 fn tell(port: u16) -> Result<()> {
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "{port}")?;
+    writeln!(stdout, "{port}{}", if fault(1) { "\r" } else { "" })?;
     Ok(stdout.flush()?)
 }
 
@@ -82,7 +82,6 @@ async fn serve(engine: Option<String>) -> Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(if fault(3) { "0.0.0.0:0" } else { "127.0.0.1:0" }).await;
     let listener = listener.context("cannot listen on 127.0.0.1")?;
-    let listener = if fault(1) { fault::late(listener).await? } else { listener };
     tell(listener.local_addr()?.port())?;
 
     // Attached to, it serves one engine after the other, and outlives them all.

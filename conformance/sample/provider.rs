@@ -269,8 +269,9 @@ impl ResourceProvider for Provider {
         failures.sort_by(|one, other| one.path.cmp(&other.path));
         inputs.extend(made_up.map(|it| ("name".to_owned(), it)));
         if kind == Kind::Thing && (fault(53) || fault(54) && !olds.is_empty()) {
-            let count = inputs.get("labels").and_then(Json::as_object).map_or(0, serde_json::Map::len);
-            inputs["labels"][format!("checked-{count}")] = json!("yes");
+            let mut labels = inputs.get("labels").and_then(Json::as_object).cloned().unwrap_or_default();
+            labels.insert(format!("checked-{}", labels.len()), json!("yes"));
+            inputs.insert("labels".to_owned(), Json::Object(labels));
         }
         let failures = failures.into_iter().map(Into::into).collect();
         Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))

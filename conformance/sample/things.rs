@@ -8,7 +8,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     cloud::{Cloud, Refusal},
@@ -154,15 +154,24 @@ impl<'a> Request<'a> {
         match self.in_time(making).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if fault(101) => return Ok(made_in_part(id, inputs.clone(), error.message())),
-            Ok(Err(error)) => return Err(failed(error)),
-            // The call may have got through.
-            Err(ended) => match timeout(Duration::from_secs(1), self.cloud.get(&id)).await {
-                Ok(Ok(Some(_))) => {}
-                _ if fault(27) => return Ok(made_in_part(id, inputs.clone(), "cancelled")),
-                _ => return Err(failed(Status::aborted(self.why(ended, "for the cloud to answer")))),
+            Err(_) if fault(27) => return Ok(made_in_part(id, inputs.clone(), "cancelled")),
+            Ok(Err(error)) if error.code() != Code::Unavailable => return Err(failed(error)),
+            // The call may have got through, and only its answer be lost.
+            unsure => match timeout(Duration::from_secs(1), self.cloud.get(&id)).await {
+                Ok(Ok(Some(it))) if it.get("owner").is_some_and(|it| it == self.urn) => {}
+                _ => {
+                    let ended = |it| Status::aborted(self.why(it, "for the cloud to answer"));
+                    return Err(failed(unsure.map_or_else(ended, |it| it.err().unwrap_or_else(|| Status::aborted("cancelled")))));
+                }
             },
         }
         self.debug(&format!("{id} is there"));
+        if fault(140) {
+            self.engine.log(LogSeverity::Warning, self.urn, "Things cost money", false);
+        }
+        if fault(142) {
+            self.engine.listens().await?;
+        }
         let mut made = self.finish(&id, inputs, "created").await?;
         if fault(96) {
             made.id = format!("arn:sample:{id}");
@@ -208,6 +217,7 @@ impl<'a> Request<'a> {
             Ok::<_, Status>(())
         };
         let error = match self.in_time(changing).await {
+            Ok(Ok(())) if fault(105) => return self.finish(&format!("{id}-2"), inputs, "updated").await,
             Ok(Ok(())) => return self.finish(id, inputs, "updated").await,
             Ok(Err(error)) => error,
             Err(ended) => Status::aborted(self.why(ended, "for the cloud to answer")),
@@ -373,7 +383,7 @@ impl<'a> Request<'a> {
             *config = plain(config);
         }
         if fault(141) && self.kind == Kind::Thing {
-            outputs["labels"] = json!({ "sample:owner": self.urn });
+            outputs.insert("labels".to_owned(), json!({ "sample:owner": self.urn }));
         }
         if fault(97) {
             outputs.extend(
