@@ -11,7 +11,7 @@ use tonic::{Status, body::Body, codegen::http};
 /// All faults: the number of the item, and what goes wrong.
 pub(crate) const FAULTS: [(u16, &str); 150] = [
     (1, "the port line ends with a carriage return, as on Windows"),
-    (2, "Configure prints a word to stdout"),
+    (2, "Handshake prints a word to stdout"),
     (3, "it listens on all addresses of the machine"),
     (4, "it takes 1.5 s until it tells its port"),
     (5, "a command line with the engine's flags is refused"),

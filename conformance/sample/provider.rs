@@ -119,6 +119,9 @@ fn name(urn: &str) -> &str {
 impl ResourceProvider for Provider {
     async fn handshake(&self, request: Request<rpc::ProviderHandshakeRequest>) -> Reply<rpc::ProviderHandshakeResponse> {
         let request = request.into_inner();
+        if fault(2) {
+            println!("hello");
+        }
         if fault(21) && request.root_directory.is_none() {
             return Err(Status::invalid_argument("no root directory"));
         }
@@ -220,9 +223,6 @@ impl ResourceProvider for Provider {
         let settings = request.args.map_or_else(|| text.collect(), |it| read(Some(it)));
         if fault(18) {
             eprintln!("configured: {settings:?}");
-        }
-        if fault(2) {
-            println!("configured");
         }
         let (settings, failures) = inputs::check_config(write(settings));
         if !failures.is_empty() {
