@@ -93,7 +93,10 @@ async fn build(
     if !fault(128) {
         monitor
             .0
-            .register_resource_outputs(rpc::RegisterResourceOutputsRequest { urn: pair.clone(), outputs: write(outputs.clone()) })
+            .register_resource_outputs(rpc::RegisterResourceOutputsRequest {
+                urn: pair.clone(),
+                outputs: Some(write(outputs.clone())),
+            })
             .await?;
     }
     let mut response = rpc::ConstructResponse { urn: pair, ..Default::default() };
@@ -102,7 +105,7 @@ async fn build(
         response.state_dependencies = outputs.iter().map(|(name, it)| (name.clone(), depends(it))).collect();
         outputs = outputs.into_iter().map(|(name, it)| (name, without_output(&it))).collect();
     }
-    response.state = write(outputs);
+    response.state = Some(write(outputs));
     Ok(response)
 }
 
@@ -182,7 +185,7 @@ fn child(
         parent: pair.to_owned(),
         custom: true,
         property_dependencies: inputs.keys().map(|it| (it.clone(), depends(it))).collect(),
-        object: write(inputs),
+        object: Some(write(inputs)),
         version: VERSION.to_owned(),
         provider: provider.filter(|_| !fault(130)).unwrap_or_default().to_owned(),
         additional_secret_outputs: vec!["password".to_owned(), "token".to_owned()],

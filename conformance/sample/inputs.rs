@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use prost_types::Struct;
 use provider_conformance::rpc::{
     self, configure_error_missing_keys::MissingKey, diff_response::DiffChanges, property_diff::Kind,
 };
@@ -394,8 +393,7 @@ pub(crate) fn typed(settings: &Map) -> Map {
 }
 
 /// The settings as they came, with the defaults, and what is wrong with them.
-pub(crate) fn check_config(news: Option<Struct>) -> (Map, Vec<Failure>) {
-    let mut settings = values::read(news);
+pub(crate) fn check_config(mut settings: Map) -> (Map, Vec<Failure>) {
     settings.retain(|name, it| name != "__internal" && !inner(it).is_null());
     let mut checked = typed(&settings);
     let is_setting = |it: &String| Shape::of_settings().properties().any(|(name, _)| name == it);

@@ -1,6 +1,7 @@
 //! Pulumi's requests, answered.
 
 use std::{
+    io::Write as _,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -106,7 +107,7 @@ impl Provider {
 
 /// The type that a URN tells, without those of the parents.
 fn token(urn: &str) -> &str {
-    let types = urn.splitn(4, "::").nth(2).unwrap_or_default();
+    let types = urn.split("::").nth(2).unwrap_or_default();
     types.rsplit('$').next().unwrap_or_default()
 }
 
@@ -120,7 +121,7 @@ impl ResourceProvider for Provider {
     async fn handshake(&self, request: Request<rpc::ProviderHandshakeRequest>) -> Reply<rpc::ProviderHandshakeResponse> {
         let request = request.into_inner();
         if fault(2) {
-            println!("hello");
+            _ = writeln!(std::io::stdout(), "hello");
         }
         if fault(21) && request.root_directory.is_none() {
             return Err(Status::invalid_argument("no root directory"));
@@ -195,9 +196,9 @@ impl ResourceProvider for Provider {
     }
 
     async fn check_config(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
-        let (settings, failures) = inputs::check_config(request.into_inner().news);
+        let (settings, failures) = inputs::check_config(read(request.into_inner().news));
         let failures = failures.into_iter().map(Into::into).collect();
-        Ok(Response::new(rpc::CheckResponse { inputs: write(settings), failures }))
+        Ok(Response::new(rpc::CheckResponse { inputs: Some(write(settings)), failures }))
     }
 
     async fn diff_config(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
@@ -222,9 +223,9 @@ impl ResourceProvider for Provider {
         let text = request.variables.into_iter().map(|(key, value)| (key.replace("sample:config:", ""), json!(value)));
         let settings = request.args.map_or_else(|| text.collect(), |it| read(Some(it)));
         if fault(18) {
-            eprintln!("configured: {settings:?}");
+            _ = writeln!(std::io::stderr(), "configured: {settings:?}");
         }
-        let (settings, failures) = inputs::check_config(write(settings));
+        let (settings, failures) = inputs::check_config(settings);
         if !failures.is_empty() {
             let texts: Vec<_> = failures.iter().map(|it| format!("sample:{} {}", it.path, it.reason)).collect();
             return Err(Status::invalid_argument(texts.join("; ")));
@@ -274,7 +275,7 @@ impl ResourceProvider for Provider {
             inputs.insert("labels".to_owned(), Json::Object(labels));
         }
         let failures = failures.into_iter().map(Into::into).collect();
-        Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
+        Ok(Response::new(rpc::CheckResponse { inputs: Some(write(inputs)), failures }))
     }
 
     async fn diff(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
@@ -315,7 +316,7 @@ impl ResourceProvider for Provider {
             return Err(Status::invalid_argument("the inputs have to be known"));
         }
         if request.preview && !fault(93) {
-            let properties = write(kind.foresee(&inputs, &Map::new()));
+            let properties = Some(write(things::foresee(&inputs, &Map::new())));
             return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
         }
         let (id, properties) = finished(thing.create(&inputs).await?)?;
@@ -344,8 +345,8 @@ impl ResourceProvider for Provider {
         if let Some(why) = made.unready.clone() {
             return Err(if fault(122) { Status::unavailable(why) } else { init_failed(made, Some(inputs), &why) });
         }
-        let inputs = if fault(116) && known.is_none() { None } else { write(inputs) };
-        Ok(Response::new(rpc::ReadResponse { id: made.id, properties: write(made.outputs), inputs, ..Default::default() }))
+        let inputs = if fault(116) && known.is_none() { None } else { Some(write(inputs)) };
+        Ok(Response::new(rpc::ReadResponse { id: made.id, properties: Some(write(made.outputs)), inputs, ..Default::default() }))
     }
 
     async fn update(&self, request: Request<rpc::UpdateRequest>) -> Reply<rpc::UpdateResponse> {
@@ -355,7 +356,7 @@ impl ResourceProvider for Provider {
         let (old_outputs, inputs) = (read(request.olds), read(request.news));
         let thing = self.request(kind, &request.urn, request.timeout)?;
         if request.preview {
-            let properties = write(kind.foresee(&inputs, &old_outputs));
+            let properties = Some(write(things::foresee(&inputs, &old_outputs)));
             return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
         }
         let made = thing.update(&request.id, &read(request.old_inputs), &old_outputs, &inputs).await?;
@@ -425,7 +426,7 @@ impl ResourceProvider for Provider {
             }
         }
         let failures = failures.into_iter().map(Into::into).collect();
-        Ok(Response::new(rpc::InvokeResponse { r#return: write(found), failures }))
+        Ok(Response::new(rpc::InvokeResponse { r#return: Some(write(found)), failures }))
     }
 
     async fn construct(&self, request: Request<rpc::ConstructRequest>) -> Reply<rpc::ConstructResponse> {
@@ -439,6 +440,6 @@ impl ResourceProvider for Provider {
 fn finished(made: Made) -> Result<(String, Option<prost_types::Struct>), Status> {
     match made.unready.clone() {
         Some(why) => Err(init_failed(made, None, &why)),
-        None => Ok((made.id, write(made.outputs))),
+        None => Ok((made.id, Some(write(made.outputs)))),
     }
 }

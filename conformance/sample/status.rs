@@ -41,9 +41,9 @@ struct PropertyError {
 pub(crate) fn init_failed(made: Made, inputs: Option<Map>, why: &str) -> Status {
     let detail = ErrorResourceInitFailed {
         id: made.id,
-        properties: write(made.outputs),
+        properties: Some(write(made.outputs)),
         reasons: why.lines().map(str::to_owned).collect(),
-        inputs: inputs.and_then(write),
+        inputs: inputs.map(write),
         ..Default::default()
     };
     with_detail(Code::Unknown, why, "ErrorResourceInitFailed", &detail)

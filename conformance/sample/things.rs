@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long to wait for a thing when the program sets no other limit.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 /// What only the program knows: the cloud never shows it.
 const WRITE_ONLY: [&str; 2] = ["password", "content"];
 
@@ -60,16 +60,16 @@ impl Kind {
         let form = if self == Self::Thing { "the name of the Thing" } else { "part:<name of the Part>" };
         Err(Status::invalid_argument(format!("{id:?} is no id of a {self:?}; it has to be {form}")))
     }
+}
 
-    /// What a preview knows of the outputs: what stays as it is in `old`, and the inputs.
-    pub(crate) fn foresee(self, inputs: &Map, old: &Map) -> Map {
-        let mut outputs = inputs.clone();
-        let arn = old.get("arn").filter(|_| !fault(104)).cloned().unwrap_or_else(unknown);
-        outputs.insert("arn".to_owned(), if fault(95) { json!("arn:sample:preview") } else { arn });
-        outputs.insert("revision".to_owned(), unknown());
-        outputs.insert("token".to_owned(), old.get("token").cloned().unwrap_or_else(|| secret(unknown())));
-        outputs
-    }
+/// What a preview knows of the outputs: what stays as it is in `old`, and the inputs.
+pub(crate) fn foresee(inputs: &Map, old: &Map) -> Map {
+    let mut outputs = inputs.clone();
+    let arn = old.get("arn").filter(|_| !fault(104)).cloned().unwrap_or_else(unknown);
+    outputs.insert("arn".to_owned(), if fault(95) { json!("arn:sample:preview") } else { arn });
+    outputs.insert("revision".to_owned(), unknown());
+    outputs.insert("token".to_owned(), old.get("token").cloned().unwrap_or_else(|| secret(unknown())));
+    outputs
 }
 
 /// A thing that is there. It may be of no use yet.
@@ -93,6 +93,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// Why a wait ended without what was waited for.
+#[derive(Clone, Copy)]
 enum Ended {
     Stopped,
     TimeIsUp,
@@ -265,7 +266,7 @@ impl<'a> Request<'a> {
             .await;
         let outputs = match &there {
             Some(there) => self.outputs(inputs, there),
-            None => self.kind.foresee(inputs, &Map::new()).into_iter().filter(|(_, it)| plain(it) != unknown()).collect(),
+            None => foresee(inputs, &Map::new()).into_iter().filter(|(_, it)| plain(it) != unknown()).collect(),
         };
         let stopped = matches!(waited, Err(Ended::Stopped));
         let unready = failed.or_else(|| waited.err().map(|it| self.why(it, &format!("for {id:?} to be {done}"))));
@@ -277,9 +278,9 @@ impl<'a> Request<'a> {
 
     /// Looks until `state` finds nothing to wait for, and tells the user of long waits.
     async fn wait(&self, id: &str, done: &str, mut state: impl FnMut(Result<Option<Map>, Refusal>) -> Option<String>) {
-        let (started, mut told, mut pause) = (Instant::now(), None::<Instant>, Duration::from_millis(50));
+        let (started, mut told, mut pause) = (Instant::now(), None, Duration::from_millis(50));
         while let Some(state) = state(self.cloud.get(id).await) {
-            if told.is_none_or(|it| it.elapsed() >= Duration::from_secs(1)) {
+            if told.unwrap_or(started).elapsed() >= Duration::from_secs(1) {
                 let message = format!("waiting for {id} to be {done}: {state} for {} s", started.elapsed().as_secs());
                 self.tell(&message);
                 told = Some(Instant::now());
@@ -305,7 +306,7 @@ impl<'a> Request<'a> {
             return if fault(117) { Ok(None) } else { Err(error) };
         }
         let there = match self.in_time(self.cloud.get(id)).await {
-            Ok(there) => there.map_err(|it| prefixed(&format!("cannot read {id:?}"), it.into()))?,
+            Ok(there) => there.map_err(|it| prefixed(&format!("cannot read {id:?}"), &it.into()))?,
             Err(ended) => return Err(Status::aborted(self.why(ended, &format!("to read {id:?}")))),
         };
         let kind = format!("{:?}", self.kind);
@@ -341,9 +342,9 @@ impl<'a> Request<'a> {
             })
             .await;
         match waited {
-            Ok(deleted) => deleted.map_err(|it| prefixed(&prefix, it.into())),
-            Err(ended @ Ended::Stopped) => Err(prefixed(&prefix, Status::aborted(self.why(ended, "for it to be gone")))),
-            Err(ended) => Err(prefixed(&prefix, Status::deadline_exceeded(self.why(ended, "for it to be gone")))),
+            Ok(deleted) => deleted.map_err(|it| prefixed(&prefix, &it.into())),
+            Err(ended @ Ended::Stopped) => Err(prefixed(&prefix, &Status::aborted(self.why(ended, "for it to be gone")))),
+            Err(ended) => Err(prefixed(&prefix, &Status::deadline_exceeded(self.why(ended, "for it to be gone")))),
         }
     }
 
@@ -419,7 +420,7 @@ pub(crate) fn text(thing: &Map, name: &str) -> String {
     thing.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
 }
 
-fn prefixed(prefix: &str, status: Status) -> Status {
+fn prefixed(prefix: &str, status: &Status) -> Status {
     Status::new(status.code(), format!("{prefix}: {}", status.message()))
 }
 

@@ -173,8 +173,8 @@ pub(crate) fn read(map: Option<Struct>) -> Map {
 }
 
 /// A map as it goes.
-pub(crate) fn write(map: Map) -> Option<Struct> {
-    Some(Struct { fields: map.into_iter().map(|(key, it)| (key, to_proto(it))).collect() })
+pub(crate) fn write(map: Map) -> Struct {
+    Struct { fields: map.into_iter().map(|(key, it)| (key, to_proto(it))).collect() }
 }
 
 /// A value as it came. All numbers are doubles, so that equal ones are the same.
@@ -197,7 +197,7 @@ pub(crate) fn to_proto(value: Json) -> Proto {
         Json::Number(it) => Kind::NumberValue(it.as_f64().unwrap_or_default()),
         Json::String(it) => Kind::StringValue(it),
         Json::Array(it) => Kind::ListValue(ListValue { values: it.into_iter().map(to_proto).collect() }),
-        Json::Object(it) => return Proto { kind: write(it).map(Kind::StructValue) },
+        Json::Object(it) => Kind::StructValue(write(it)),
     };
     Proto { kind: Some(kind) }
 }

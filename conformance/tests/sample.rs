@@ -19,8 +19,8 @@ fn map(texts: &[(&str, &str)]) -> Struct {
     Struct { fields: texts.iter().map(|(name, it)| ((*name).to_owned(), value(it))).collect() }
 }
 
-fn text<'a>(map: &'a Option<Struct>, name: &str) -> &'a str {
-    match &map.as_ref().and_then(|it| it.fields[name].kind.as_ref()) {
+fn text<'a>(map: Option<&'a Struct>, name: &str) -> &'a str {
+    match map.and_then(|it| it.fields[name].kind.as_ref()) {
         Some(Kind::StringValue(it)) => it,
         other => panic!("{name} is {other:?}"),
     }
@@ -53,12 +53,12 @@ async fn leads_a_thing_through_its_life() {
     let create = rpc::CreateRequest { urn: URN.to_owned(), properties, ..Default::default() };
     let made = client.create(create).await.unwrap().into_inner();
     assert!(made.id.starts_with("thing-"), "{}", made.id);
-    assert_eq!(text(&made.properties, "arn"), format!("arn:sample:{}", made.id));
+    assert_eq!(text(made.properties.as_ref(), "arn"), format!("arn:sample:{}", made.id));
 
     let read = rpc::ReadRequest { id: made.id.clone(), urn: URN.to_owned(), ..Default::default() };
     let found = client.read(read.clone()).await.unwrap().into_inner();
     assert_eq!(found.properties, made.properties);
-    assert_eq!(text(&found.inputs, "zone"), "north");
+    assert_eq!(text(found.inputs.as_ref(), "zone"), "north");
 
     let delete = rpc::DeleteRequest { id: made.id.clone(), urn: URN.to_owned(), ..Default::default() };
     client.delete(delete).await.unwrap();
