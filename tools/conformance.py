@@ -1,8 +1,11 @@
-"""`make conformance`: the suite on our provider, with a local AWS for as long as it runs.
+"""The conformance suite on our provider, with a local AWS for as long as it runs; and on providers that others wrote.
 
-    conformance.py target/debug/pulumi-resource-fargate [options of provider-conformance]
+    conformance.py ours target/debug/pulumi-resource-fargate [options of provider-conformance]
+    conformance.py all target/debug/pulumi-resource-fargate   also rewrites the tables of docs/conformance.md
 """
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,24 +14,100 @@ from pathlib import Path
 import local_aws
 
 ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "tests" / "conformance"
+DOCS = ROOT / "docs" / "conformance.md"
+SUITE = ROOT / "target" / "debug" / "provider-conformance"
+NODE = ROOT / ".tools" / "sdks" / "node_modules" / "@pulumi" / "pulumi" / "cmd" / "dynamic-provider" / "index.js"
+HEADING = "## What it found\n"
+# Of those that Pulumi tests its language hosts with, some that between them have what providers have.
+FROM_GO = ["simple", "secret", "primitive-defaults", "replaceonchanges", "component"]
+WORDS = {"passed": "✓", "failed": "✗", "not applicable": ""}
 
 
-def main(provider, *options):
+def ours(provider, *options):
+    """Runs the suite on our provider and returns its exit status."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder, local_aws.alone(Path(folder)) as record:
-        command = [
-            ROOT / "target" / "debug" / "provider-conformance",
-            *("--samples", ROOT / "tests" / "conformance" / "samples.yaml"),
-            *("--cloud", record["aws"]["url"], "--cloud", f"scaling={record['autoscaling']['url']}"),
-            *("--pulumi", ROOT / ".tools" / "bin" / "pulumi"),
-            *options,
-            provider,
-        ]
-        return subprocess.run(command, check=False).returncode
+        clouds = ["--cloud", record["aws"]["url"], "--cloud", f"scaling={record['autoscaling']['url']}"]
+        return suite(SAMPLES / "samples.yaml", provider, *clouds, *options)
+
+
+def suite(samples, provider, *options):
+    pulumi = ROOT / ".tools" / "bin" / "pulumi"
+    command = [SUITE, "--samples", samples, "--pulumi", pulumi, *options, provider]
+    return subprocess.run(command, check=False).returncode
+
+
+def everyone(provider):
+    """Runs the suite on all that there are, and writes what it found."""
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+        folder = Path(name)
+        reports = {"fargate": folder / "fargate.json"}
+        status = ours(provider, "--json", reports["fargate"])
+        for other, program, samples in others(folder):
+            print(f"\n{other}:")
+            reports[other] = folder / f"{other}.json"
+            suite(samples, program, "--json", reports[other])
+        found = {name: json.loads(file.read_text())["items"] for name, file in reports.items()}
+    before, _ = DOCS.read_text().split(HEADING)
+    DOCS.write_text(before + HEADING + tables(found))
+    print(f"\nwritten to {DOCS.relative_to(ROOT)}")
+    return status
+
+
+def others(folder):
+    """The providers that others wrote: a name, the program, its samples."""
+    subprocess.run(["go", "-C", ROOT / "tests" / "upstream", "build", "-o", folder / "providers", "./providers"], check=True)
+    for name in FROM_GO:
+        program = folder / f"pulumi-resource-{name}"
+        program.symlink_to(folder / "providers")
+        yield name, program, SAMPLES / "others" / f"{name}.yaml"
+    for name, command in [
+        ("pulumi-python", f"{sys.executable} -m pulumi.dynamic"),
+        ("pulumi-nodejs", f"node {NODE}"),
+    ]:
+        program = folder / f"pulumi-resource-{name}"
+        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program.chmod(0o755)
+        yield name, program, SAMPLES / "others" / "dynamic.yaml"
+
+
+def tables(found):
+    """How many items each passes, all items, and what was seen instead."""
+    lines = ["", "`fargate` is ours. `" + "`, `".join(FROM_GO) + "` are of Go: Pulumi tests its language hosts with them, so they"]
+    lines += [
+        "do little, and some of it wrong on purpose; much of what the suite sees in them is Pulumi's SDK for Go. `pulumi-python`",
+        "and `pulumi-nodejs` run the dynamic providers of programs; without a program, little can be asked of them.",
+        "",
+        "| | " + " | ".join(found) + " |",
+        "| --- |" + " ---: |" * len(found),
+    ]
+    for word in WORDS:
+        counts = [sum(it["result"] == word for it in items) for items in found.values()]
+        lines.append(f"| {word} | " + " | ".join(map(str, counts)) + " |")
+    lines += ["", "| | | " + " | ".join(found) + " |", "| ---: | --- |" + " :---: |" * len(found)]
+    for rows in zip(*found.values(), strict=True):
+        marks = [WORDS[it["result"]] for it in rows]
+        lines.append(f"| {rows[0]['number']} | {cell(rows[0]['title'])} | " + " | ".join(marks) + " |")
+    lines += ["", "✓ passed, ✗ failed, empty: not applicable.", ""]
+    for name, items in found.items():
+        failed = [it for it in items if it["result"] == "failed"]
+        lines += [f"### {name}: what was seen instead", ""] if failed else []
+        lines += [f"- {it['number']}: expected {cell(it['expected'])}; saw {cell(it['seen'])}" for it in failed]
+        lines += [""] if failed else []
+    return "\n".join(lines)
+
+
+def cell(text):
+    """Text for a cell: one line, without what differs from run to run."""
+    short = " ".join(text.split())
+    short = short if len(short) < 300 else short[:300] + "…"
+    return short.replace("|", "\\|").replace(str(ROOT), "").replace(os.path.expanduser("~"), "~").replace("<", "&lt;")
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(*sys.argv[1:]))
+        mode, *rest = sys.argv[1:]
+        sys.exit({"ours": ours, "all": everyone}[mode](*rest))
     except local_aws.Failed as failed:
         sys.exit(str(failed))
     except KeyboardInterrupt:
