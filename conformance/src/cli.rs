@@ -31,6 +31,8 @@ pub struct Cli<'a> {
     /// Where its project is.
     pub folder: PathBuf,
     cloud: Option<Cloud>,
+    /// Where programs are, beside the CLI itself.
+    path: String,
     /// Set beside the rest of the environment.
     pub environment: Vec<(String, String)>,
 }
@@ -61,16 +63,21 @@ impl<'a> Cli<'a> {
             std::fs::create_dir(folder.join(name)).context("cannot make a folder")?;
         }
         let cloud = if run.options.clouds.is_empty() { None } else { Some(Cloud::before(&run.options.clouds).await?) };
-        Ok(Self { run, pulumi, folder, cloud, environment: Vec::new() })
+        let path = std::env::var("PATH").unwrap_or_default();
+        Ok(Self { run, pulumi, folder, cloud, path, environment: Vec::new() })
+    }
+
+    /// Looks for programs in this folder first.
+    pub fn search(&mut self, folder: &str) {
+        self.path = format!("{folder}:{}", self.path);
     }
 
     /// Runs it. Fails if it does not come to an end.
     pub async fn run(&self, arguments: &[&str]) -> Outcome<Output> {
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(&self.pulumi);
         command.args(arguments).current_dir(&self.folder).env_clear();
         // The hosts of languages are beside it.
-        command.env("PATH", format!("{}:{path}", folder(&self.pulumi)));
+        command.env("PATH", format!("{}:{}", folder(&self.pulumi), self.path));
         command.env("HOME", self.folder.join("home")).env("PULUMI_HOME", self.folder.join("home"));
         command.env("PULUMI_BACKEND_URL", format!("file://{}", self.folder.join("state").display()));
         command.env("PULUMI_CONFIG_PASSPHRASE", "conformance").env("PULUMI_SKIP_UPDATE_CHECK", "true");
@@ -97,7 +104,7 @@ impl<'a> Cli<'a> {
 
     /// Makes a project of one resource, with a stack `dev`; `extra` is laid over Pulumi.yaml.
     pub async fn project(&self, alone: &Alone<'_>, extra: &Json) -> Outcome {
-        let (_, properties) = (alone.name, &alone.sample.inputs);
+        let properties = &alone.sample.inputs;
         let mut project = json!({
             "name": "conformance",
             "runtime": "yaml",
@@ -136,7 +143,8 @@ pub fn flags<'a>(prefix: &str, map: &Map, specs: impl Iterator<Item = (&'a str, 
     let simple = specs.filter(|(_, it)| matches!(it.json["type"].as_str(), Some("string" | "integer" | "number" | "boolean")));
     let given = simple.filter_map(|(name, _)| Some((name, map.get(name)?)));
     let flag = given.map(|(name, value)| {
-        let kebab: String = name.chars().flat_map(|it| it.is_uppercase().then_some('-').into_iter().chain(it.to_lowercase())).collect();
+        let kebab: String =
+            name.chars().flat_map(|it| it.is_uppercase().then_some('-').into_iter().chain(it.to_lowercase())).collect();
         format!("--{prefix}{kebab}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     });
     flag.collect()
@@ -160,9 +168,7 @@ pub fn plugin_folder(run: &Run) -> Outcome<PathBuf> {
 /// The resources that a program can have all by themselves.
 pub fn alone(run: &Run) -> Outcome<Vec<Alone<'_>>> {
     let samples = run.samples()?.into_iter();
-    let alone = samples.filter(|(_, sample, _)| {
-        sample.not_created.is_none() && !json!(sample.inputs).to_string().contains("${")
-    });
+    let alone = samples.filter(|(_, sample, _)| sample.not_created.is_none() && !json!(sample.inputs).to_string().contains("${"));
     let found: Vec<_> = alone.map(|(name, sample, entry)| Alone { name, sample, entry }).collect();
     if found.is_empty() { not_applicable("all samples need something else, or are not created here") } else { Ok(found) }
 }

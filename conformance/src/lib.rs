@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use futures::future::{join, join_all};
 use tokio::time::timeout;
 
+pub mod cli;
 pub mod cloud;
 pub mod detail;
 pub mod engine;
 pub mod item;
 pub mod items;
 pub mod life;
+pub mod lint;
 pub mod monitor;
 pub mod play;
 pub mod provider;

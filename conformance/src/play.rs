@@ -19,7 +19,7 @@ use crate::{
     provider::Provider,
     rpc,
     run::{Run, Special, greet},
-    samples::{Scene, Situation},
+    samples::{Answer, Scene, Situation},
     value::{Map, from_struct},
 };
 
@@ -63,10 +63,20 @@ impl<'a> Play<'a> {
             let seen = format!("{} {}", failure.property, failure.reason);
             return failed(format!("good inputs of {} in the situation {situation:?}", scene.resource), seen);
         }
-        if let Some(cloud) = &provider.cloud {
-            cloud.play(&scene.answers);
+        let play = Self { run, scene, provider, subject, inputs: from_struct(checked.inputs.as_ref()) };
+        play.perform();
+        Ok(play)
+    }
+
+    /// Lets the cloud play the situation.
+    pub fn perform(&self) {
+        if let Some(cloud) = &self.provider.cloud {
+            cloud.play(&self.answers());
         }
-        Ok(Self { run, scene, provider, subject, inputs: from_struct(checked.inputs.as_ref()) })
+    }
+
+    fn answers(&self) -> Vec<Answer> {
+        self.scene.answers.iter().map(|it| it.about(&self.inputs)).collect()
     }
 
     /// Begins to create the resource, and returns once the situation is there.
@@ -83,8 +93,7 @@ impl<'a> Play<'a> {
 
     fn has_begun(&self) -> bool {
         let requests = self.provider.cloud.as_ref().map(Cloud::requests).unwrap_or_default();
-        let mut answers = self.scene.answers.iter();
-        answers.all(|answer| requests.iter().filter(|it| it.contains(&answer.request)).count() > answer.after)
+        self.answers().iter().all(|answer| requests.iter().filter(|it| it.contains(&answer.request)).count() > answer.after)
     }
 
     /// Lets the cloud answer as it does.

@@ -1,13 +1,16 @@
 //! The file that tells the suite what it may ask of a provider: inputs that are good, how to change them, and bad ones.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::value::Map;
+use crate::value::{Map, plain_map};
 
 /// The samples of one provider. Wherever a value is text, `${cloud}` stands for the address given with `--cloud` (`${cloud.name}` for `--cloud name=…`), and
 /// `${Thing.name}` for the output `name` of the sample `Thing` (`${Thing.id}` for its id), which then is created first.
@@ -46,6 +49,8 @@ pub struct ProviderSample {
     pub required: Option<String>,
     /// The variables that would stand in for the required setting.
     pub required_environment: Vec<String>,
+    /// The schema as it is published, by its path from the file of samples.
+    pub schema: Option<PathBuf>,
 }
 
 /// Inputs of a resource. Maps are laid over `inputs`; a null takes a property away.
@@ -185,11 +190,39 @@ pub struct Answer {
     pub body: Json,
 }
 
+impl Answer {
+    /// The same, in which `${name}` stands for the property `name`.
+    pub fn about(&self, properties: &Map) -> Self {
+        let properties = plain_map(properties);
+        let fill = |text: &str| {
+            properties.iter().fold(text.to_owned(), |text, (name, value)| {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                text.replace(&format!("${{{name}}}"), &value)
+            })
+        };
+        Self { request: fill(&self.request), body: map_texts(&self.body, &fill), ..self.clone() }
+    }
+}
+
+fn map_texts(value: &Json, change: &impl Fn(&str) -> String) -> Json {
+    match value {
+        Json::String(text) => Json::String(change(text)),
+        Json::Array(items) => items.iter().map(|it| map_texts(it, change)).collect(),
+        Json::Object(map) => map.iter().map(|(key, it)| (key.clone(), map_texts(it, change))).collect(),
+        other => other.clone(),
+    }
+}
+
 impl Samples {
     /// Reads the file at `path`, or gives samples of nothing.
     pub fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_saphyr::from_str(&text).with_context(|| format!("{} is no file of samples", path.display()))
+        let mut samples: Self =
+            serde_saphyr::from_str(&text).with_context(|| format!("{} is no file of samples", path.display()))?;
+        if let (Some(schema), Some(folder)) = (&mut samples.provider.schema, path.parent()) {
+            *schema = folder.join(&*schema);
+        }
+        Ok(samples)
     }
 }

@@ -20,21 +20,49 @@ use crate::{
 };
 
 pub(super) const ITEMS: &[Item] = &[
-    Item { number: 20, title: "Handshake tells what it can do, and Configure says the same", check: |run| Box::pin(capabilities(run)) },
+    Item {
+        number: 20,
+        title: "Handshake tells what it can do, and Configure says the same",
+        check: |run| Box::pin(capabilities(run)),
+    },
     Item { number: 21, title: "Handshake needs no folders", check: |run| Box::pin(no_folders(run)) },
-    Item { number: 22, title: "Handshake, Attach and Configure may come again; the last engine gets the log", check: |run| Box::pin(repeated(run)) },
+    Item {
+        number: 22,
+        title: "Handshake, Attach and Configure may come again; the last engine gets the log",
+        check: |run| Box::pin(repeated(run)),
+    },
     Item { number: 23, title: "GetPluginInfo tells the version of the schema", check: |run| Box::pin(same_version(run)) },
     Item { number: 24, title: "Attach brings another engine", check: |run| Box::pin(attach(run)) },
-    Item { number: 25, title: "Cancel answers within 100 ms when nothing is to be done, twice", check: |run| Box::pin(idle_cancel(run)) },
-    Item { number: 26, title: "Cancel ends a Create that waits within 2 s, and the resource is kept", check: |run| Box::pin(cancel_waiting(run)) },
+    Item {
+        number: 25,
+        title: "Cancel answers within 100 ms when nothing is to be done, twice",
+        check: |run| Box::pin(idle_cancel(run)),
+    },
+    Item {
+        number: 26,
+        title: "Cancel ends a Create that waits within 2 s, and the resource is kept",
+        check: |run| Box::pin(cancel_waiting(run)),
+    },
     Item { number: 27, title: "Cancel before anything is made keeps nothing", check: |run| Box::pin(cancel_before(run)) },
     Item { number: 28, title: "after Cancel, the next Handshake begins anew", check: |run| Box::pin(no_latch(run)) },
-    Item { number: 29, title: "Cancel releases a Construct that waits for the engine", check: |run| Box::pin(cancel_construct(run)) },
+    Item {
+        number: 29,
+        title: "Cancel releases a Construct that waits for the engine",
+        check: |run| Box::pin(cancel_construct(run)),
+    },
     Item { number: 30, title: "GetMapping and GetMappings are answered", check: |run| Box::pin(mappings(run)) },
     Item { number: 31, title: "Parameterize is UNIMPLEMENTED", check: |run| Box::pin(parameterize(run)) },
     Item { number: 32, title: "methods of later engines are UNIMPLEMENTED", check: |run| Box::pin(unknown_method(run)) },
-    Item { number: 33, title: "GetSchema needs no Configure, and refuses other versions", check: |run| Box::pin(schema_versions(run)) },
-    Item { number: 34, title: "the schema is the published one, and free of mistakes", check: |run| Box::pin(strict_schema(run)) },
+    Item {
+        number: 33,
+        title: "GetSchema needs no Configure, and refuses other versions",
+        check: |run| Box::pin(schema_versions(run)),
+    },
+    Item {
+        number: 34,
+        title: "the schema is the published one, and free of mistakes",
+        check: |run| Box::pin(strict_schema(run)),
+    },
 ];
 
 async fn capabilities(run: &Run) -> Outcome {
@@ -46,11 +74,7 @@ async fn capabilities(run: &Run) -> Outcome {
         ("acceptSecrets", told.accept_secrets, configured.accept_secrets),
         ("acceptResources", told.accept_resources, configured.accept_resources),
         ("acceptOutputs", told.accept_outputs, configured.accept_outputs),
-        (
-            "supportsAutonamingConfiguration",
-            told.supports_autonaming_configuration,
-            configured.supports_autonaming_configuration,
-        ),
+        ("supportsAutonamingConfiguration", told.supports_autonaming_configuration, configured.supports_autonaming_configuration),
     ];
     let differing = pairs.iter().filter(|(_, first, second)| first != second);
     let differing = differing.map(|(name, first, second)| format!("{name} is {first} in Handshake, and {second} in Configure"));
@@ -133,7 +157,11 @@ async fn cancel_waiting(run: &Run) -> Outcome {
     let play = Play::start(run, Situation::Pending, Special::default()).await?;
     let ended = play.cancel(play.create().await).await?;
     let name = &play.scene.resource;
-    expect(ended.took < Duration::from_secs(2), format!("Create of {name} to end within 2 s after Cancel"), format!("{:?}", ended.took))?;
+    expect(
+        ended.took < Duration::from_secs(2),
+        format!("Create of {name} to end within 2 s after Cancel"),
+        format!("{:?}", ended.took),
+    )?;
     let Err(status) = ended.answer else {
         return failed(format!("Create of {name} to end with an error, since it is not ready"), "it succeeds");
     };
@@ -142,7 +170,11 @@ async fn cancel_waiting(run: &Run) -> Outcome {
     };
     expect(!kept.id.is_empty(), format!("the id of {name}"), "an empty one")?;
     let missing = play.inputs.keys().filter(|it| !kept.outputs.contains_key(*it) && it.as_str() != "__defaults");
-    expect(!kept.outputs.is_empty(), format!("the outputs of {name}, such as {}", missing.cloned().collect::<Vec<_>>().join(", ")), "none")
+    expect(
+        !kept.outputs.is_empty(),
+        format!("the outputs of {name}, such as {}", missing.cloned().collect::<Vec<_>>().join(", ")),
+        "none",
+    )
 }
 
 async fn cancel_before(run: &Run) -> Outcome {
@@ -153,7 +185,10 @@ async fn cancel_before(run: &Run) -> Outcome {
         return failed(format!("Create of {name} to end with an error after Cancel"), "it succeeds");
     };
     if let Some(kept) = InitFailed::of(&status)? {
-        return failed(format!("a plain error, for nothing of {name} exists"), format!("ErrorResourceInitFailed of {:?}", kept.id));
+        return failed(
+            format!("a plain error, for nothing of {name} exists"),
+            format!("ErrorResourceInitFailed of {:?}", kept.id),
+        );
     }
     expect(ended.took < Duration::from_secs(5), "its end within 5 s after Cancel", format!("{:?}", ended.took))
 }
@@ -169,23 +204,20 @@ async fn no_latch(run: &Run) -> Outcome {
         provider.client.read(life.subject.refresh(state, &life.checked)).await?;
     }
     // The same with a Create, which has to wait.
-    let Some(mut play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else {
+    let Some(play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else {
         return if lives.created().count() > 0 { Ok(()) } else { not_applicable("nothing of the samples is created here") };
     };
     play.cancel(play.create().await).await?;
-    greet(&mut play.provider.client, &play.provider.engine.address).await?;
-    run.configure(&mut play.provider.client, &settings_of(run, &play)).await?;
+    let (mut client, settings) = (play.provider.client.clone(), run.settings(play.provider.cloud.as_ref()));
+    greet(&mut client, &play.provider.engine.address).await?;
+    run.configure(&mut client, &settings).await?;
     play.perform();
     let creating = play.create().await;
     sleep(Duration::from_secs(1)).await;
-    let ended_early = creating.is_finished();
+    let waits = !creating.is_finished();
     let ended = play.cancel(creating).await?;
     let seen = ended.answer.err().map(|it| it.message().to_owned()).unwrap_or_default();
-    expect(!ended_early, "a Create after another Handshake and Configure that waits", format!("it ends at once: {seen}"))
-}
-
-fn settings_of(run: &Run, play: &Play<'_>) -> crate::value::Map {
-    run.settings(play.provider.cloud.as_ref())
+    expect(waits, "a Create that waits, after another Handshake and Configure", format!("it ends at once: {seen}"))
 }
 
 async fn cancel_construct(run: &Run) -> Outcome {
@@ -265,7 +297,7 @@ async fn strict_schema(run: &Run) -> Outcome {
         let published = std::fs::read_to_string(published).map_err(anyhow::Error::from)?;
         expect(published == schema.text, "the schema that is published, to the byte", "another one")?;
     }
-    let Some(cli) = if_played(Cli::new(run))? else { return Ok(()) };
+    let Some(cli) = if_played(Cli::new(run).await)? else { return Ok(()) };
     let file = cli.folder.join("schema.json");
     std::fs::write(&file, &schema.text).map_err(anyhow::Error::from)?;
     let output = cli.run(&["schema", "check", "schema.json"]).await?;

@@ -3,7 +3,9 @@
 use crate::item::Item;
 
 mod attach;
+mod compatibility;
 mod hostile;
+mod logging;
 mod process;
 
 /// Those that end what others look at, in this order: deletion, and what all processes have written by then.
@@ -14,7 +16,7 @@ pub const SLOW: [u16; 2] = [13, 14];
 
 /// All items, by number.
 pub fn all() -> Vec<Item> {
-    let sections: [&[Item]; 2] = [process::ITEMS, attach::ITEMS];
+    let sections: [&[Item]; 4] = [process::ITEMS, attach::ITEMS, logging::ITEMS, compatibility::ITEMS];
     let mut items = sections.concat();
     items.sort_by_key(|it| it.number);
     items
