@@ -235,6 +235,8 @@ async fn old_engine(run: &Run) -> Outcome {
 /// How long a process stays behind when its engine is killed; none if it does for too long.
 async fn outlived(run: &Run) -> Outcome<Option<Duration>> {
     let mut provider = run.greeted().await?;
+    // Long enough to be seen alive: one that never was may just be slow.
+    sleep(Duration::from_secs(2)).await;
     provider.engine.kill();
     let Some(process) = &mut provider.process else { return Ok(None) };
     Ok(process.ended(ORPHAN).await?.map(|(_, took)| took))
