@@ -139,6 +139,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
     match (value, shape.kind()) {
         (Value::Unknown, _) | (Value::Bool(_), Some("boolean")) => {}
         (Value::Secret(inner), _) => self::value(inner, property, path, true, failures),
+        (Value::Output(inner, _), _) => self::value(inner, property, path, secret, failures),
         (it, None) => {
             if keyword("compare") == "json" && !is_document(it) {
                 fail("is no JSON object; give a map, or JSON in a string".to_owned());
@@ -234,7 +235,7 @@ fn described(value: &Value) -> &'static str {
         Value::String(_) => "text",
         Value::List(_) => "a list",
         Value::Object(_) => "a map",
-        Value::Asset(_) | Value::Secret(_) => "an asset",
+        Value::Asset(_) | Value::Secret(_) | Value::Output(..) => "an asset",
     }
 }
 

@@ -1,14 +1,15 @@
 //! Turns Pulumi values into typed structs and back.
 //!
-//! Reading sees through secrets. An unknown value reads as the zero of whatever type is asked for, so a preview can
+//! Reading sees through secrets, but for an [`output::Output`], which keeps all that is known of a value. An unknown value reads as the zero of whatever type is asked for, so a preview can
 //! decode inputs whose values do not exist yet. Writing marks again what was secret.
 
 use std::iter;
 
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor, value::Error};
-use serde::{Deserialize, Serialize, forward_to_deserialize_any};
+use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
 
 use crate::{
+    output,
     schema::Shape,
     value::{Map, Value},
 };
@@ -116,6 +117,20 @@ impl From<serde_json::Value> for Value {
     }
 }
 
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(it) => serializer.serialize_bool(*it),
+            Self::Number(it) => serializer.serialize_f64(*it),
+            Self::String(it) => serializer.serialize_str(it),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(map) | Self::Asset(map) => serializer.collect_map(map),
+            special => special.clone().spelled().serialize(serializer),
+        }
+    }
+}
+
 impl<'de> IntoDeserializer<'de, Error> for &'de Value {
     type Deserializer = Self;
     fn into_deserializer(self) -> Self {
@@ -139,14 +154,14 @@ impl<'de> Deserializer<'de> for &'de Value {
             Value::Object(map) | Value::Asset(map) => {
                 visitor.visit_map(de::value::MapDeserializer::new(map.iter().map(|(key, value)| (key.as_str(), value))))
             }
-            Value::Secret(inner) => inner.deserialize_any(visitor),
+            Value::Secret(inner) | Value::Output(inner, _) => inner.deserialize_any(visitor),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.plain() {
             Value::Null => visitor.visit_none(),
-            value => visitor.visit_some(value),
+            _ => visitor.visit_some(self),
         }
     }
 
@@ -201,8 +216,11 @@ impl<'de> Deserializer<'de> for &'de Value {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.or_zero(visitor, |visitor| visitor.visit_map(de::value::MapDeserializer::new(iter::empty::<(&str, &Value)>())))
     }
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        match name {
+            output::NAME => visitor.visit_seq(output::Parts::of(self)),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     forward_to_deserialize_any! {

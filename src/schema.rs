@@ -1,14 +1,9 @@
-//! The shape of every resource, read off its Rust types, and the package schema that Pulumi generates SDKs from.
+//! The shape of every resource, read off its Rust types.
 //!
 //! Field attributes carry what Rust types cannot say: see [`KEYWORDS`].
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
-
-use crate::{config, functions, resource::AnyResource, resources};
-
-/// The name of the package, and of its configuration.
-pub const PACKAGE: &str = "fargate";
 
 /// What `#[schemars(extend("keyword" = value))]` may say of a field, beyond JSON Schema.
 ///
@@ -27,8 +22,9 @@ pub const PACKAGE: &str = "fargate";
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
+/// - `output`: a component takes it before it is known.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 14] = [
+pub const KEYWORDS: [&str; 15] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -42,6 +38,7 @@ pub const KEYWORDS: [&str; 14] = [
     "keyedBy",
     "writeOnly",
     "changesOnUpdate",
+    "output",
     "expects",
 ];
 
@@ -121,12 +118,12 @@ impl<'a> Shape<'a> {
     }
 
     /// The name of the definition that this refers to.
-    fn reference(self) -> Option<&'a str> {
+    pub fn reference(self) -> Option<&'a str> {
         self.schema["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/"))
     }
 
     /// What an `Option` is around.
-    fn not_null(self) -> Option<Self> {
+    pub fn not_null(self) -> Option<Self> {
         let options = self.schema["anyOf"].as_array()?;
         options.iter().find(|it| it["type"] != "null").map(|it| self.with(it))
     }
@@ -134,6 +131,16 @@ impl<'a> Shape<'a> {
     /// The value of a keyword, null where it is not said.
     pub fn keyword(self, name: &str) -> &'a Json {
         &self.schema[name]
+    }
+
+    /// All keywords that are said.
+    pub fn said(self) -> impl Iterator<Item = &'a str> {
+        self.schema.as_object().into_iter().flat_map(|it| it.keys()).map(String::as_str)
+    }
+
+    /// Whether a component takes it before it is known.
+    pub fn takes_unknown(self) -> bool {
+        self.not_null().unwrap_or(self).flag("output")
     }
 
     /// Whether a keyword is said and true.
@@ -210,259 +217,5 @@ impl<'a> Shape<'a> {
     /// The properties that a program has to give.
     pub fn required_inputs(self) -> impl Iterator<Item = &'a str> {
         self.required().filter(move |name| self.schema["properties"][*name]["autoname"].is_null())
-    }
-}
-
-/// The package schema.
-pub fn package() -> Json {
-    let mut types = Types::default();
-    let config = config::shapes();
-    types.add_all(config);
-    let specs = resources::all().iter().map(|it| (token(it.name()), types.resource(*it))).collect::<Map<_, _>>();
-    let calls = functions::all().iter().map(|it| {
-        let (arguments, result) = (it.arguments(), it.result());
-        types.add_all(arguments);
-        types.add_all(result);
-        let spec = json!({
-            "description": it.description(),
-            "inputs": object_spec(arguments.root()),
-            "outputs": object_spec(result.root()),
-        });
-        (token(it.name()), spec)
-    });
-    let calls = calls.collect::<Map<_, _>>();
-    let settings = properties(config.root());
-    let respect = json!({ "respectSchemaVersion": true });
-    json!({
-        "name": PACKAGE,
-        "displayName": "Fargate",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": "Web services, their workers and their Redis on AWS Fargate.",
-        "keywords": ["pulumi", "aws", "fargate", "ecs", "category/cloud", "kind/native"],
-        "license": "Apache-2.0",
-        "publisher": "fargate",
-        "meta": { "supportPack": true },
-        "language": {
-            "nodejs": respect,
-            "python": { "respectSchemaVersion": true, "pyproject": { "enabled": true } },
-            "go": { "importBasePath": "fargate/sdk/go/fargate", "generateResourceContainerTypes": true, "respectSchemaVersion": true },
-            "csharp": respect,
-        },
-        "config": { "variables": settings },
-        "provider": {
-            "description": "The AWS account and region that resources are in, and how to reach them.",
-            "inputProperties": settings,
-        },
-        "types": types.0,
-        "resources": specs,
-        "functions": calls,
-    })
-}
-
-/// The types of the package, each of which has one meaning in it.
-#[derive(Default)]
-struct Types(Map<String, Json>);
-
-impl Types {
-    fn add_all(&mut self, shapes: &Shapes) {
-        for (name, shape) in shapes.types() {
-            // What is there for the sake of Rust alone is no type of the package.
-            if shape.kind().is_some() {
-                let this = named_type(shape);
-                let other = self.0.insert(token(name), this.clone());
-                assert!(other.is_none_or(|it| it == this), "two types are called {name}");
-            }
-        }
-    }
-
-    fn resource(&mut self, resource: &dyn AnyResource) -> Json {
-        self.add_all(resource.inputs());
-        self.add_all(resource.outputs());
-        let (inputs, outputs) = (resource.inputs().root(), resource.outputs().root());
-        json!({
-            "description": inputs.keyword("description"),
-            "inputProperties": properties(inputs),
-            "requiredInputs": inputs.required_inputs().collect::<Vec<_>>(),
-            "properties": output_properties(outputs),
-            "required": outputs.required().collect::<Vec<_>>(),
-        })
-    }
-}
-
-/// The token of a type of the package, such as `fargate:index:Service`.
-pub fn token(name: &str) -> String {
-    format!("{PACKAGE}:index:{name}")
-}
-
-/// The part of a token that is a name; none for the token of another package.
-pub fn name_of(token: &str) -> Option<&str> {
-    let (package, rest) = token.split_once(':')?;
-    (package == PACKAGE).then(|| rest.rsplit(':').next().unwrap_or(rest))
-}
-
-fn named_type(shape: Shape<'_>) -> Json {
-    let mut spec = match shape.names() {
-        Some(names) => {
-            let entry = |(value, doc): (&str, Option<&str>)| match doc {
-                Some(doc) => json!({ "value": value, "description": doc }),
-                None => json!({ "value": value }),
-            };
-            json!({ "type": "string", "enum": names.into_iter().map(entry).collect::<Vec<_>>() })
-        }
-        None => object_spec(shape),
-    };
-    copy(shape, &["description"], &mut spec);
-    spec
-}
-
-fn object_spec(shape: Shape<'_>) -> Json {
-    json!({
-        "type": "object",
-        "properties": properties(shape),
-        "required": shape.required_inputs().collect::<Vec<_>>(),
-    })
-}
-
-fn properties(shape: Shape<'_>) -> Json {
-    shape.properties().map(|(name, property)| (name.to_owned(), property_spec(property))).collect()
-}
-
-/// Outputs are text where inputs are names: the YAML host does not let the output of one resource be the name that the
-/// input of another asks for.
-fn output_properties(shape: Shape<'_>) -> Json {
-    let named = |it: Shape<'_>| it.resolve().names().is_some();
-    let spec = |it: Shape<'_>| {
-        let mut spec = property_spec(it);
-        if named(it) {
-            spec["type"] = "string".into();
-            spec.as_object_mut().map(|it| it.remove("$ref"));
-        } else if it.resolve().element().is_some_and(named) {
-            let element = if spec["items"].is_null() { "additionalProperties" } else { "items" };
-            spec[element] = json!({ "type": "string" });
-        }
-        spec
-    };
-    shape.properties().map(|(name, property)| (name.to_owned(), spec(property))).collect()
-}
-
-fn property_spec(shape: Shape<'_>) -> Json {
-    let mut spec = type_spec(shape);
-    copy(shape, &["description", "secret", "deprecationMessage"], &mut spec);
-    if shape.flag("replaceOnChanges") {
-        // Pulumi's own word `replaceOnChanges` would make the SDKs ask for it; this one only tells the reader.
-        spec["willReplaceOnChanges"] = true.into();
-    }
-    if shape.keyword("default").is_string() || shape.keyword("default").is_number() || shape.keyword("default").is_boolean() {
-        copy(shape, &["default"], &mut spec);
-    }
-    spec
-}
-
-fn type_spec(shape: Shape<'_>) -> Json {
-    if let Some(name) = shape.reference() {
-        return match shape.resolve().kind() {
-            Some(_) => json!({ "$ref": format!("#/types/{}", token(name)) }),
-            None => type_spec(shape.resolve()),
-        };
-    }
-    if let Some(inner) = shape.not_null() {
-        return type_spec(inner);
-    }
-    match (shape.kind(), shape.element()) {
-        (None, _) => json!({ "$ref": "pulumi.json#/Any" }),
-        (Some("array"), Some(items)) => json!({ "type": "array", "items": type_spec(items) }),
-        (Some("object"), Some(values)) => json!({ "type": "object", "additionalProperties": type_spec(values) }),
-        (Some(kind), _) => json!({ "type": kind }),
-    }
-}
-
-fn copy(shape: Shape<'_>, keywords: &[&str], spec: &mut Json) {
-    for keyword in keywords {
-        if !shape.keyword(keyword).is_null() {
-            spec[keyword] = shape.keyword(keyword).clone();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{env, fs};
-
-    use regex_lite::Regex;
-
-    use super::*;
-
-    /// `UPDATE=1 cargo test schema` writes it.
-    #[test]
-    fn schema_json_is_what_the_code_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
-        let fresh = format!("{:#}\n", package());
-        if env::var_os("UPDATE").is_some() {
-            fs::write(path, &fresh).unwrap();
-        }
-        assert!(fs::read_to_string(path).unwrap() == fresh, "schema.json is stale: run `UPDATE=1 cargo test schema`");
-    }
-
-    fn all_shapes() -> impl Iterator<Item = &'static Shapes> {
-        let resources = resources::all().iter().flat_map(|it| [it.inputs(), it.outputs()]);
-        let functions = functions::all().iter().flat_map(|it| [it.arguments(), it.result()]);
-        resources.chain(functions).chain([config::shapes()])
-    }
-
-    fn every_field(mut check: impl FnMut(&str, Shape<'_>)) {
-        for shapes in all_shapes() {
-            let objects = shapes.types().map(|(_, it)| it).chain([shapes.root()]);
-            objects.flat_map(Shape::properties).for_each(|(name, field)| check(name, field));
-        }
-    }
-
-    #[test]
-    fn every_field_is_documented_and_says_only_known_keywords() {
-        const JSON_SCHEMA: [&str; 19] = [
-            "$ref",
-            "additionalProperties",
-            "anyOf",
-            "const",
-            "default",
-            "description",
-            "enum",
-            "format",
-            "items",
-            "maximum",
-            "maxItems",
-            "maxLength",
-            "minimum",
-            "minItems",
-            "minLength",
-            "oneOf",
-            "pattern",
-            "type",
-            "uniqueItems",
-        ];
-        every_field(|name, field| {
-            assert!(field.keyword("description").is_string(), "{name} has no documentation");
-            for keyword in field.schema.as_object().unwrap().keys().map(String::as_str) {
-                assert!(
-                    KEYWORDS.contains(&keyword) || JSON_SCHEMA.contains(&keyword),
-                    "{name} says {keyword}, which nobody reads"
-                );
-            }
-        });
-    }
-
-    #[test]
-    fn every_pattern_compiles_and_is_in_words() {
-        every_field(|name, field| {
-            if let Some(pattern) = field.keyword("pattern").as_str() {
-                Regex::new(pattern).unwrap();
-                assert!(field.keyword("expects").is_string(), "{name} has a pattern and does not say what it expects");
-            }
-        });
-    }
-
-    #[test]
-    fn resources_and_functions_are_in_alphabetical_order() {
-        assert!(resources::all().iter().map(|it| it.name()).is_sorted());
-        assert!(functions::all().iter().map(|it| it.name()).is_sorted());
     }
 }

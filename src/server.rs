@@ -1,4 +1,4 @@
-//! Pulumi's requests, answered by the resources. The only file that knows of gRPC and protobuf messages.
+//! Pulumi's requests, answered by what a package consists of. With `monitor.rs`, all that knows of gRPC and protobuf messages.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -13,9 +13,9 @@ use prost_types::{Any, Struct};
 use tokio::{
     net::TcpStream,
     sync::mpsc::{UnboundedSender, unbounded_channel},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Request, Response, Status, transport::Endpoint};
 
 use crate::{
@@ -23,12 +23,11 @@ use crate::{
     check::{Autonaming, Failure},
     config::{self, Config, TagRules},
     diff::{self, Change, Kind},
-    functions,
+    monitor::{Monitor, ShutDown},
+    package::Package,
     resource::{AnyResource, Before, Context, Made, Subject},
-    resources,
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
-    schema,
-    value::{Map, Value, map_from_proto, map_to_proto, without_secrets},
+    value::{Map, Value, map_from_proto, map_to_proto, path_of_key, without_secrets},
 };
 
 /// The most that a message may hold, which is what the engine takes.
@@ -39,13 +38,27 @@ pub const MESSAGE_LIMIT: usize = 400 << 20;
 pub struct Provider(Arc<State>);
 
 struct State {
-    session: RwLock<Option<Arc<Session>>>,
+    package: &'static Package,
+    configured: RwLock<Option<Configured>>,
     engine: Mutex<Engine>,
+    /// The components that are being constructed.
+    constructions: TaskTracker,
+}
+
+/// The provider as the program wants it.
+#[derive(Clone)]
+struct Configured {
+    /// None if the package does not call AWS.
+    session: Option<Arc<Session>>,
+    /// What the engine knows this instance by, `urn::id`.
+    reference: Option<String>,
 }
 
 /// The engine that talks to us now. In attach mode one process serves several, one after the other.
 struct Engine {
     address: Option<String>,
+    /// We were running before it was, and may serve several instances of the provider at once.
+    attached: bool,
     log: Option<UnboundedSender<rpc::LogRequest>>,
     cancel: CancellationToken,
 }
@@ -53,10 +66,14 @@ struct Engine {
 type Reply<T> = Result<Response<T>, Status>;
 
 impl Provider {
-    /// A provider that will report to the engine at `address`, if that is known yet.
-    pub fn new(address: Option<String>) -> Self {
-        let engine = Engine { address: None, log: None, cancel: CancellationToken::new() };
-        let provider = Self(Arc::new(State { session: RwLock::new(None), engine: Mutex::new(engine) }));
+    /// A provider of `package` that will report to the engine at `address`, if that is known yet.
+    pub fn new(package: &'static Package, address: Option<String>) -> Self {
+        let engine = Engine { address: None, attached: false, log: None, cancel: CancellationToken::new() };
+        let constructions = TaskTracker::new();
+        // Only closed it can be waited for; it still takes more.
+        constructions.close();
+        let state = State { package, configured: RwLock::new(None), engine: Mutex::new(engine), constructions };
+        let provider = Self(Arc::new(state));
         provider.attach_to(address);
         provider
     }
@@ -114,9 +131,24 @@ impl Provider {
         }
     }
 
+    fn configured(&self) -> Result<Configured, Status> {
+        let configured = self.0.configured.read().unwrap_or_else(PoisonError::into_inner).clone();
+        configured.ok_or_else(not_configured)
+    }
+
     fn session(&self) -> Result<Arc<Session>, Status> {
-        let session = self.0.session.read().unwrap_or_else(PoisonError::into_inner).clone();
-        session.ok_or_else(|| Status::failed_precondition("the provider is not configured yet"))
+        self.configured()?.session.ok_or_else(not_configured)
+    }
+
+    /// The resource that a URN, `urn:pulumi:stack::project::parent$fargate:index:Service::name`, names by its type.
+    fn resource(&self, urn: &str) -> Result<&'static dyn AnyResource, Status> {
+        let token = urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default();
+        self.0.package.resource(token).ok_or_else(|| Status::invalid_argument(self.no_such("resource", token)))
+    }
+
+    fn no_such(&self, what: &str, token: &str) -> String {
+        let Package { name, version, .. } = self.0.package;
+        format!("there is no {what} {token:?} in version {version} of {name}")
     }
 
     fn tags(&self) -> TagRules {
@@ -165,16 +197,19 @@ impl ResourceProvider for Provider {
 
     async fn attach(&self, request: Request<rpc::PluginAttach>) -> Reply<()> {
         self.attach_to(Some(request.into_inner().address));
+        self.engine().attached = true;
         Ok(Response::new(()))
     }
 
     async fn cancel(&self, _: Request<()>) -> Reply<()> {
         self.cancel_all();
+        // The engine hangs up next; a construction that is not answered by then would look like an error of its own.
+        _ = timeout(Duration::from_secs(2), self.0.constructions.wait()).await;
         Ok(Response::new(()))
     }
 
     async fn get_plugin_info(&self, _: Request<()>) -> Reply<rpc::PluginInfo> {
-        Ok(Response::new(rpc::PluginInfo { version: env!("CARGO_PKG_VERSION").to_owned() }))
+        Ok(Response::new(rpc::PluginInfo { version: self.0.package.version.to_owned() }))
     }
 
     async fn get_schema(&self, request: Request<rpc::GetSchemaRequest>) -> Reply<rpc::GetSchemaResponse> {
@@ -183,9 +218,9 @@ impl ResourceProvider for Provider {
             return Err(Status::invalid_argument(format!("unsupported schema version {}", request.version)));
         }
         if !request.subpackage_name.is_empty() {
-            return Err(Status::invalid_argument(format!("there is no package {:?} in fargate", request.subpackage_name)));
+            return Err(Status::invalid_argument(self.no_such("package", &request.subpackage_name)));
         }
-        Ok(Response::new(rpc::GetSchemaResponse { schema: include_str!("../schema.json").to_owned() }))
+        Ok(Response::new(rpc::GetSchemaResponse { schema: self.0.package.schema_text() }))
     }
 
     async fn get_mapping(&self, _: Request<rpc::GetMappingRequest>) -> Reply<rpc::GetMappingResponse> {
@@ -197,61 +232,73 @@ impl ResourceProvider for Provider {
     }
 
     async fn check_config(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
-        let mut inputs = read(request.into_inner().news);
-        let (settings, mut failures) = config::typed(&inputs);
-        if !settings.contains_key("region") {
-            let profile = settings.get("profile").and_then(Value::as_str);
-            match default_region(profile).await {
-                Some(region) => _ = inputs.insert("region".to_owned(), Value::String(region)),
-                None if settings.get("profile") == Some(&Value::Unknown) => {}
-                None => failures.push(Failure { path: String::new(), reason: missing_region() }),
+        let news = request.into_inner().news;
+        guard(async {
+            if !self.0.package.calls_aws() {
+                return Ok(Response::new(rpc::CheckResponse { inputs: news, failures: Vec::new() }));
             }
-        }
-        for (name, value) in &mut inputs {
-            if config::shapes().root().property(name).is_some_and(|it| it.flag("secret")) {
-                *value = std::mem::take(value).secret();
+            let mut inputs = read(news);
+            let (settings, mut failures) = config::typed(&inputs);
+            if !settings.contains_key("region") {
+                let profile = settings.get("profile").and_then(Value::as_str);
+                match default_region(profile).await {
+                    Some(region) => _ = inputs.insert("region".to_owned(), Value::String(region)),
+                    None if settings.get("profile") == Some(&Value::Unknown) => {}
+                    None => failures.push(Failure { path: String::new(), reason: missing_region() }),
+                }
             }
-        }
-        let failures = failures.iter().map(failure).collect();
-        Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
+            for (name, value) in &mut inputs {
+                if config::shapes().root().property(name).is_some_and(|it| it.flag("secret")) {
+                    *value = std::mem::take(value).secret();
+                }
+            }
+            let failures = failures.iter().map(failure).collect();
+            Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
+        })
+        .await
     }
 
     async fn diff_config(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
         let request = request.into_inner();
-        let (old, _) = config::typed(&read(request.old_inputs.or(request.olds)));
-        let (new, _) = config::typed(&read(request.news));
-        let mut changes = diff::diff(&old, &new, config::shapes().root());
-        for change in &mut changes {
-            // A region that is not known yet is most likely the one it was; saying otherwise would replace everything.
-            change.replaces &= new.get(&change.path) != Some(&Value::Unknown);
-        }
-        Ok(Response::new(differences(changes, false)))
+        guard(async {
+            if !self.0.package.calls_aws() {
+                return Ok(Response::new(differences(Vec::new(), false)));
+            }
+            let (old, _) = config::typed(&read(request.old_inputs.or(request.olds)));
+            let (new, _) = config::typed(&read(request.news));
+            let mut changes = diff::diff(&old, &new, config::shapes().root());
+            for change in &mut changes {
+                // A region that is not known yet is most likely the one it was; saying otherwise would replace everything.
+                change.replaces &= new.get(&change.path) != Some(&Value::Unknown);
+            }
+            Ok(Response::new(differences(changes, false)))
+        })
+        .await
     }
 
     async fn configure(&self, request: Request<rpc::ConfigureRequest>) -> Reply<rpc::ConfigureResponse> {
-        let (settings, failures) = config::typed(&read(request.into_inner().args));
-        if !failures.is_empty() {
-            let texts: Vec<_> = failures.iter().map(|it| format!("fargate:{it}")).collect();
-            return Err(Status::invalid_argument(texts.join("; ")));
-        }
-        let config = Config::read(&settings).map_err(|error| refuse(&error, &[&settings]))?;
-        if config.region.is_none() && default_region(config.profile.as_deref()).await.is_none() {
-            return Err(missing_key("region", &missing_region()));
-        }
-        *self.0.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Session::new(config)));
-        self.attach_to(None);
-        Ok(Response::new(rpc::ConfigureResponse {
-            accept_secrets: true,
-            supports_preview: true,
-            supports_autonaming_configuration: true,
-            ..Default::default()
-        }))
+        let request = request.into_inner();
+        guard(async {
+            let session = if self.0.package.calls_aws() { Some(Arc::new(session(request.args).await?)) } else { None };
+            let reference = request.urn.zip(request.id).map(|(urn, id)| format!("{urn}::{id}"));
+            // Of several instances in one process, none is told which of them is asked.
+            let reference = reference.filter(|_| !self.engine().attached);
+            *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) = Some(Configured { session, reference });
+            self.attach_to(None);
+            Ok(Response::new(rpc::ConfigureResponse {
+                accept_secrets: true,
+                supports_preview: true,
+                supports_autonaming_configuration: true,
+                ..Default::default()
+            }))
+        })
+        .await
     }
 
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, old) = (resource(&request.urn)?, read(request.olds));
+            let (resource, old) = (self.resource(&request.urn)?, read(request.olds));
             let subject = Subject {
                 name: name_in(&request.urn),
                 seed: &request.random_seed,
@@ -271,7 +318,7 @@ impl ResourceProvider for Provider {
     async fn diff(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
         let request = request.into_inner();
         guard(async {
-            let resource = resource(&request.urn)?;
+            let resource = self.resource(&request.urn)?;
             let (old, new) = (read(request.old_inputs.or(request.olds)), read(request.news));
             let changes = resource.diff(&old, &new);
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
@@ -282,7 +329,7 @@ impl ResourceProvider for Provider {
     async fn create(&self, request: Request<rpc::CreateRequest>) -> Reply<rpc::CreateResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, inputs) = (resource(&request.urn)?, read(request.properties));
+            let (resource, inputs) = (self.resource(&request.urn)?, read(request.properties));
             if request.preview {
                 let properties = write(resource.foresee(&inputs, &Map::new()));
                 return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
@@ -298,7 +345,7 @@ impl ResourceProvider for Provider {
     async fn update(&self, request: Request<rpc::UpdateRequest>) -> Reply<rpc::UpdateResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, olds, inputs) = (resource(&request.urn)?, read(request.olds), read(request.news));
+            let (resource, olds, inputs) = (self.resource(&request.urn)?, read(request.olds), read(request.news));
             if request.preview {
                 let properties = write(resource.foresee(&inputs, &olds));
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
@@ -316,7 +363,7 @@ impl ResourceProvider for Provider {
     async fn read(&self, request: Request<rpc::ReadRequest>) -> Reply<rpc::ReadResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, olds) = (resource(&request.urn)?, read(request.properties));
+            let (resource, olds) = (self.resource(&request.urn)?, read(request.properties));
             let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
             let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
@@ -336,7 +383,7 @@ impl ResourceProvider for Provider {
     async fn delete(&self, request: Request<rpc::DeleteRequest>) -> Reply<()> {
         let request = request.into_inner();
         guard(async {
-            let (resource, olds) = (resource(&request.urn)?, read(request.properties));
+            let (resource, olds) = (self.resource(&request.urn)?, read(request.properties));
             let context = self.context(&request.urn, request.timeout, region(&olds)).await?;
             resource.delete(&context, &request.id, &olds).await.map_err(|error| refuse(&error, &[&olds]))?;
             Ok(Response::new(()))
@@ -347,11 +394,8 @@ impl ResourceProvider for Provider {
     async fn invoke(&self, request: Request<rpc::InvokeRequest>) -> Reply<rpc::InvokeResponse> {
         let request = request.into_inner();
         guard(async {
-            let name = schema::name_of(&request.tok);
-            let function = functions::all().iter().find(|it| Some(it.name()) == name);
-            let Some(function) = function else {
-                return Err(Status::not_found(format!("there is no function {} in this version of fargate", request.tok)));
-            };
+            let function = self.0.package.function(&request.tok);
+            let function = function.ok_or_else(|| Status::not_found(self.no_such("function", &request.tok)))?;
             let mut arguments = read(request.args);
             let failures = function.check(&mut arguments);
             if !failures.is_empty() {
@@ -364,6 +408,67 @@ impl ResourceProvider for Provider {
         })
         .await
     }
+
+    async fn construct(&self, request: Request<rpc::ConstructRequest>) -> Reply<rpc::ConstructResponse> {
+        let request = request.into_inner();
+        let (_construction, cancel) = (self.0.constructions.token(), self.engine().cancel.clone());
+        guard(async {
+            let package = self.0.package;
+            let component = package.component(&request.r#type);
+            let component = component.ok_or_else(|| Status::invalid_argument(self.no_such("component", &request.r#type)))?;
+            let own = self.configured()?.reference;
+            let given = read(request.inputs.clone());
+            let mut inputs = given.clone();
+            let failures = component.check(&mut inputs);
+            if !failures.is_empty() {
+                return Err(wrong_inputs(&failures, &[&given, &inputs]));
+            }
+            let construct = async {
+                let sources = request.input_dependencies.clone();
+                let monitor = Monitor::register_component(request, &inputs, package.name, own).await?;
+                for (name, it) in sources {
+                    inputs.entry(name).and_modify(|value| {
+                        *value = std::mem::take(value).depending_on(it.urns.into_iter().collect());
+                    });
+                }
+                let outputs = component.construct(&monitor, &inputs).await?;
+                monitor.complete(outputs).await
+            };
+            let constructed = tokio::select! {
+                constructed = construct => constructed,
+                () = cancel.cancelled() => Err(ShutDown.into()),
+            };
+            match constructed {
+                Ok(response) => Ok(Response::new(response)),
+                // Nobody reads the answer, but an error would still be shown, as if there were another cause.
+                Err(error) if error.is::<ShutDown>() => Ok(Response::new(rpc::ConstructResponse::default())),
+                Err(error) => Err(refuse(&error, &[&given, &inputs])),
+            }
+        })
+        .await
+    }
+
+    async fn call(&self, request: Request<rpc::CallRequest>) -> Reply<rpc::CallResponse> {
+        Err(Status::unimplemented(self.no_such("method", &request.into_inner().tok)))
+    }
+}
+
+/// A session with these settings.
+async fn session(settings: Option<Struct>) -> Result<Session, Status> {
+    let (settings, failures) = config::typed(&read(settings));
+    if !failures.is_empty() {
+        let texts: Vec<_> = failures.iter().map(|it| format!("fargate:{it}")).collect();
+        return Err(Status::invalid_argument(texts.join("; ")));
+    }
+    let config = Config::read(&settings).map_err(|error| refuse(&error, &[&settings]))?;
+    if config.region.is_none() && default_region(config.profile.as_deref()).await.is_none() {
+        return Err(missing_key("region", &missing_region()));
+    }
+    Ok(Session::new(config))
+}
+
+fn not_configured() -> Status {
+    Status::failed_precondition("the provider is not configured yet")
 }
 
 /// Makes a panic in one call an error of that call alone.
@@ -372,15 +477,6 @@ async fn guard<T>(call: impl Future<Output = Reply<T>>) -> Reply<T> {
         Err(Status::internal(
             "the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)",
         ))
-    })
-}
-
-/// The resource that a URN, `urn:pulumi:stack::project::parent$fargate:index:Service::name`, names by its type.
-fn resource(urn: &str) -> Result<&'static dyn AnyResource, Status> {
-    let token = urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default();
-    let found = resources::all().iter().find(|it| schema::name_of(token) == Some(it.name()));
-    found.copied().ok_or_else(|| {
-        Status::invalid_argument(format!("there is no resource {token:?} in version {} of fargate", env!("CARGO_PKG_VERSION")))
     })
 }
 
@@ -470,6 +566,22 @@ fn missing_key(name: &str, description: &str) -> Status {
         rpc::configure_error_missing_keys::MissingKey { name: format!("fargate:{name}"), description: description.to_owned() };
     let detail = rpc::ConfigureErrorMissingKeys { missing_keys: vec![key] };
     with_detail(Code::InvalidArgument, description, "ConfigureErrorMissingKeys", &detail)
+}
+
+/// The mistakes in the inputs of a component. The engine shows the value at the path of each; so those of what is secret, by
+/// any account of the inputs, are told without one.
+fn wrong_inputs(failures: &[Failure], inputs: &[&Map]) -> Status {
+    let secrets = inputs.iter().flat_map(|it| it.iter()).filter(|(_, it)| it.contains_secret());
+    let secret = |it: &Failure| secrets.clone().any(|(name, _)| it.path.starts_with(&path_of_key("", name)));
+    let (hidden, shown): (Vec<_>, Vec<_>) = failures.iter().partition(|it| secret(it));
+    let error =
+        |it: &Failure| rpc::input_properties_error::PropertyError { property_path: it.path.clone(), reason: it.reason.clone() };
+    let detail = rpc::InputPropertiesError { errors: shown.into_iter().map(error).collect() };
+    let mut message = "its inputs are wrong".to_owned();
+    for failure in hidden {
+        message += &format!("; {failure}");
+    }
+    with_detail(Code::InvalidArgument, &without_secrets(message, inputs), "InputPropertiesError", &detail)
 }
 
 /// The id and outputs of what was made; or, if it is of no use yet, an error by which the engine keeps both.

@@ -1,6 +1,9 @@
 //! The values Pulumi sends and receives, and their protobuf form.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 
@@ -21,6 +24,8 @@ pub enum Value {
     Unknown,
     /// A value that is never shown, not even by `{:?}`.
     Secret(Box<Value>),
+    /// A value and the URNs of the resources that it comes from. Only components see such.
+    Output(Box<Value>, BTreeSet<String>),
     /// A file or archive, kept as Pulumi describes it.
     Asset(Map),
 }
@@ -76,6 +81,7 @@ impl fmt::Debug for Value {
             Self::String(it) => it.fmt(f),
             Self::List(it) => it.fmt(f),
             Self::Object(it) | Self::Asset(it) => it.fmt(f),
+            Self::Output(it, _) => it.fmt(f),
             Self::Unknown => f.write_str("[unknown]"),
             Self::Secret(_) => f.write_str("[secret]"),
         }
@@ -93,7 +99,9 @@ impl Value {
             SECRET => map.remove("value").unwrap_or_default().secret(),
             OUTPUT => {
                 let value = map.remove("value").unwrap_or(Self::Unknown);
-                if map.get("secret") == Some(&Self::Bool(true)) { value.secret() } else { value }
+                let value = if map.get("secret") == Some(&Self::Bool(true)) { value.secret() } else { value };
+                let Some(Self::List(urns)) = map.get("dependencies") else { return value };
+                value.depending_on(urns.iter().filter_map(Self::as_str).map(str::to_owned).collect())
             }
             RESOURCE => map.remove("id").or_else(|| map.remove("urn")).unwrap_or_default(),
             ASSET | ARCHIVE => Self::Asset(map),
@@ -106,14 +114,79 @@ impl Value {
     pub fn secret(self) -> Self {
         match self {
             Self::Secret(_) => self,
+            Self::Output(inner, urns) => Self::Output(Box::new(inner.secret()), urns),
             value => Self::Secret(Box::new(value)),
+        }
+    }
+
+    /// The same value, which comes from the resources `urns` as well.
+    #[must_use]
+    pub fn depending_on(self, mut urns: BTreeSet<String>) -> Self {
+        match self {
+            Self::Output(inner, others) => {
+                urns.extend(others);
+                Self::Output(inner, urns)
+            }
+            value if urns.is_empty() => value,
+            value => Self::Output(Box::new(value), urns),
+        }
+    }
+
+    /// The resources that any part of it comes from.
+    pub fn dependencies(&self) -> BTreeSet<String> {
+        match self {
+            Self::Output(inner, urns) => urns.union(&inner.dependencies()).cloned().collect(),
+            Self::Secret(inner) => inner.dependencies(),
+            Self::List(items) => items.iter().flat_map(Self::dependencies).collect(),
+            Self::Object(map) => map.values().flat_map(Self::dependencies).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// A copy that does not tell what it comes from, at any depth.
+    #[must_use]
+    pub fn without_dependencies(&self) -> Self {
+        match self {
+            Self::Output(inner, _) => inner.without_dependencies(),
+            Self::Secret(inner) => inner.without_dependencies().secret(),
+            Self::List(items) => Self::List(items.iter().map(Self::without_dependencies).collect()),
+            Self::Object(map) => Self::Object(map.iter().map(|(key, it)| (key.clone(), it.without_dependencies())).collect()),
+            value => value.clone(),
+        }
+    }
+
+    /// How a special value is written: as an object with a mark, or as a text that stands for what is unknown.
+    #[must_use]
+    pub fn spelled(self) -> Self {
+        let marked = |marker: &str, rest: Vec<(&str, Self)>| {
+            let mark = (MARKER, Self::String(marker.to_owned()));
+            Self::Object(rest.into_iter().chain([mark]).map(|(key, it)| (key.to_owned(), it)).collect())
+        };
+        match self {
+            Self::Unknown => Self::String(UNKNOWN.to_owned()),
+            Self::Secret(inner) => marked(SECRET, vec![("value", *inner)]),
+            // Nothing comes from nowhere.
+            Self::Output(inner, _) if *inner.plain() == Self::Null => Self::Null,
+            Self::Output(inner, urns) => {
+                let (inner, secret) = match *inner {
+                    Self::Secret(inner) => (*inner, true),
+                    inner => (inner, false),
+                };
+                let urns = Self::List(urns.into_iter().map(Self::String).collect());
+                let mut rest = vec![("secret", Self::Bool(secret)), ("dependencies", urns)];
+                if inner != Self::Unknown {
+                    rest.push(("value", inner));
+                }
+                marked(OUTPUT, rest)
+            }
+            value => value,
         }
     }
 
     /// The value itself, secret or not.
     pub fn plain(&self) -> &Self {
         match self {
-            Self::Secret(inner) => inner.plain(),
+            Self::Secret(inner) | Self::Output(inner, _) => inner.plain(),
             value => value,
         }
     }
@@ -122,7 +195,7 @@ impl Value {
     #[must_use]
     pub fn bare(&self) -> Self {
         match self {
-            Self::Secret(inner) => inner.bare(),
+            Self::Secret(inner) | Self::Output(inner, _) => inner.bare(),
             Self::List(items) => Self::List(items.iter().map(Self::bare).collect()),
             Self::Object(map) => Self::Object(map.iter().map(|(key, it)| (key.clone(), it.bare())).collect()),
             value => value.clone(),
@@ -156,6 +229,7 @@ impl Value {
         match self {
             Self::String(it) if secret => visit(it),
             Self::Secret(inner) => inner.walk_secrets(true, visit),
+            Self::Output(inner, _) => inner.walk_secrets(secret, visit),
             Self::List(items) => items.iter().for_each(|it| it.walk_secrets(secret, visit)),
             Self::Object(map) => map.values().for_each(|it| it.walk_secrets(secret, visit)),
             _ => {}
@@ -166,6 +240,7 @@ impl Value {
     pub fn contains_secret(&self) -> bool {
         match self {
             Self::Secret(_) => true,
+            Self::Output(inner, _) => inner.contains_secret(),
             Self::List(items) => items.iter().any(Self::contains_secret),
             Self::Object(map) => map.values().any(Self::contains_secret),
             _ => false,
@@ -182,7 +257,7 @@ impl Value {
     pub fn contains_unknown(&self) -> bool {
         match self {
             Self::Unknown => true,
-            Self::Secret(inner) => inner.contains_unknown(),
+            Self::Secret(inner) | Self::Output(inner, _) => inner.contains_unknown(),
             Self::List(items) => items.iter().any(Self::contains_unknown),
             Self::Object(map) => map.values().any(Self::contains_unknown),
             _ => false,
@@ -192,12 +267,6 @@ impl Value {
 
 impl From<Value> for Proto {
     fn from(value: Value) -> Self {
-        let marked = |marker: &str, inner: Value| {
-            Kind::StructValue(map_to_proto(Map::from([
-                (MARKER.to_owned(), Value::String(marker.to_owned())),
-                ("value".to_owned(), inner),
-            ])))
-        };
         let kind = match value {
             Value::Null => Kind::NullValue(0),
             Value::Bool(it) => Kind::BoolValue(it),
@@ -205,8 +274,7 @@ impl From<Value> for Proto {
             Value::String(it) => Kind::StringValue(it),
             Value::List(it) => Kind::ListValue(ListValue { values: it.into_iter().map(Into::into).collect() }),
             Value::Object(it) | Value::Asset(it) => Kind::StructValue(map_to_proto(it)),
-            Value::Unknown => Kind::StringValue(UNKNOWN.to_owned()),
-            Value::Secret(inner) => marked(SECRET, *inner),
+            special => return special.spelled().into(),
         };
         Proto { kind: Some(kind) }
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
-from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
+from pulumi.runtime.proto import engine_pb2, errors_pb2, provider_pb2, resource_pb2
 
 PROTO = Path(__file__).resolve().parent.parent / "proto"
 
@@ -37,7 +37,7 @@ def published():
         for imported in file.dependencies:
             visit(imported)
 
-    for module in provider_pb2, resource_pb2, engine_pb2:
+    for module in provider_pb2, resource_pb2, engine_pb2, errors_pb2:
         visit(module.DESCRIPTOR)
     return found.values()
 

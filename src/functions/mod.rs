@@ -91,7 +91,7 @@ macro_rules! functions {
         $(pub mod $module;)*
 
         /// All functions, in alphabetical order.
-        pub fn all() -> &'static [&'static dyn AnyFunction] {
+        pub const fn all() -> &'static [&'static dyn AnyFunction] {
             static ALL: &[&dyn AnyFunction] = &[$({
                 static IT: Erased<$module::$name> = Erased::NEW;
                 &IT

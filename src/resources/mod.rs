@@ -8,7 +8,7 @@ macro_rules! resources {
         $(pub mod $module;)*
 
         /// All resources, in alphabetical order.
-        pub fn all() -> &'static [&'static dyn AnyResource] {
+        pub const fn all() -> &'static [&'static dyn AnyResource] {
             static ALL: &[&dyn AnyResource] = &[$({
                 static IT: Erased<$module::$name> = Erased::NEW;
                 &IT

@@ -1,0 +1,81 @@
+//! A plugin's process: prints the port it serves on, then serves until the engine lets go of it.
+
+use std::{io::Write as _, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    package::Package,
+    rpc::resource_provider_server::ResourceProviderServer,
+    server::{MESSAGE_LIMIT, Provider},
+};
+
+/// How long calls in flight may take to answer, once nothing waits any more. The engine kills us after 5 s.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Pulumi starts this plugin; there is nothing to run by hand.
+#[derive(Parser)]
+struct Arguments {
+    /// Accepted for Pulumi's sake: logs always go to stderr.
+    #[arg(long = "logtostderr")]
+    _log_to_stderr: bool,
+    /// How much to log: from 9 on, everything.
+    #[arg(short, default_value_t = 0)]
+    verbosity: u8,
+    /// Accepted for Pulumi's sake.
+    #[arg(long = "tracing")]
+    _tracing: Option<String>,
+    /// The address of the engine. Without one, the engine attaches itself later.
+    engine: Option<String>,
+}
+
+/// Serves `package` to the engine that started this process. It is all that the `main` of a provider has to do.
+#[tokio::main]
+pub async fn serve(package: &'static Package) -> Result<()> {
+    let command = Arguments::command().name(package.name).version(package.version).before_help(package.description);
+    let arguments = Arguments::from_arg_matches(&command.get_matches())?;
+    let level = if arguments.verbosity >= 9 { "fargate=debug" } else { "error" };
+    let filter = EnvFilter::try_from_env("FARGATE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on 127.0.0.1")?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr()?.port())?;
+    stdout.flush()?;
+
+    // Attached, it serves one engine after the other, and outlives them all.
+    let started_by_engine = arguments.engine.is_some();
+    let provider = Provider::new(package, arguments.engine);
+    let service = ResourceProviderServer::new(provider.clone())
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serve = Server::builder().serve_with_incoming_shutdown(service, TcpListenerStream::new(listener), async {
+        // An error is a sender that is gone: time to stop as well.
+        _ = stopped.await;
+    });
+    let end = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = provider.engine_gone(), if started_by_engine => {}
+        }
+        provider.cancel_all();
+        drop(stop);
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serve => served.context("cannot serve the engine"),
+        () = end => Ok(()),
+    }
+}
