@@ -35,6 +35,8 @@ test: tools ## everything that must hold, on a clean clone
 	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
 	@$(STEP) --show "running the unit and integration tests" cargo test --locked
+	@$(STEP) --hint "$(GO_HINT)" "running Pulumi's own tests for components" \
+		go -C tests/upstream test -v -count=1 ./...
 	@$(STEP) --show "leading every resource through its life with the real pulumi" \
 		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
 	@$(MAKE) --no-print-directory lint sdks

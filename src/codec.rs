@@ -122,6 +122,8 @@ impl Serialize for Value {
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(it) => serializer.serialize_bool(*it),
+            #[expect(clippy::cast_possible_truncation)]
+            Self::Number(it) if it.fract() == 0.0 && it.abs() < 9e15 => serializer.serialize_i64(*it as i64),
             Self::Number(it) => serializer.serialize_f64(*it),
             Self::String(it) => serializer.serialize_str(it),
             Self::List(items) => serializer.collect_seq(items),

@@ -127,7 +127,8 @@ impl Value {
                 urns.extend(others);
                 Self::Output(inner, urns)
             }
-            value if urns.is_empty() => value,
+            // Nothing comes from nowhere.
+            value if urns.is_empty() || *value.plain() == Self::Null => value,
             value => Self::Output(Box::new(value), urns),
         }
     }
@@ -165,8 +166,6 @@ impl Value {
         match self {
             Self::Unknown => Self::String(UNKNOWN.to_owned()),
             Self::Secret(inner) => marked(SECRET, vec![("value", *inner)]),
-            // Nothing comes from nowhere.
-            Self::Output(inner, _) if *inner.plain() == Self::Null => Self::Null,
             Self::Output(inner, urns) => {
                 let (inner, secret) = match *inner {
                     Self::Secret(inner) => (*inner, true),

@@ -24,7 +24,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
             prop::collection::btree_map("[a-z]{1,4}|name|value", inner.clone(), 0..4).prop_map(Value::Object),
-            inner.prop_map(Value::secret),
+            inner.clone().prop_map(Value::secret),
+            inner.prop_map(|it| it.depending_on(["urn:pulumi:dev::project::a:b:C::d".to_owned()].into())),
         ]
     })
 }

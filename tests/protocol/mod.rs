@@ -1,6 +1,7 @@
 //! The plugin's binary over gRPC, as the engine uses it.
 
 mod config;
+mod construct;
 mod deployments;
 mod inputs;
 mod life;

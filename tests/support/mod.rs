@@ -1,11 +1,13 @@
-//! The plugin under test, an engine to report to, and an AWS that answers as it is told.
+//! The plugin under test, an engine to report to, a monitor to register with, and an AWS that answers as it is told.
 
 mod aws;
 mod engine;
+mod monitor;
 mod plugin;
 
 pub use aws::FakeAws;
 pub use engine::FakeEngine;
+pub use monitor::FakeMonitor;
 pub use plugin::{Plugin, URN};
 
 use fargate::{
@@ -57,9 +59,14 @@ struct RpcStatus {
 
 /// What the engine records of a resource that was made and is of no use yet.
 pub fn init_failed(status: &Status) -> rpc::ErrorResourceInitFailed {
+    detail(status, "ErrorResourceInitFailed")
+}
+
+/// The detail of an error, which has this name.
+pub fn detail<M: prost::Message + Default>(status: &Status, name: &str) -> M {
     let detailed = RpcStatus::decode(status.details()).expect("details");
     assert_eq!(detailed.code, i32::from(status.code()), "grpc-go drops the details if the codes differ");
     let [detail] = detailed.details.as_slice() else { panic!("no detail in {status:?}") };
-    assert_eq!(detail.type_url, "type.googleapis.com/pulumirpc.ErrorResourceInitFailed");
-    rpc::ErrorResourceInitFailed::decode(detail.value.as_slice()).expect("an ErrorResourceInitFailed")
+    assert_eq!(detail.type_url, format!("type.googleapis.com/pulumirpc.{name}"));
+    M::decode(detail.value.as_slice()).expect(name)
 }
