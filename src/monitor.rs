@@ -5,9 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     error::Error as _,
     fmt,
+    sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tonic::{
     Code, Status,
@@ -36,6 +37,7 @@ pub struct Monitor {
     stack_trace: String,
     preview: bool,
     takes_outputs: bool,
+    failed: Mutex<BTreeSet<String>>,
     /// The organization of the stack.
     pub organization: String,
     /// The project of the stack.
@@ -144,6 +146,7 @@ impl Monitor {
             stack_trace: request.stack_trace_handle.clone(),
             preview: request.dry_run,
             takes_outputs: request.accepts_output_values,
+            failed: Mutex::default(),
             organization: request.organization.clone(),
             project: request.project.clone(),
             stack: request.stack.clone(),
@@ -173,26 +176,34 @@ impl Monitor {
             parent_stack_trace_handle: self.stack_trace.clone(),
             ..registration()
         };
-        let what = format!("{} {}", request.r#type, request.name);
+        let (name, what) = (request.name.clone(), format!("{} {}", request.r#type, request.name));
         let response = self.register_resource(request, &what).await?;
-        // What is not done is reported as such, and what depends on it is left out: the deployment goes on without.
-        let done = response.result() == rpc::Result::Success && !response.unknown;
+        // Where the deployment goes on, it does so without what failed, and without what depends on that.
+        let failed = response.result() != rpc::Result::Success;
+        if failed {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        }
+        let known = !failed && !response.unknown;
         Ok(Registered {
             urn: response.urn,
             id: response.id,
-            outputs: response.object.filter(|_| done).map(map_from_proto).unwrap_or_default(),
-            settled: done && !self.preview,
+            outputs: response.object.filter(|_| known).map(map_from_proto).unwrap_or_default(),
+            settled: known && !self.preview,
         })
     }
 
     /// Completes the component, and tells the engine what it has come to.
     pub async fn complete(mut self, outputs: Map) -> Result<rpc::ConstructResponse> {
         let mut plain = without_dependencies(&outputs);
-        // Only previews may end with something unknown.
-        plain.retain(|_, it| self.preview || !it.contains_unknown());
+        let unknown: Vec<_> = outputs.iter().filter(|(_, it)| it.contains_unknown()).map(|(name, _)| name.as_str()).collect();
+        // No state may hold something unknown.
+        plain.retain(|name, _| self.preview || !unknown.contains(&name.as_str()));
         let request = rpc::RegisterResourceOutputsRequest { urn: self.urn.clone(), outputs: Some(map_to_proto(plain)) };
         let completed = self.client.register_resource_outputs(request).await;
         completed.map_err(|status| explain(&status, &format!("the outputs of {}", self.name)))?;
+        let failed: Vec<_> = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
+        // A program would take it for nothing, and go on with that.
+        ensure!(unknown.is_empty() || failed.is_empty(), "without {} there is no {}", failed.join(", "), unknown.join(", "));
         let (mut state, mut state_dependencies) = (outputs, HashMap::new());
         if !self.takes_outputs {
             let dependencies =

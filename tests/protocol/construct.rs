@@ -430,24 +430,36 @@ async fn a_monitor_that_ends_ends_the_construction() {
     timeout(Duration::from_secs(2), construct(&provider, shop(&killed))).await.expect("no hang").unwrap();
 }
 
+/// A monitor that does not make one of the children.
+fn without(token: &'static str, result: Outcome, unknown: bool) -> FakeMonitor {
+    FakeMonitor::answering(move |it| {
+        let answer = made(it);
+        let left_out = rpc::RegisterResourceResponse { result: result.into(), unknown, ..answer.clone() };
+        Some(Ok(if it.r#type == token { left_out } else { answer }))
+    })
+}
+
 #[tokio::test]
-async fn a_child_that_fails_where_others_go_on_leaves_unknowns() {
+async fn where_a_child_fails_the_others_are_registered_and_nothing_is_made_up() {
     for outcome in [Outcome::Fail, Outcome::Skip] {
-        let monitor = FakeMonitor::answering(move |it| {
-            let answer = made(it);
-            Some(Ok(match it.r#type.as_str() {
-                "test:index:Till" => rpc::RegisterResourceResponse { result: outcome.into(), ..answer },
-                _ => answer,
-            }))
-        });
-        let constructed =
-            timeout(Duration::from_secs(2), construct(&provider().await, shop(&monitor))).await.expect("no hang").unwrap();
+        let monitor = without("test:index:Till", outcome, false);
+        let constructed = timeout(Duration::from_secs(2), construct(&provider().await, shop(&monitor))).await.expect("no hang");
+        assert_eq!(constructed.unwrap_err().message(), "without main-till there is no text, till");
         assert_eq!(monitor.registered()[2].object, props(json!({ "text": UNKNOWN, "lit": true })));
-        let state = read(constructed.state);
-        assert_eq!(state["text"], Value::Unknown.depending_on(from(&[TILL])), "what needs it is left out as well");
         let [completed] = monitor.completed().try_into().unwrap();
-        assert_eq!(read(completed.outputs), map(json!({ "street": "" })), "the state of a stack holds no unknowns");
+        assert_eq!(read(completed.outputs), map(json!({ "street": "" })), "no state holds something unknown");
+
+        let monitor = without("other:index:Sign", outcome, false);
+        construct(&provider().await, shop(&monitor)).await.expect("no output comes from the sign");
     }
+}
+
+#[tokio::test]
+async fn a_child_that_is_no_target_leaves_unknowns() {
+    let monitor = without("test:index:Till", Outcome::Success, true);
+    let constructed = construct(&provider().await, shop(&monitor)).await.unwrap();
+    assert_eq!(read(constructed.state)["till"], Value::Unknown.depending_on(from(&[TILL])));
+    assert_eq!(read(monitor.completed()[0].outputs.clone()), map(json!({ "street": "" })));
 }
 
 #[tokio::test]
