@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
     time::sleep,
 };
@@ -39,8 +40,11 @@ struct Arguments {
 }
 
 /// Serves `package` to the engine that started this process. It is all that the `main` of a provider has to do.
-#[tokio::main]
-pub async fn serve(package: &'static Package) -> Result<()> {
+pub fn serve(package: &'static Package) -> Result<()> {
+    Runtime::new()?.block_on(run(package))
+}
+
+async fn run(package: &'static Package) -> Result<()> {
     let command = Arguments::command().name(package.name).version(package.version).before_help(package.description);
     let arguments = Arguments::from_arg_matches(&command.get_matches())?;
     let level = if arguments.verbosity >= 9 { "fargate=debug" } else { "error" };

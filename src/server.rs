@@ -577,11 +577,9 @@ fn wrong_inputs(failures: &[Failure], inputs: &[&Map]) -> Status {
     let error =
         |it: &Failure| rpc::input_properties_error::PropertyError { property_path: it.path.clone(), reason: it.reason.clone() };
     let detail = rpc::InputPropertiesError { errors: shown.into_iter().map(error).collect() };
-    let mut message = "its inputs are wrong".to_owned();
-    for failure in hidden {
-        message += &format!("; {failure}");
-    }
-    with_detail(Code::InvalidArgument, &without_secrets(message, inputs), "InputPropertiesError", &detail)
+    let texts = ["its inputs are wrong".to_owned()].into_iter().chain(hidden.into_iter().map(Failure::to_string));
+    let message = without_secrets(texts.collect::<Vec<_>>().join("; "), inputs);
+    with_detail(Code::InvalidArgument, &message, "InputPropertiesError", &detail)
 }
 
 /// The id and outputs of what was made; or, if it is of no use yet, an error by which the engine keeps both.

@@ -136,7 +136,7 @@ async fn construct(provider: &Provider, request: rpc::ConstructRequest) -> Resul
     provider.construct(Request::new(request)).await.map(tonic::Response::into_inner)
 }
 
-fn secret(value: serde_json::Value) -> serde_json::Value {
+fn secret(value: &serde_json::Value) -> serde_json::Value {
     json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": value })
 }
 
@@ -309,7 +309,7 @@ fn no_option_is_left_out_of_these_tests() {
 async fn children_come_from_what_the_component_was_given() {
     let (provider, monitor) = (provider().await, willing());
     let mut request = shop(&monitor);
-    request.inputs = props(json!({ "staff": 2, "goods": secret(json!("cake")), "code": "1234" }));
+    request.inputs = props(json!({ "staff": 2, "goods": secret(&json!("cake")), "code": "1234" }));
     let urns = rpc::construct_request::PropertyDependencies { urns: strings(&["urn:staff"]) };
     request.input_dependencies = HashMap::from([("staff".to_owned(), urns)]);
     request.stack_trace_handle = "7".to_owned();
@@ -317,7 +317,7 @@ async fn children_come_from_what_the_component_was_given() {
 
     let [_, till, sign] = monitor.registered().try_into().unwrap();
     assert_eq!((till.name.as_str(), till.parent.as_str(), till.custom), ("main-till", SHOP, true));
-    assert_eq!(till.object, props(json!({ "drawers": 3, "code": secret(json!("1234")) })), "secret by its schema");
+    assert_eq!(till.object, props(json!({ "drawers": 3, "code": secret(&json!("1234")) })), "secret by its schema");
     assert_eq!(till.dependencies, ["urn:staff"]);
     assert_eq!(till.property_dependencies["drawers"].urns, ["urn:staff"]);
     assert_eq!(till.property_dependencies["code"].urns, [""; 0]);
@@ -326,7 +326,7 @@ async fn children_come_from_what_the_component_was_given() {
     assert_eq!(till.protect, None, "inherited from the component");
 
     assert_eq!((sign.version.as_str(), sign.provider.as_str()), ("2.0.0", ""));
-    assert_eq!(sign.object, props(json!({ "text": secret(json!("cake open")), "lit": true })));
+    assert_eq!(sign.object, props(json!({ "text": secret(&json!("cake open")), "lit": true })));
     assert_eq!(sign.dependencies, [TILL]);
     assert_eq!(sign.property_dependencies["text"].urns, [TILL]);
     assert_eq!(sign.property_dependencies["lit"].urns, [""; 0]);
@@ -356,10 +356,10 @@ async fn an_engine_without_output_values_is_told_dependencies_apart() {
 async fn what_is_unknown_in_a_preview_stays_unknown() {
     let unmade = FakeMonitor::answering(|it| Some(Ok(rpc::RegisterResourceResponse { urn: made(it).urn, ..Default::default() })));
     let mut request = rpc::ConstructRequest { dry_run: true, ..shop(&unmade) };
-    request.inputs = props(json!({ "staff": UNKNOWN, "code": secret(json!(UNKNOWN)) }));
+    request.inputs = props(json!({ "staff": UNKNOWN, "code": secret(&json!(UNKNOWN)) }));
     let constructed = construct(&provider().await, request).await.unwrap();
     let [_, till, sign] = unmade.registered().try_into().unwrap();
-    assert_eq!(till.object, props(json!({ "drawers": UNKNOWN, "code": secret(json!(UNKNOWN)) })));
+    assert_eq!(till.object, props(json!({ "drawers": UNKNOWN, "code": secret(&json!(UNKNOWN)) })));
     assert_eq!(sign.object, props(json!({ "text": UNKNOWN, "lit": true })));
     let state = read(constructed.state);
     assert_eq!(state["till"], Value::Unknown.depending_on(from(&[TILL])));
@@ -477,7 +477,7 @@ async fn a_child_that_is_refused_is_named() {
 #[tokio::test]
 async fn every_mistake_is_told_at_once_and_no_secret() {
     let (provider, monitor) = (provider().await, willing());
-    let inputs = json!({ "staff": 12, "goods": secret(json!(["hush"])), "code": ["hush"], "street": UNKNOWN, "stret": 1 });
+    let inputs = json!({ "staff": 12, "goods": secret(&json!(["hush"])), "code": ["hush"], "street": UNKNOWN, "stret": 1 });
     let refused = construct(&provider, rpc::ConstructRequest { inputs: props(inputs), ..shop(&monitor) }).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert_eq!(refused.message(), "its inputs are wrong; code is a list, not text; goods is a list, not text");
