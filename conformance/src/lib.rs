@@ -23,6 +23,7 @@ pub mod run;
 pub mod samples;
 pub mod schema;
 pub mod value;
+pub mod vary;
 
 use item::{Item, failed};
 use report::{Report, Row};

@@ -131,6 +131,11 @@ impl<'a> Spec<'a> {
         self.schema.properties(&self.resolve().json["properties"])
     }
 
+    /// The properties that an object must have.
+    pub fn required(self) -> impl Iterator<Item = &'a str> {
+        texts(&self.resolve().json["required"])
+    }
+
     /// What the items of a list or the values of a map are.
     pub fn element(self) -> Option<Spec<'a>> {
         let it = self.resolve();
@@ -151,6 +156,11 @@ impl<'a> Spec<'a> {
     /// The value it has when none is given.
     pub fn default(self) -> Option<&'a Json> {
         self.json.get("default").or_else(|| self.json.get("const"))
+    }
+
+    /// The environment variables that stand in for it, the first that is set.
+    pub fn environment(self) -> impl Iterator<Item = &'a str> {
+        texts(&self.json["defaultInfo"]["environment"])
     }
 }
 
