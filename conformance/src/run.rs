@@ -133,7 +133,7 @@ impl Run {
         let filled = |value: &str| cloud.map_or_else(|| value.to_owned(), |it| it.fill_in(value));
         let sample = &self.options.samples.provider.environment;
         environment.extend(sample.iter().map(|(name, value)| (name.clone(), filled(value))));
-        environment.extend(special.environment);
+        environment.extend(special.environment.iter().map(|(name, value)| (name.clone(), filled(value))));
         environment.retain(|_, value| !value.is_empty());
         let arguments = special.arguments.unwrap_or_else(|| vec!["${engine}".to_owned()]);
         Launch {

@@ -69,6 +69,9 @@ pub struct ResourceSample {
     pub deletes_first: bool,
     /// Other spellings of `inputs` that mean the same: a list in another order, say.
     pub same: Vec<Map>,
+    /// Inputs that make no difference when nothing else changes, for they have one good value only, say: paths, with `[*]` for
+    /// every item of a list.
+    pub no_difference: Vec<String>,
     /// Bad inputs.
     pub invalid: Vec<Invalid>,
     /// Properties whose value the provider or its cloud keeps to itself, so no import can tell it.

@@ -130,7 +130,7 @@ fn put(whole: &mut Json, steps: &[Step], value: Json) {
     match (steps, whole) {
         ([], whole) => *whole = value,
         ([Step::Key(key)], Json::Object(map)) if value.is_null() => _ = map.remove(key),
-        ([Step::Key(key), rest @ ..], Json::Object(map)) => put(map.entry(key.clone()).or_default(), rest, value),
+        ([Step::Key(key), rest @ ..], Json::Object(map)) => put(map.entry(key.clone()).or_insert(Json::Null), rest, value),
         ([Step::Index(index), rest @ ..], Json::Array(items)) => {
             if let Some(item) = items.get_mut(*index) {
                 put(item, rest, value);
@@ -143,8 +143,8 @@ fn put(whole: &mut Json, steps: &[Step], value: Json) {
 /// Another value than `old`, of the type that it is to have. Whether the provider would take it is another matter.
 pub fn another(spec: Spec<'_>, old: Option<&Json>) -> Json {
     let old = old.filter(|it| !is_unknown(it));
-    if let Some(names) = spec.names() {
-        return names.into_iter().find(|it| Some(*it) != old).cloned().unwrap_or_default();
+    if let Some(other) = spec.names().into_iter().flatten().find(|it| Some(*it) != old) {
+        return other.clone();
     }
     match (spec.kind(), old) {
         (Some("boolean"), old) => json!(old != Some(&json!(true))),

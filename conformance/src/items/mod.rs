@@ -3,9 +3,13 @@
 use crate::item::Item;
 
 mod attach;
+mod check;
 mod compatibility;
+mod config;
+mod diff;
 mod hostile;
 mod logging;
+mod probe;
 mod process;
 
 /// Those that end what others look at, in this order: deletion, and what all processes have written by then.
@@ -16,7 +20,15 @@ pub const SLOW: [u16; 2] = [13, 14];
 
 /// All items, by number.
 pub fn all() -> Vec<Item> {
-    let sections: [&[Item]; 4] = [process::ITEMS, attach::ITEMS, logging::ITEMS, compatibility::ITEMS];
+    let sections: [&[Item]; 7] = [
+        process::ITEMS,
+        attach::ITEMS,
+        config::ITEMS,
+        check::ITEMS,
+        diff::ITEMS,
+        logging::ITEMS,
+        compatibility::ITEMS,
+    ];
     let mut items = sections.concat();
     items.sort_by_key(|it| it.number);
     items
