@@ -171,7 +171,7 @@ pub struct Scene {
 }
 
 /// An answer in place of the real one.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Answer {
     /// What the request holds somewhere: in its method and path (`PUT /thing/`), a header or the body.

@@ -41,24 +41,24 @@ pub fn places<'a>(map: &Map, specs: impl Iterator<Item = (&'a str, Spec<'a>)>) -
     let mut found = Vec::new();
     for (name, value) in map {
         let spec = specs.iter().find(|(it, _)| it == name).map(|(_, it)| *it);
-        add_places(vec![Step::Key(name.clone())], spec, value, &mut found);
+        add_places(&[Step::Key(name.clone())], spec, value, &mut found);
     }
     found
 }
 
-fn add_places<'a>(steps: Vec<Step>, spec: Option<Spec<'a>>, value: &Json, found: &mut Vec<Place<'a>>) {
-    found.push(Place { path: path(&steps), steps: steps.clone(), spec, value: value.clone() });
+fn add_places<'a>(steps: &[Step], spec: Option<Spec<'a>>, value: &Json, found: &mut Vec<Place<'a>>) {
+    found.push(Place { path: path(steps), steps: steps.to_vec(), spec, value: value.clone() });
     let within = |step: Step| steps.iter().cloned().chain([step]).collect::<Vec<_>>();
     match value {
         Json::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                add_places(within(Step::Index(index)), spec.and_then(Spec::element), item, found);
+                add_places(&within(Step::Index(index)), spec.and_then(Spec::element), item, found);
             }
         }
         Json::Object(map) if !map.contains_key(SIGNATURE) => {
             for (key, item) in map {
                 let property = spec.and_then(|it| it.properties().find(|(name, _)| name == key).map(|(_, it)| it));
-                add_places(within(Step::Key(key.clone())), property.or_else(|| spec.and_then(Spec::element)), item, found);
+                add_places(&within(Step::Key(key.clone())), property.or_else(|| spec.and_then(Spec::element)), item, found);
             }
         }
         _ => {}

@@ -15,7 +15,8 @@ use crate::{
     samples::Invalid,
     schema::Spec,
     value::{
-        Map, UNKNOWNS, is_unknown, key_path, overlay, plain, plain_map, reference, secret, to_struct, unknown, unknowns, walk,
+        Map, UNKNOWNS, from_struct, is_unknown, key_path, overlay, plain, plain_map, reference, secret, to_struct, unknown,
+        unknowns, walk,
     },
     vary::{Place, Step, at, holes, path, with},
 };
@@ -119,8 +120,8 @@ impl Comparison {
             }
         }
         for (name, value) in checked.iter().filter(|(name, _)| !sent.contains_key(*name)) {
-            let set = self.settings.iter().any(|(it, set)| it == name && set == value);
-            if !set && !spec(name).is_some_and(|it| is_default(value, it)) {
+            let told = self.settings.iter().any(|(it, known)| it == name && known == value);
+            if !told && !spec(name).is_some_and(|it| is_default(value, it)) {
                 self.found.push(format!("{} is added", key_path(path, name)));
             }
         }
@@ -183,8 +184,11 @@ async fn deterministic(run: &Run) -> Outcome {
     expect_none(differ, "the same answer each time to the same inputs with the same seed")
 }
 
+/// An object with named properties, and where it is.
+type Object<'a> = (Vec<Step>, Vec<(&'a str, Spec<'a>)>);
+
 /// The objects with named properties in some inputs, the inputs themselves first.
-fn objects<'a>(subject: &Subject<'a>) -> Vec<(Vec<Step>, Vec<(&'a str, Spec<'a>)>)> {
+fn objects<'a>(subject: &Subject<'a>) -> Vec<Object<'a>> {
     let mut objects = vec![(Vec::new(), subject.entry.inputs().collect())];
     for place in subject.places().into_iter().filter(|it| it.value.is_object()) {
         let properties: Vec<_> = place.spec.into_iter().flat_map(Spec::properties).collect();
@@ -518,6 +522,7 @@ async fn property_or_path(run: &Run) -> Outcome {
     let mut found = Vec::new();
     for (question, checked) in wrong(run, &subjects, Json::clone).await? {
         let inputs: Vec<_> = run.resource(&question.request.r#type)?.inputs().collect();
+        let sent = from_struct(question.request.news.as_ref());
         for failure in &checked.failures {
             seen += 1;
             let spec = inputs.iter().find(|(name, _)| *name == failure.property).map(|(_, it)| *it);
@@ -531,9 +536,10 @@ async fn property_or_path(run: &Run) -> Outcome {
                 }
                 None => found.push(format!("{about}, whose property is no input")),
                 Some(spec) if spec.is_secret() => {
-                    found.push(format!("{about}, whose property is secret: the engine shows its value"))
+                    found.push(format!("{about}, whose property is secret: the engine shows its value"));
                 }
-                Some(spec) if matches!(spec.kind(), Some("array" | "object")) => {
+                // Text in place of a list is shown as it is.
+                Some(spec) if matches!(spec.kind(), Some("array" | "object")) && !sent[&failure.property].is_string() => {
                     found.push(format!("{about}, whose property is a list or a map: the path belongs into the reason"));
                 }
                 Some(_) => {}
@@ -663,7 +669,7 @@ struct Named<'a, 'b> {
 
 const OTHER_SEED: [u8; 32] = [0x5c; 32];
 
-impl<'a> Named<'a, '_> {
+impl Named<'_, '_> {
     /// Check of inputs without a name, but for what `change` does to the question.
     fn ask(&self, what: &str, change: impl FnOnce(&mut rpc::CheckRequest)) -> Question<rpc::CheckRequest> {
         let mut question = self.subject.check(what, &self.inputs);
@@ -681,7 +687,7 @@ impl<'a> Named<'a, '_> {
     }
 }
 
-/// The properties that Check makes up names for: texts that nobody gave and that differ by the seed.
+/// The properties that Check makes up names for: texts that nobody gave and that differ by resource.
 async fn named<'a, 'b>(run: &Run, subjects: &'b [Subject<'a>]) -> Outcome<Vec<Named<'a, 'b>>> {
     let (mut questions, mut asked) = (Vec::new(), Vec::new());
     for subject in subjects {
@@ -691,18 +697,21 @@ async fn named<'a, 'b>(run: &Run, subjects: &'b [Subject<'a>]) -> Outcome<Vec<Na
             let inputs = with(&subject.inputs, &[Step::Key(property.to_owned())], Json::Null);
             questions.push(subject.check(format!("without {property}"), &inputs));
             let mut other = subject.check(format!("without {property}"), &inputs);
+            // The name may come of the seed or of what the program calls the resource.
             other.request.random_seed = OTHER_SEED.to_vec();
+            "another".clone_into(&mut other.request.name);
+            other.request.urn = urn(&other.request.r#type, "another");
             questions.push(other);
             asked.push(Named { subject, property, inputs, name: String::new() });
         }
     }
     let answers = check_all(run, questions).await?;
     let mut named = Vec::new();
-    for (pair, mut it) in answers.chunks(2).zip(asked) {
+    for (pair, it) in answers.chunks(2).zip(asked) {
         let [(_, one), (_, other)] = pair else { continue };
-        it.name = it.name_in(one).to_owned();
-        if !it.name.is_empty() && it.name != it.name_in(other) && one.failures.is_empty() {
-            named.push(it);
+        let name = it.name_in(one).to_owned();
+        if !name.is_empty() && name != it.name_in(other) && one.failures.is_empty() {
+            named.push(Named { name, ..it });
         }
     }
     Ok(named)
@@ -757,20 +766,18 @@ async fn names_are_good(run: &Run) -> Outcome {
     for name in [long.as_str(), "x", "Grüße_aus.Köln", "名前", "9 lives", "-a--b-", "UPPER_lower", "__", "a/b:c$d"] {
         let ask = |it: &Named<'_, '_>| {
             let urn = urn(&it.subject.life.subject.token, name);
-            let shown: String = name.chars().take(20).collect();
-            it.ask(&format!("called {shown}"), |request| (request.urn, request.name) = (urn, name.to_owned()))
+            let short: String = name.chars().take(20).collect();
+            it.ask(&format!("called {short:?}"), |request| (request.urn, request.name) = (urn, name.to_owned()))
         };
         let answers = check_all(run, named.iter().map(ask).collect()).await?;
-        let (mut again, mut names) = (Vec::new(), Vec::new());
+        let mut again = Vec::new();
         for ((question, checked), it) in answers.iter().zip(&named) {
             let made_up = it.name_in(checked);
             if !checked.failures.is_empty() || made_up.is_empty() {
                 wrong.push(format!("{}: {}", question.about, checked.told()));
             }
             // What a program could not give as a name is none.
-            again
-                .push(it.subject.check(format!("called {name} with {made_up:?} as its {}", it.property), &it.with_name(made_up)));
-            names.push(made_up);
+            again.push(it.subject.check(format!("with {} given as {made_up:?}", it.property), &it.with_name(made_up)));
         }
         let refused = check_all(run, again).await?.into_iter().filter(|(_, it)| !it.failures.is_empty());
         wrong.extend(refused.map(|(question, it)| format!("{}: {}", question.about, it.told())));
@@ -778,8 +785,8 @@ async fn names_are_good(run: &Run) -> Outcome {
     expect_none(wrong, "a name that Check itself takes, whatever the resource is called")
 }
 
-fn autonamed(mode: Mode, name: &str) -> Option<AutonamingOptions> {
-    Some(AutonamingOptions { proposed_name: name.to_owned(), mode: mode.into() })
+fn autonamed(request: &mut rpc::CheckRequest, mode: Mode, name: &str) {
+    request.autonaming = Some(AutonamingOptions { proposed_name: name.to_owned(), mode: mode.into() });
 }
 
 async fn autonaming(run: &Run) -> Outcome {
@@ -793,12 +800,14 @@ async fn autonaming(run: &Run) -> Outcome {
     let mut wrong = Vec::new();
     for (mode, what) in [(Mode::Enforce, "with an enforced name"), (Mode::Propose, "with a proposed name")] {
         let ask = |it: &Named<'_, '_>| {
-            it.ask(what, |request| (request.autonaming, request.random_seed) = (autonamed(mode, &it.name), OTHER_SEED.to_vec()))
+            it.ask(what, |request| {
+                autonamed(request, mode, &it.name);
+                request.random_seed = OTHER_SEED.to_vec();
+            })
         };
         wrong.extend(judge_names(run, &named, ask, |it, checked| is_named(it, checked, &it.name)).await?);
     }
-    let disabled =
-        |it: &Named<'_, '_>| it.ask("with autonaming disabled", |request| request.autonaming = autonamed(Mode::Disable, ""));
+    let disabled = |it: &Named<'_, '_>| it.ask("with autonaming disabled", |request| autonamed(request, Mode::Disable, ""));
     let judge = |it: &Named<'_, '_>, checked: &Checked| {
         let told = checked.failures.iter().any(|failure| said(failure).contains(it.property));
         (!told).then(|| format!("no failure that {} is needed; {}", it.property, checked.told()))
@@ -806,9 +815,8 @@ async fn autonaming(run: &Run) -> Outcome {
     wrong.extend(judge_names(run, &named, disabled, judge).await?);
     let illegal = format!("{} {{!}}\u{7}", "x".repeat(3000));
     let given = check_all(run, named.iter().map(|it| it.subject.check("", &it.with_name(&illegal))).collect()).await?;
-    let enforced = |it: &Named<'_, '_>| {
-        it.ask("with an illegal name enforced", |request| request.autonaming = autonamed(Mode::Enforce, &illegal))
-    };
+    let enforced =
+        |it: &Named<'_, '_>| it.ask("with an illegal name enforced", |request| autonamed(request, Mode::Enforce, &illegal));
     let enforced = check_all(run, named.iter().map(enforced).collect()).await?;
     for ((_, given), (question, enforced)) in given.iter().zip(&enforced) {
         if !given.failures.is_empty() && enforced.failures.is_empty() {
@@ -846,7 +854,7 @@ async fn explicit_name(run: &Run) -> Outcome {
     let named = must_be_named(run, &subjects).await?;
     let ask = |it: &Named<'_, '_>| {
         let mut question = it.subject.check("with a name, and autonaming disabled", &it.with_name(&it.name));
-        question.request.autonaming = autonamed(Mode::Disable, "");
+        autonamed(&mut question.request, Mode::Disable, "");
         question
     };
     let wrong = judge_names(run, &named, ask, |it, checked| is_named(it, checked, &it.name)).await?;

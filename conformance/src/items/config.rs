@@ -1,9 +1,6 @@
-//! C. The provider's settings: CheckConfig, DiffConfig, Configure.
+//! C. The provider's settings: how they are checked, compared and set.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
@@ -119,7 +116,7 @@ async fn check(run: &Run, client: &mut Client, settings: &Map) -> Outcome<Checke
     }
 }
 
-/// Fails if CheckConfig finds a mistake.
+/// The settings as they came back; fails if there is a mistake in them.
 async fn accepted(run: &Run, client: &mut Client, settings: &Map, what: &str) -> Outcome<Map> {
     let checked = check(run, client, settings).await?;
     expect(checked.failures.is_empty(), format!("CheckConfig to take {what}"), checked.told())?;
@@ -275,8 +272,8 @@ async fn secret_not_told(run: &Run) -> Outcome {
     let checked = check(run, &mut provider.client, &settings).await?;
     expect(!checked.failures.is_empty(), "CheckConfig to refuse the wrong secret setting", "no failure")?;
     // The engine shows the value of whatever property a failure names.
-    let shows = |it: &&rpc::CheckFailure| is_marked(run, &it.property) || hidden.iter().any(|text| it.reason.contains(text));
-    let shown = checked.failures.iter().filter(shows).map(|it| match it.property.as_str() {
+    let tells = |it: &&rpc::CheckFailure| is_marked(run, &it.property) || hidden.iter().any(|text| it.reason.contains(text));
+    let shown = checked.failures.iter().filter(tells).map(|it| match it.property.as_str() {
         "" => "a reason that holds the value".to_owned(),
         name => format!("a failure about {name}, whose value the engine would show"),
     });
@@ -371,7 +368,9 @@ async fn replacing(run: &Run) -> Outcome {
         format!("DIFF_SOME for {}", names.join(", ")),
         answer.changes().as_str_name(),
     )?;
-    expect(replaced(&answer) == names, format!("{} to replace the provider", names.join(", ")), replaced(&answer).join(", "))?;
+    let replaced = replaced(&answer);
+    let seen = if replaced.is_empty() { "nothing that replaces it".to_owned() } else { replaced.join(", ") };
+    expect(replaced == names, format!("{} to replace the provider", names.join(", ")), seen)?;
     let mut listed: Vec<_> = answer.replaces.iter().map(String::as_str).collect();
     listed.sort_unstable();
     expect(listed == names, format!("{} in `replaces`", names.join(", ")), listed.join(", "))?;
@@ -445,8 +444,8 @@ async fn missing_key(run: &Run) -> Outcome {
 
 async fn offline(run: &Run) -> Outcome {
     run.program()?;
-    let silence =
-        Answer { request: String::new(), times: None, after: 0, status: None, headers: BTreeMap::new(), body: Json::Null };
+    // It matches everything, and has no status.
+    let silence = Answer::default();
     let mut provider = run.greeted_in(Special { answers: vec![silence], ..Special::default() }).await?;
     if provider.cloud.is_none() {
         return not_applicable("the provider has no cloud that could be silent (`--cloud`)");
