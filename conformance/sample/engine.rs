@@ -98,7 +98,7 @@ impl Engine {
         while missed < Some(2) {
             let address = self.now().address.clone().filter(|it| it.parse::<SocketAddr>().is_ok() && !fault(13));
             if address != watched {
-                (watched, missed) = (address, None);
+                (watched, missed) = (address, fault(14).then_some(0));
             }
             if let Some(address) = &watched {
                 // One that never lived cannot go either.

@@ -111,7 +111,7 @@ pub(crate) fn check(inputs: &mut Map, shape: Shape) -> Vec<Failure> {
 }
 
 fn check_object(map: &mut Map, shape: Shape, path: &str, is_secret: bool, failures: &mut Vec<Failure>) {
-    if !(fault(57) && !path.is_empty() || fault(149)) {
+    if !fault(57) || path.is_empty() {
         map.retain(|_, it| !inner(it).is_null());
     }
     map.retain(|name, _| !name.starts_with("__"));

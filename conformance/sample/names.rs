@@ -47,7 +47,7 @@ pub(crate) fn make_up(name: &str, seed: &[u8], how: Option<&AutonamingOptions>) 
         random = hash(name.as_bytes());
     }
     if fault(150) {
-        random ^= fault::of_this_process();
+        random ^= fault::of_this_process() << 40;
     }
     let digits = format!("{random:016x}");
     let word = if fault(68) { name.to_owned() } else { tidy(name, 40 - RANDOM - 1) };

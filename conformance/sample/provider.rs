@@ -383,6 +383,8 @@ impl ResourceProvider for Provider {
         let cloud = self.configured()?.cloud;
         let most = [request.limit, request.page_size].into_iter().filter(|it| *it > 0).min().unwrap_or(100);
         let most = if fault(124) { usize::MAX } else { usize::try_from(most).unwrap_or(usize::MAX) };
+        // `pulumi do` leaves the page's size to the provider.
+        let most = if fault(149) && request.page_size == 0 { 0 } else { most };
         let wanted = json!(format!("{kind:?}"));
         let (mut found, mut after) = (Vec::new(), request.continuation_token);
         // One more than asked for shows whether there are more.

@@ -14,10 +14,11 @@ use tonic::Status;
 use crate::{
     cloud::Cloud,
     detail::InitFailed,
+    engine::Line,
     item::{Outcome, Stop, failed, not_applicable},
     life::{State, Subject},
     provider::Provider,
-    rpc,
+    rpc::{self, LogSeverity},
     run::{Run, Special, greet},
     samples::{Answer, Scene, Situation},
     value::{Map, from_struct},
@@ -140,6 +141,36 @@ impl<'a> Play<'a> {
         _ = greet(&mut client, &self.provider.engine.address).await;
         _ = self.run.configure(&mut client, &self.run.settings(self.provider.cloud.as_ref())).await;
         _ = timeout(Duration::from_secs(60), client.delete(self.subject.delete(state, &self.inputs))).await;
+    }
+}
+
+/// A Create that has to wait, then may go on: what was told until then, and after.
+pub struct Waited {
+    pub waiting: Vec<Line>,
+    pub ending: Vec<Line>,
+}
+
+impl Waited {
+    /// Watches one.
+    pub async fn watch(run: &Run) -> Outcome<Self> {
+        let play = Play::start(run, Situation::Pending, Special::default()).await?;
+        let lines = |from: usize| -> Vec<Line> {
+            let lines = play.provider.engine.lines().into_iter().skip(from);
+            lines.filter(|it| it.request.urn == play.subject.urn && it.request.severity != LogSeverity::Debug as i32).collect()
+        };
+        let mut creating = play.create().await;
+        sleep(Duration::from_secs(3)).await;
+        let waiting = lines(0);
+        let before = play.provider.engine.lines().len();
+        play.release();
+        let Ok(Ok(answer)) = timeout(Duration::from_secs(30), &mut creating).await else {
+            play.cancel(creating).await?;
+            return failed(format!("Create of {} to end once it is ready", play.scene.resource), "it waits on");
+        };
+        sleep(Duration::from_millis(100)).await;
+        let ending = lines(before);
+        play.clean_up(&answer).await;
+        Ok(Self { waiting, ending })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     engine::{Engine, Manner},
     item::{Outcome, failed, not_applicable},
     life::Lives,
+    play::Waited,
     provider::{Client, Heard, Launch, Process, Provider, client, connect},
     rpc,
     samples::{Answer, ComponentSample, ResourceSample, Samples, Scene, Situation},
@@ -50,6 +51,7 @@ pub struct Run {
     /// The schema, or why there is none.
     schema: Result<Schema, String>,
     lives: OnceCell<Outcome<Lives>>,
+    waited: OnceCell<Outcome<Waited>>,
     /// The one cloud of a provider that runs already: what it was configured with must outlive the item.
     shared_cloud: OnceCell<Cloud>,
     /// An empty folder, for whatever needs one.
@@ -79,6 +81,7 @@ impl Run {
             heard: Arc::default(),
             schema: Err(String::new()),
             lives: OnceCell::new(),
+            waited: OnceCell::new(),
             shared_cloud: OnceCell::new(),
             folder: tempfile::tempdir().context("cannot make a temporary folder")?,
         };
@@ -284,6 +287,11 @@ impl Run {
         if let Some(Ok(lives)) = self.lives.get() {
             lives.end().await;
         }
+    }
+
+    /// What was told while a Create had to wait. It is watched once.
+    pub async fn waited(&self) -> Outcome<&Waited> {
+        self.waited.get_or_init(|| Waited::watch(self)).await.as_ref().map_err(Clone::clone)
     }
 
     /// Good inputs of a sample, as a host sends them. What they refer to lives already; see [`Run::lives`].

@@ -8,7 +8,7 @@ use crate::{
     engine::{Line, Manner},
     item::{Item, Outcome, expect, expect_none, failed, not_applicable},
     life::Lives,
-    play::{Play, if_played},
+    play::{Play, Waited, if_played},
     rpc::{LogSeverity, diff_response::DiffChanges},
     run::{Run, Special},
     samples::Situation,
@@ -28,37 +28,8 @@ pub(super) const ITEMS: &[Item] = &[
     Item { number: 143, title: "lines have no colours and no line breaks at the end", check: |run| Box::pin(plain_lines(run)) },
 ];
 
-/// A Create that has to wait, then may go on: what was told until then, and after.
-struct Waited {
-    waiting: Vec<Line>,
-    ending: Vec<Line>,
-}
-
-impl Waited {
-    async fn watch(run: &Run) -> Outcome<Self> {
-        let play = Play::start(run, Situation::Pending, Special::default()).await?;
-        let lines = |from: usize| -> Vec<Line> {
-            let lines = play.provider.engine.lines().into_iter().skip(from);
-            lines.filter(|it| it.request.urn == play.subject.urn && it.request.severity != LogSeverity::Debug as i32).collect()
-        };
-        let mut creating = play.create().await;
-        sleep(Duration::from_secs(3)).await;
-        let waiting = lines(0);
-        let before = play.provider.engine.lines().len();
-        play.release();
-        let Ok(Ok(answer)) = timeout(Duration::from_secs(30), &mut creating).await else {
-            play.cancel(creating).await?;
-            return failed(format!("Create of {} to end once it is ready", play.scene.resource), "it waits on");
-        };
-        sleep(Duration::from_millis(100)).await;
-        let ending = lines(before);
-        play.clean_up(&answer).await;
-        Ok(Self { waiting, ending })
-    }
-}
-
 async fn progress(run: &Run) -> Outcome {
-    let Waited { waiting, ending } = Waited::watch(run).await?;
+    let Waited { waiting, ending } = run.waited().await?;
     let told: Vec<_> = waiting.iter().filter(|it| it.request.ephemeral && !it.request.message.is_empty()).collect();
     let Some(last) = told.last() else {
         let seen: Vec<_> = waiting.iter().map(|it| &it.request.message).collect();
@@ -78,7 +49,10 @@ async fn progress(run: &Run) -> Outcome {
 
 async fn no_errors(run: &Run) -> Outcome {
     let lives = run.lives().await?;
-    let lines = lines_of(lives).await?;
+    let mut lines = lines_of(lives).await?;
+    if let Some(waited) = if_played(run.waited().await)? {
+        lines.extend(waited.waiting.iter().chain(&waited.ending).cloned());
+    }
     let errors = lines.iter().filter(|it| it.request.severity == LogSeverity::Error as i32);
     expect_none(errors.map(shown), "no line of ERROR about a resource that was created well")
 }
@@ -169,8 +143,8 @@ async fn refresh_unheard(run: &Run) -> Outcome {
 
 async fn plain_lines(run: &Run) -> Outcome {
     let mut lines = run.lives().await?.provider.engine.lines();
-    if let Some(waited) = if_played(Waited::watch(run).await)? {
-        lines.extend(waited.waiting.into_iter().chain(waited.ending));
+    if let Some(waited) = if_played(run.waited().await)? {
+        lines.extend(waited.waiting.iter().chain(&waited.ending).cloned());
     }
     if lines.is_empty() {
         return not_applicable("it logs nothing");
