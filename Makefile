@@ -9,6 +9,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 STEP := tools/step
 PYTHON := .tools/venv/bin/python
 PROVIDER ?= target/release/pulumi-resource-fargate
+DEBUG_PROVIDER := target/debug/pulumi-resource-fargate
 
 # A tool is rebuilt when the file that pins its version has other contents, whatever its date.
 stamp = .tools/stamp/$(1)-$(word 1,$(shell cat $(2) | cksum))
@@ -34,12 +35,24 @@ demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 test: tools ## everything that must hold, on a clean clone
 	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
-	@$(STEP) --show "running the unit and integration tests" cargo test --locked
+	@$(STEP) --show "running the unit and integration tests, the suite's own among them" \
+		env CONFORMANCE_PULUMI=$(CURDIR)/.tools/bin/pulumi cargo test --locked
 	@$(STEP) --hint "$(GO_HINT)" "running Pulumi's own tests for components" \
 		go -C tests/upstream test -v -count=1 ./...
+	@$(STEP) --show "checking our provider against the protocol" $(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
 	@$(STEP) --show "leading every resource through its life with the real pulumi" \
 		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
 	@$(MAKE) --no-print-directory lint sdks
+
+.PHONY: conformance
+conformance: tools ## check our provider against the protocol, item by item
+	@$(STEP) "building the provider and the suite" cargo test --locked --no-run
+	@$(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
+
+.PHONY: conformance-all
+conformance-all: tools $(NODE) ## the same, with providers that others wrote; rewrites the tables of docs/conformance.md
+	@$(STEP) "building the provider and the suite" cargo test --locked --no-run
+	@$(PYTHON) tools/conformance.py all $(DEBUG_PROVIDER)
 
 .PHONY: sdks
 sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go, compile and use them
@@ -54,7 +67,7 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@$(STEP) "compiling the Go SDK" go -C .tools/sdks/go build -v ./...
 	@$(STEP) "building the provider for tests" cargo test --locked --no-run
 	@$(STEP) --show "bringing sprint B up with the Python SDK" \
-		$(PYTHON) tests/sdk/sprint_b.py target/debug/pulumi-resource-fargate
+		$(PYTHON) tests/sdk/sprint_b.py $(DEBUG_PROVIDER)
 
 .PHONY: bench
 bench: build tools ## measure the provider and print a table
@@ -62,7 +75,7 @@ bench: build tools ## measure the provider and print a table
 
 .PHONY: build
 build: ## build the provider in release form
-	@$(STEP) "building the provider (about 20 minutes the first time)" cargo build --release --locked
+	@$(STEP) "building the provider (about 20 minutes the first time)" cargo build --release --locked -p pulumi-resource-fargate
 
 .PHONY: fmt
 fmt: ## format the code

@@ -87,7 +87,7 @@ impl Provider {
     pub async fn engine_gone(&self) {
         let mut missed = 0;
         while missed < 2 {
-            sleep(Duration::from_secs(15)).await;
+            sleep(Duration::from_secs(5)).await;
             let address = self.engine().address.clone();
             let Some(address) = address.filter(|it| it.parse::<std::net::SocketAddr>().is_ok()) else { continue };
             missed = if TcpStream::connect(&address).await.is_ok() { 0 } else { missed + 1 };
@@ -268,8 +268,10 @@ impl ResourceProvider for Provider {
             let (new, _) = config::typed(&read(request.news));
             let mut changes = diff::diff(&old, &new, config::shapes().root());
             for change in &mut changes {
-                // A region that is not known yet is most likely the one it was; saying otherwise would replace everything.
-                change.replaces &= new.get(&change.path) != Some(&Value::Unknown);
+                // A region that is not known (`pulumi import` keeps none of its provider) is most likely the same; saying
+                // otherwise would replace everything.
+                let known = |settings: &Map| settings.get(&change.path).is_some_and(|it| *it.plain() != Value::Unknown);
+                change.replaces &= known(&old) && known(&new);
             }
             Ok(Response::new(differences(changes, false)))
         })
@@ -516,7 +518,8 @@ fn differences(changes: Vec<Change>, shares_name: bool) -> rpc::DiffResponse {
     use rpc::diff_response::DiffChanges::{DiffNone, DiffSome};
     let mut response = rpc::DiffResponse {
         changes: if changes.is_empty() { DiffNone } else { DiffSome }.into(),
-        delete_before_replace: shares_name && changes.iter().any(|it| it.replaces),
+        // Even if nothing here replaces it: the program may want that.
+        delete_before_replace: shares_name && !changes.is_empty(),
         has_detailed_diff: true,
         ..Default::default()
     };

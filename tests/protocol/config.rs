@@ -57,7 +57,12 @@ async fn only_another_region_replaces_the_provider() {
     new["region"] = json!("eu-west-2");
     assert_eq!(diff_config(&mut plugin, old.clone(), new.clone()).await.replaces, ["region"]);
     new["region"] = json!("04da6b54-80e4-46f7-96ec-b56ff0331ba9");
-    assert!(diff_config(&mut plugin, old, new).await.replaces.is_empty(), "a region that is not known yet replaces nothing");
+    assert!(
+        diff_config(&mut plugin, old, new.clone()).await.replaces.is_empty(),
+        "a region that is not known yet replaces nothing"
+    );
+    let imported = diff_config(&mut plugin, json!({}), json!({ "region": "eu-central-1" })).await;
+    assert!(imported.replaces.is_empty(), "`pulumi import` keeps no region");
 }
 
 #[tokio::test]

@@ -20,15 +20,8 @@ pub const SLOW: [u16; 2] = [13, 14];
 
 /// All items, by number.
 pub fn all() -> Vec<Item> {
-    let sections: [&[Item]; 7] = [
-        process::ITEMS,
-        attach::ITEMS,
-        config::ITEMS,
-        check::ITEMS,
-        diff::ITEMS,
-        logging::ITEMS,
-        compatibility::ITEMS,
-    ];
+    let sections: [&[Item]; 7] =
+        [process::ITEMS, attach::ITEMS, config::ITEMS, check::ITEMS, diff::ITEMS, logging::ITEMS, compatibility::ITEMS];
     let mut items = sections.concat();
     items.sort_by_key(|it| it.number);
     items
