@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The CLI, with a home and a backend of its own.
 pub struct Cli<'a> {

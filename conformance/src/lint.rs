@@ -202,7 +202,7 @@ impl Lint<'_> {
     fn default(&mut self, path: &str, property: &Json) {
         self.keys(&format!("{path}.defaultInfo"), &property["defaultInfo"], &[&["environment", "language"]]);
         let target = property["$ref"].as_str().and_then(|it| it.strip_prefix("#/types/"));
-        let target = target.map(|it| &self.schema["types"][it]).unwrap_or(property);
+        let target = target.map_or(property, |it| &self.schema["types"][it]);
         for value in [property.get("default"), property.get("const")].into_iter().flatten() {
             if let Some(kind) = target["type"].as_str().filter(|it| !is_a(value, it)) {
                 self.say(path, format!("its default {value} is no {kind}"));

@@ -113,7 +113,7 @@ impl<'a> Play<'a> {
         let took = cancelled.elapsed();
         self.release();
         if ended.is_err() {
-            ended = timeout(Duration::from_secs(60), creating).await;
+            ended = timeout(Duration::from_mins(1), creating).await;
         }
         let Ok(Ok(answer)) = ended else {
             return failed("Create to end after Cancel", "it still runs a minute later");
@@ -140,7 +140,7 @@ impl<'a> Play<'a> {
         // How well these go is the business of other items.
         _ = greet(&mut client, &self.provider.engine.address).await;
         _ = self.run.configure(&mut client, &self.run.settings(self.provider.cloud.as_ref())).await;
-        _ = timeout(Duration::from_secs(60), client.delete(self.subject.delete(state, &self.inputs))).await;
+        _ = timeout(Duration::from_mins(1), client.delete(self.subject.delete(state, &self.inputs))).await;
     }
 }
 

@@ -195,6 +195,7 @@ pub struct Answer {
 
 impl Answer {
     /// The same, in which `${name}` stands for the property `name`.
+    #[must_use]
     pub fn about(&self, properties: &Map) -> Self {
         let properties = plain_map(properties);
         let fill = |text: &str| {

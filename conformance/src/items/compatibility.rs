@@ -109,6 +109,7 @@ struct NewerCheck {
 }
 
 /// What sdk v3.274 sends already.
+#[expect(clippy::struct_excessive_bools, reason = "Pulumi's")]
 #[derive(Clone, PartialEq, Message)]
 struct NewerHandshake {
     #[prost(bool, tag = "12")]

@@ -49,30 +49,30 @@ async fn progress(run: &Run) -> Outcome {
 
 async fn no_errors(run: &Run) -> Outcome {
     let lives = run.lives().await?;
-    let mut lines = lines_of(lives).await?;
+    let mut told = told_of(lives).await?;
     if let Some(waited) = if_played(run.waited().await)? {
-        lines.extend(waited.waiting.iter().chain(&waited.ending).cloned());
+        told.extend(waited.waiting.iter().chain(&waited.ending).cloned());
     }
-    let errors = lines.iter().filter(|it| it.request.severity == LogSeverity::Error as i32);
+    let errors = told.iter().filter(|it| it.request.severity == LogSeverity::Error as i32);
     expect_none(errors.map(shown), "no line of ERROR about a resource that was created well")
 }
 
 async fn no_warnings(run: &Run) -> Outcome {
     let lives = run.lives().await?;
     let mut client = lives.provider.client.clone();
-    lines_of(lives).await?;
+    told_of(lives).await?;
     for (life, state) in lives.created() {
         let news = life.subject.checked(&mut client, &life.checked, &life.inputs).await?;
         client.diff(life.subject.diff(state, &life.checked, &news)).await?;
         client.read(life.subject.refresh(state, &life.checked)).await?;
     }
-    let lines = lines_of(lives).await?;
-    let warnings = lines.iter().filter(|it| it.request.severity >= LogSeverity::Warning as i32);
+    let told = told_of(lives).await?;
+    let warnings = told.iter().filter(|it| it.request.severity >= LogSeverity::Warning as i32);
     expect_none(warnings.map(shown), "no warning while resources are created, compared and refreshed")
 }
 
 /// What was told of the resources that were created; not applicable if none were.
-async fn lines_of(lives: &Lives) -> Outcome<Vec<Line>> {
+async fn told_of(lives: &Lives) -> Outcome<Vec<Line>> {
     let urns: Vec<_> = lives.created().map(|(life, _)| &life.subject.urn).collect();
     if urns.is_empty() {
         return not_applicable("nothing of the samples is created here");
