@@ -222,13 +222,10 @@ async fn found(run: &Run) -> Outcome {
         ("the plugins that are installed", json!({})),
     ];
     for (way, extra) in ways {
-        let path = cli.environment.iter().position(|(name, _)| name == "PULUMI_IGNORE_AMBIENT_PLUGINS");
-        if let Some(index) = path {
-            cli.environment.remove(index);
-        }
         match way {
             "PATH" => cli.search(&folder),
             "the plugins that are installed" => {
+                // It is on PATH by now.
                 cli.environment.push(("PULUMI_IGNORE_AMBIENT_PLUGINS".to_owned(), "true".to_owned()));
                 let install = ["plugin", "install", "resource", package, version, "--file", &program];
                 cli.done(&install, "`pulumi plugin install --file` to succeed").await?;

@@ -31,7 +31,7 @@ use crate::{
 
 pub(super) const ITEMS: &[Item] = &[
     Item { number: 1, title: "stdout begins with one line that is the port", check: |run| Box::pin(port_line(run)) },
-    Item { number: 2, title: "nothing else is ever written to stdout", check: |run| Box::pin(silent_stdout(run)) },
+    Item { number: 2, title: "nothing else is ever written to stdout", check: |run| Box::pin(async { silent_stdout(run) }) },
     Item { number: 3, title: "it listens on 127.0.0.1 only, on any free port", check: |run| Box::pin(loopback_only(run)) },
     Item {
         number: 4,
@@ -93,7 +93,7 @@ async fn port_line(run: &Run) -> Outcome {
     expect(process.first_line == provider.port.to_string(), "a line of digits and nothing else", &process.first_line)
 }
 
-async fn silent_stdout(run: &Run) -> Outcome {
+fn silent_stdout(run: &Run) -> Outcome {
     run.program()?;
     expect_none(lock(&run.heard.stdout).iter(), "no line but the first")
 }
