@@ -192,6 +192,7 @@ def serve_autoscaling(port, aws_url):
     from moto.applicationautoscaling.exceptions import AWSValidationException
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+    from moto.core.exceptions import JsonRESTError
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
@@ -235,6 +236,21 @@ def serve_autoscaling(port, aws_url):
             tags[self._get_param("ResourceARN")].pop(key, None)
         return "{}"
 
+    def as_aws_says(method):
+        """What is missing has a code of its own."""
+
+        def call(*args, **kwargs):
+            try:
+                return method(*args, **kwargs)
+            except AWSValidationException as error:
+                if error.message.startswith("No scal"):
+                    raise JsonRESTError("ObjectNotFoundException", error.message) from error
+                raise
+
+        return call
+
+    for name in ["deregister_scalable_target", "delete_scaling_policy"]:
+        setattr(ApplicationAutoscalingBackend, name, as_aws_says(getattr(ApplicationAutoscalingBackend, name)))
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = service_exists
     ApplicationAutoScalingResponse.register_scalable_target = register_with_tags
     ApplicationAutoScalingResponse.tag_resource = tag_resource

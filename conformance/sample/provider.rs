@@ -25,7 +25,7 @@ use crate::{
     names,
     status::{init_failed, missing_keys},
     things::{self, Kind, Made},
-    values::{Map, inner, is_unknown, plain, read, secret, write},
+    values::{Map, inner, is_secret, is_unknown, plain, read, secret, write},
 };
 
 /// The provider, as the engine sees it.
@@ -422,6 +422,9 @@ impl ResourceProvider for Provider {
                     let shown = thing.into_iter().filter(|(key, _)| ["id", "arn", "zone", "size"].contains(&key.as_str()));
                     found.extend(shown);
                     found.extend(arguments.remove("secret").map(|it| ("secret".to_owned(), secret(it))));
+                    if arguments.get("name").is_some_and(is_secret) {
+                        found.values_mut().for_each(|it| *it = secret(it.take()));
+                    }
                 }
                 None => failures
                     .push(inputs::Failure::new("name", "is the name of no Thing; see `pulumi do sample:index:Thing list`")),

@@ -12,6 +12,7 @@ use hyper::{
     Request, Response, Uri,
     body::{Bytes, Incoming},
     header::HOST,
+    http::request,
     server::conn::http1,
     service::service_fn,
 };
@@ -97,23 +98,24 @@ async fn serve(listener: TcpListener, target: Uri, played: Arc<Played>) {
 
 impl Played {
     async fn answer(&self, target: Uri, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let text = format!("{} {}\n{:?}\n{}", parts.method, parts.uri, parts.headers, String::from_utf8_lossy(&body));
         lock(&self.requests).push((Instant::now(), text.clone()));
-        let chosen = self.chosen(&text);
-        let lost = chosen.as_ref().is_some_and(|it| it.lost);
-        if let Some(answer) = chosen.filter(|it| !it.lost) {
-            let Some(status) = answer.status else {
-                tokio::time::sleep(Duration::from_secs(600)).await;
-                anyhow::bail!("no answer");
-            };
-            let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
-            let body = if answer.body == Json::Null { String::new() } else { body };
-            let headers = answer.headers.iter();
-            let response = headers.fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
-            return Ok(response.body(Full::new(body.into()))?);
+        match self.chosen(&text) {
+            Some(answer) if !answer.lost => played(&answer).await,
+            Some(answer) => {
+                self.forward(target, parts, body).await?;
+                if answer.status.is_none() {
+                    anyhow::bail!("the answer is lost");
+                }
+                played(&answer).await
+            }
+            None => self.forward(target, parts, body).await,
         }
+    }
+
+    async fn forward(&self, target: Uri, mut parts: request::Parts, body: Bytes) -> Result<Response<Full<Bytes>>> {
         let mut target = target.into_parts();
         target.path_and_query = parts.uri.path_and_query().cloned();
         parts.uri = Uri::from_parts(target)?;
@@ -124,11 +126,7 @@ impl Played {
             request.headers_mut().insert(HOST, host);
         }
         let (parts, body) = self.client.request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        if lost {
-            anyhow::bail!("the answer is lost");
-        }
-        Ok(Response::from_parts(parts, Full::new(body)))
+        Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
     }
 
     fn chosen(&self, request: &str) -> Option<Answer> {
@@ -141,4 +139,16 @@ impl Played {
         }
         None
     }
+}
+
+async fn played(answer: &Answer) -> Result<Response<Full<Bytes>>> {
+    let Some(status) = answer.status else {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        anyhow::bail!("no answer");
+    };
+    let body = answer.body.as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
+    let body = if answer.body == Json::Null { String::new() } else { body };
+    let headers = answer.headers.iter();
+    let response = headers.fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
+    Ok(response.body(Full::new(body.into()))?)
 }

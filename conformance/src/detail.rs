@@ -12,7 +12,7 @@ use crate::{
 
 /// `google.rpc.Status`, as it travels in `grpc-status-details-bin`.
 #[derive(Clone, PartialEq, Message)]
-struct Details {
+struct RpcStatus {
     #[prost(int32, tag = "1")]
     code: i32,
     #[prost(string, tag = "2")]
@@ -39,7 +39,7 @@ pub struct PropertyError {
 
 /// The detail called `name` in an error, such as `ErrorResourceInitFailed`, if it has one.
 pub fn detail<M: Message + Default>(status: &Status, name: &str) -> Outcome<Option<M>> {
-    let details = Details::decode(status.details())
+    let details = RpcStatus::decode(status.details())
         .or_else(|error| failed("a google.rpc.Status in grpc-status-details-bin", format!("{error} in the error {status:?}")))?;
     let Some(any) = details.details.iter().find(|it| it.type_url.rsplit(['/', '.']).next() == Some(name)) else {
         return Ok(None);
@@ -50,7 +50,7 @@ pub fn detail<M: Message + Default>(status: &Status, name: &str) -> Outcome<Opti
 
 /// Fails unless the engine would understand the details: it drops all of them if the codes differ.
 pub fn expect_well_formed(status: &Status) -> Outcome {
-    let details = Details::decode(status.details())
+    let details = RpcStatus::decode(status.details())
         .or_else(|error| failed("a google.rpc.Status in grpc-status-details-bin", format!("{error}")))?;
     let code = status.code() as i32;
     expect(

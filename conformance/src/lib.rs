@@ -22,6 +22,7 @@ pub mod report;
 pub mod run;
 pub mod samples;
 pub mod schema;
+pub mod stage;
 pub mod value;
 pub mod vary;
 

@@ -106,10 +106,10 @@ impl Lives {
         let filled = match self.fill_in(&sample.inputs) {
             Ok(inputs) => inputs,
             // What it refers to could not be created: so is this.
-            Err(_) => self.foresee(&sample.inputs),
+            Err(_) => Self::foresee(&sample.inputs),
         };
         let inputs = as_sent(&filled, entry.inputs());
-        let early = as_sent(&self.foresee(&sample.inputs), entry.inputs());
+        let early = as_sent(&Self::foresee(&sample.inputs), entry.inputs());
         let before = self.provider.calls();
         let foreseen = match client.check(subject.check(&Map::new(), &early)).await {
             Ok(it) => client.create(subject.create(&from_struct(it.get_ref().inputs.as_ref()), true)).await,
@@ -131,7 +131,7 @@ impl Lives {
     }
 
     /// What a preview would have in place of what does not exist yet.
-    fn foresee(&self, inputs: &Map) -> Map {
+    fn foresee(inputs: &Map) -> Map {
         let Json::Object(map) = fill(&Json::Object(inputs.clone()), &mut |_, _| Some(unknown())) else { return Map::new() };
         map
     }
@@ -196,7 +196,10 @@ impl Lives {
         let refreshed = client.read(subject.refresh(state, old)).await;
         let found = client.read(subject.import(&state.id)).await;
         let changed = State { id: state.id.clone(), outputs: from_struct(outputs.properties.as_ref()) };
-        client.update(subject.update(&changed, &news, old, false)).await?;
+        let restored = client.update(subject.update(&changed, &news, old, false)).await;
+        if found.as_ref().is_ok_and(|it| !it.get_ref().id.is_empty()) {
+            restored?;
+        }
         Ok(Change {
             news,
             foreseen: from_struct(foreseen.properties.as_ref()),

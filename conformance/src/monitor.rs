@@ -53,8 +53,6 @@ pub enum Children {
     Made,
     /// They would be, in a preview.
     Foreseen,
-    /// They are created as a transform would have them: every text that is an input gets another end.
-    Transformed,
     /// It does not end.
     Hanging,
     /// They fail, and the deployment goes on.
@@ -64,9 +62,6 @@ pub enum Children {
     /// Their registration is refused, and the deployment ends.
     Refused,
 }
-
-/// The end of what a transform has changed.
-pub const TRANSFORMED: &str = "-transformed";
 
 /// What a cloud would have made up for the output `property` of the resource `name`.
 pub fn made_up(name: &str, property: &str) -> String {
@@ -199,24 +194,12 @@ fn example(spec: Spec<'_>) -> Option<Json> {
     })
 }
 
-/// Every text with another end.
-fn transformed(value: &Json) -> Json {
-    match (signature(value), value) {
-        (Some(SECRET), _) => secret(&transformed(&value["value"])),
-        (None, Json::String(text)) => json!(format!("{text}{TRANSFORMED}")),
-        _ => value.clone(),
-    }
-}
-
 impl Clerk {
     /// What comes of a resource: its inputs, and what nobody but the cloud can know.
     fn result(&self, request: &rpc::RegisterResourceRequest) -> Map {
         let mut object = flat_map(&from_struct(request.object.as_ref()));
         if self.children == Children::Foreseen || !request.custom {
             return object;
-        }
-        if self.children == Children::Transformed {
-            object = object.iter().map(|(key, it)| (key.clone(), transformed(it))).collect();
         }
         for (name, example) in self.computed.get(&request.r#type).into_iter().flatten() {
             let value = if example == "" { json!(made_up(&request.name, name)) } else { example.clone() };
@@ -262,7 +245,7 @@ impl ResourceMonitor for Clerk {
         };
         match self.children {
             _ if !request.custom => {}
-            Children::Made | Children::Transformed => response.id = made_up(&request.name, "id"),
+            Children::Made => response.id = made_up(&request.name, "id"),
             Children::Foreseen => {}
             Children::Hanging => pending().await,
             Children::Failed if request.supports_result_reporting => response.set_result(rpc::Result::Fail),

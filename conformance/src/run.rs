@@ -230,7 +230,8 @@ impl Run {
 
     /// The resource that a sample is of.
     pub fn resource(&self, name: &str) -> Outcome<Entry<'_>> {
-        let found = self.schema()?.resources().find(|it| it.is_called(name));
+        let token = self.options.samples.resources.get(name).and_then(|it| it.r#type.as_deref()).unwrap_or(name);
+        let found = self.schema()?.resources().find(|it| it.is_called(token));
         found.map_or_else(|| failed(format!("a resource {name}, of which there are samples"), "none in the schema"), Ok)
     }
 
@@ -240,8 +241,7 @@ impl Run {
         if samples.is_empty() {
             return not_applicable("there are no samples of resources");
         }
-        let named = |(name, sample): (&'_ String, &'_ ResourceSample)| sample.r#type.clone().unwrap_or_else(|| name.clone());
-        samples.iter().map(|it| Ok((it.0.as_str(), it.1, self.resource(&named(it))?))).collect()
+        samples.iter().map(|(name, sample)| Ok((name.as_str(), sample, self.resource(name)?))).collect()
     }
 
     /// All samples of components, with what the schema says of each; not applicable without any.

@@ -162,7 +162,7 @@ pub struct Scene {
     /// checked, `${name}` stands for its property `name`, and once it exists, `${id}` for its id.
     #[serde(default)]
     pub answers: Vec<Answer>,
-    /// What the errors must say.
+    /// What the errors must say, with `${name}` as in the answers.
     #[serde(default)]
     pub says: Vec<String>,
     /// What must differ afterwards: paths of inputs.
@@ -183,7 +183,8 @@ pub struct Answer {
     pub after: usize,
     /// The HTTP status; without one, there is no answer at all.
     pub status: Option<u16>,
-    /// Whether the cloud gets the request all the same, and only its own answer is lost.
+    /// Whether the cloud gets the request all the same, and only its own answer is lost; without a status, the connection is
+    /// closed instead.
     #[serde(default)]
     pub lost: bool,
     #[serde(default)]

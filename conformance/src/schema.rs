@@ -83,12 +83,12 @@ impl<'a> Entry<'a> {
     }
 
     /// What a program sets.
-    pub fn inputs(&self) -> impl Iterator<Item = (&'a str, Spec<'a>)> {
+    pub fn inputs(&self) -> impl Iterator<Item = (&'a str, Spec<'a>)> + use<'a> {
         self.schema.properties(&self.json["inputProperties"])
     }
 
     /// What comes of it.
-    pub fn outputs(&self) -> impl Iterator<Item = (&'a str, Spec<'a>)> {
+    pub fn outputs(&self) -> impl Iterator<Item = (&'a str, Spec<'a>)> + use<'a> {
         self.schema.properties(&self.json["properties"])
     }
 
@@ -98,12 +98,12 @@ impl<'a> Entry<'a> {
     }
 
     /// The inputs that must be given.
-    pub fn required_inputs(&self) -> impl Iterator<Item = &'a str> {
+    pub fn required_inputs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         texts(&self.json["requiredInputs"])
     }
 
     /// The outputs that are always there.
-    pub fn required(&self) -> impl Iterator<Item = &'a str> {
+    pub fn required(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         texts(&self.json["required"])
     }
 }

@@ -1,6 +1,6 @@
 //! Values as they travel: JSON in which objects with a signature stand for what JSON lacks.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 use serde_json::{Value as Json, json};
@@ -140,6 +140,87 @@ pub fn unknowns(map: &Map) -> Vec<String> {
     let mut found = Vec::new();
     walk(map, &mut |path, value, _| {
         if signature(value).is_none() && is_unknown(value) {
+            found.push(path.to_owned());
+        }
+    });
+    found
+}
+
+/// A place where two maps differ.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub path: String,
+    /// Null if there is nothing.
+    pub old: Json,
+    pub new: Json,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |it: &Json| if is_secret(it) { "a secret".to_owned() } else { it.to_string() };
+        write!(f, "{} was {} and is {}", self.path, show(&self.old), show(&self.new))
+    }
+}
+
+/// Where two maps differ, as deep down as may be; what is secret differs from what is not.
+pub fn differences(old: &Map, new: &Map) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare_maps("", old, new, &mut found);
+    found
+}
+
+fn compare_maps(path: &str, old: &Map, new: &Map, found: &mut Vec<Difference>) {
+    for key in old.keys().chain(new.keys().filter(|it| !old.contains_key(*it))) {
+        let [old, new] = [old, new].map(|it| it.get(key).unwrap_or(&Json::Null));
+        compare(&key_path(path, key), old, new, found);
+    }
+}
+
+fn compare(path: &str, old: &Json, new: &Json, found: &mut Vec<Difference>) {
+    match (old, new) {
+        _ if old == new => {}
+        (Json::Object(old), Json::Object(new)) if !old.contains_key(SIGNATURE) && !new.contains_key(SIGNATURE) => {
+            compare_maps(path, old, new, found);
+        }
+        (Json::Array(old), Json::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                compare(&format!("{path}[{index}]"), old, new, found);
+            }
+        }
+        _ => found.push(Difference { path: path.to_owned(), old: old.clone(), new: new.clone() }),
+    }
+}
+
+/// Every property of `map` as a secret.
+pub fn all_secret(map: &Map) -> Map {
+    map.iter().map(|(key, it)| (key.clone(), if is_secret(it) { it.clone() } else { secret(it) })).collect()
+}
+
+/// Every single value in `map` as a secret, as deep down as may be.
+pub fn each_secret(map: &Map) -> Map {
+    map.iter().map(|(key, it)| (key.clone(), each_secret_in(it))).collect()
+}
+
+fn each_secret_in(value: &Json) -> Json {
+    match (signature(value), value) {
+        (Some(_), _) => value.clone(),
+        (None, Json::Array(items)) => items.iter().map(each_secret_in).collect(),
+        (None, Json::Object(map)) => Json::Object(each_secret(map)),
+        _ => secret(value),
+    }
+}
+
+/// The paths of what is secret in `given`, and there to be read in `shown`.
+pub fn bared(given: &Map, shown: &Map) -> Vec<String> {
+    let mut hidden = BTreeSet::new();
+    walk(given, &mut |path, value, _| {
+        if is_secret(value) {
+            hidden.insert(path.to_owned());
+        }
+    });
+    let mut found = Vec::new();
+    walk(shown, &mut |path, _, secret| {
+        if !secret && hidden.contains(path) {
             found.push(path.to_owned());
         }
     });
