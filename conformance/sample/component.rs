@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use prost::Message;
 use provider_conformance::rpc::{
-    self, LogSeverity, RegisterResourceRequest, RegisterResourceResponse, construct_response,
-    register_resource_request::PropertyDependencies, resource_monitor_client::ResourceMonitorClient,
+    self, RegisterResourceRequest, RegisterResourceResponse, construct_response, register_resource_request::PropertyDependencies,
+    resource_monitor_client::ResourceMonitorClient,
 };
 use serde_json::Value as Json;
 use tokio::time::sleep;
@@ -51,18 +51,14 @@ pub(crate) async fn construct(
 
     let mut stop = engine.stop();
     let mut urn = None;
-    let made = tokio::select! {
+    tokio::select! {
         made = build(&mut monitor, &request, &inputs, own, &mut urn) => made,
         // When a child fails, the engine never answers; it cancels.
         _ = stop.changed(), if !fault(29) => match urn {
             Some(urn) => Ok(rpc::ConstructResponse { urn, ..Default::default() }),
             None => Err(Status::cancelled("cancelled before the component was registered")),
         },
-    };
-    if let Err(error) = &made {
-        engine.log(LogSeverity::Debug, "", &format!("{} was not constructed: {}", request.name, error.message()), false);
     }
-    made
 }
 
 async fn build(
@@ -116,7 +112,11 @@ impl Monitor {
             match self.0.register_resource(request.clone()).await {
                 Ok(it) if fault(136) && it.get_ref().result() != rpc::Result::Success => {}
                 Err(status) if fault(137) && status.code() == Code::Unavailable => {}
-                answer => return Ok(answer?.into_inner()),
+                Err(status) => {
+                    let why = format!("cannot register {:?}: {}", request.name, status.message());
+                    return Err(Status::new(status.code(), why));
+                }
+                Ok(answer) => return Ok(answer.into_inner()),
             }
             sleep(Duration::from_millis(200)).await;
         }

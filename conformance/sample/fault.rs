@@ -91,7 +91,7 @@ pub(crate) const FAULTS: [(u16, &str); 150] = [
     (79, "keys with dots, brackets and quotes are not quoted in paths"),
     (80, "inputDiff is never set"),
     (81, "a value that becomes secret is a change"),
-    (82, "null differs from nothing, and the order of rules matters"),
+    (82, "the order of rules matters"),
     (83, "a default that is written out is a change"),
     (84, "a value that is not known yet is no change"),
     (85, "Diff refuses values that are not known yet"),

@@ -225,6 +225,9 @@ impl ResourceProvider for Provider {
         if fault(18) {
             _ = writeln!(std::io::stderr(), "configured: {settings:?}");
         }
+        if fault(48) && settings.values().any(is_secret) {
+            return Err(Status::invalid_argument("apiKey has to be a string, and is object"));
+        }
         let (settings, failures) = inputs::check_config(settings);
         if !failures.is_empty() {
             let texts: Vec<_> = failures.iter().map(|it| format!("sample:{} {}", it.path, it.reason)).collect();

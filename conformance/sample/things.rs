@@ -21,6 +21,8 @@ use crate::{
 
 /// How long to wait for a thing when the program sets no other limit.
 const LIMIT: Duration = Duration::from_mins(10);
+/// No limit is longer than a year.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 /// What only the program knows: the cloud never shows it.
 const WRITE_ONLY: [&str; 2] = ["password", "content"];
 
@@ -102,7 +104,7 @@ enum Ended {
 impl<'a> Request<'a> {
     pub(crate) fn new(kind: Kind, urn: &'a str, cloud: Arc<Cloud>, engine: &'a Engine, seconds: f64, verbose: bool) -> Self {
         let limit = match Duration::try_from_secs_f64(seconds) {
-            Ok(limit) if !limit.is_zero() && !fault(102) => limit,
+            Ok(limit) if !limit.is_zero() && !fault(102) => limit.min(LONGEST),
             _ => LIMIT,
         };
         Self { kind, urn, cloud, engine, stop: engine.stop(), deadline: Instant::now() + limit, limit, verbose }
@@ -142,7 +144,6 @@ impl<'a> Request<'a> {
         let name = inputs.get("name").map(plain).unwrap_or_default();
         let name = name.as_str().unwrap_or_default();
         let id = self.kind.id(&if fault(103) { format!("{}-{:04x}", name, std::process::id()) } else { name.to_owned() });
-        let failed = |error: Status| Status::new(error.code(), format!("cannot create {id:?}: {}", error.message()));
         let making = async {
             let there = self.cloud.get(&id).await?;
             if there.is_some_and(|it| it.get("owner").is_some_and(|it| it != self.urn)) {
@@ -152,19 +153,19 @@ impl<'a> Request<'a> {
             self.debug(&format!("PutThing {id}"));
             Ok(self.cloud.put(&id, &self.body(inputs)).await?)
         };
-        match self.in_time(making).await {
-            Ok(Ok(())) => {}
+        let error = match self.in_time(making).await {
+            Ok(Ok(())) => None,
             Ok(Err(error)) if fault(101) => return Ok(made_in_part(id, inputs.clone(), error.message())),
+            Ok(Err(error)) => Some(error),
             Err(_) if fault(27) => return Ok(made_in_part(id, inputs.clone(), "cancelled")),
-            Ok(Err(error)) if error.code() != Code::Unavailable => return Err(failed(error)),
+            Err(ended) => Some(Status::aborted(self.why(ended, "for the cloud to answer"))),
+        };
+        if let Some(error) = error {
             // The call may have got through, and only its answer be lost.
-            unsure => match timeout(Duration::from_secs(1), self.cloud.get(&id)).await {
-                Ok(Ok(Some(it))) if it.get("owner").is_some_and(|it| it == self.urn) => {}
-                _ => {
-                    let ended = |it| Status::aborted(self.why(it, "for the cloud to answer"));
-                    return Err(failed(unsure.map_or_else(ended, |it| it.err().unwrap_or_else(|| Status::aborted("cancelled")))));
-                }
-            },
+            let unsure = matches!(error.code(), Code::Unavailable | Code::Aborted);
+            if !unsure || !self.is_there(&id).await {
+                return Err(prefixed(&format!("cannot create {id:?}"), &error));
+            }
         }
         self.debug(&format!("{id} is there"));
         if fault(140) {
@@ -178,6 +179,12 @@ impl<'a> Request<'a> {
             made.id = format!("arn:sample:{id}");
         }
         Ok(made)
+    }
+
+    /// Whether what this resource has made is there.
+    async fn is_there(&self, id: &str) -> bool {
+        let there = timeout(Duration::from_secs(1), self.cloud.get(id)).await;
+        matches!(there, Ok(Ok(Some(it))) if it.get("owner").is_some_and(|it| it == self.urn))
     }
 
     /// Makes it into what `inputs` ask for. Whatever an earlier attempt left behind, this goes on from there.
@@ -269,6 +276,9 @@ impl<'a> Request<'a> {
             None => foresee(inputs, &Map::new()).into_iter().filter(|(_, it)| plain(it) != unknown()).collect(),
         };
         let stopped = matches!(waited, Err(Ended::Stopped));
+        if waited.is_err() {
+            self.tell("");
+        }
         let unready = failed.or_else(|| waited.err().map(|it| self.why(it, &format!("for {id:?} to be {done}"))));
         if let Some(why) = unready.as_ref().filter(|_| fault(99) || fault(26) && stopped) {
             return Err(Status::aborted(why));
@@ -341,6 +351,9 @@ impl<'a> Request<'a> {
                 refused.map_or(Ok(()), Err)
             })
             .await;
+        if waited.is_err() {
+            self.tell("");
+        }
         match waited {
             Ok(deleted) => deleted.map_err(|it| prefixed(&prefix, &it.into())),
             Err(ended @ Ended::Stopped) => Err(prefixed(&prefix, &Status::aborted(self.why(ended, "for it to be gone")))),
