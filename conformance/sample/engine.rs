@@ -102,7 +102,7 @@ impl Engine {
             }
             if let Some(address) = &watched {
                 // One that never lived cannot go either.
-                missed = if lives(address).await { Some(0) } else { missed.or(fault(14).then_some(0)).map(|it| it + 1) };
+                missed = if lives(address).await { Some(0) } else { missed.map(|it| it + 1) };
             }
             sleep(PULSE).await;
         }

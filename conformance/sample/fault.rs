@@ -158,7 +158,7 @@ pub(crate) const FAULTS: [(u16, &str); 150] = [
     (146, "a property that the last version did not have replaces"),
     (147, "attached to, it ends with Cancel"),
     (148, "it runs only where Cargo has put it"),
-    (149, "null is not the same as nothing"),
+    (149, "List gives nothing unless it is told a page size"),
     (150, "a made-up name depends on the process, besides the seed"),
 ];
 
