@@ -87,13 +87,14 @@ pub const SEED: [u8; 32] = [0xab; 32];
 impl Lives {
     /// Leads every resource through Check, preview and Create.
     pub async fn lead(run: &Run) -> Outcome<Self> {
+        let samples = run.samples()?;
         let mut lives = Self {
             provider: run.configured_in(Special::default()).await?,
             all: Vec::new(),
             changes: OnceCell::new(),
             ended: OnceCell::new(),
         };
-        for (name, sample, entry) in run.samples()? {
+        for (name, sample, entry) in samples {
             let life = lives.lead_one(name, sample, entry).await;
             lives.all.push(life?);
         }

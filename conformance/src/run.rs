@@ -179,8 +179,21 @@ impl Run {
     pub async fn configured_in(&self, special: Special) -> Outcome<Provider> {
         let mut provider = self.greeted_in(special).await?;
         let settings = self.settings(provider.cloud.as_ref());
-        self.configure(&mut provider.client, &settings).await?;
-        Ok(provider)
+        match self.configure(&mut provider.client, &settings).await {
+            Ok(_) => Ok(provider),
+            Err(status) => self.refused(&status, "the settings of the samples"),
+        }
+    }
+
+    /// Configure refused `what`, which should be good settings. Without any in the samples, it may be right.
+    pub fn refused<T>(&self, status: &Status, what: &str) -> Outcome<T> {
+        let seen = format!("{:?}: {}", status.code(), status.message());
+        if self.options.samples.provider.config.is_empty() {
+            return not_applicable(format!(
+                "the samples have no settings (`provider.config`), without which Configure answers {seen}"
+            ));
+        }
+        failed(format!("Configure to take {what}"), seen)
     }
 
     /// The good settings of the samples.

@@ -177,7 +177,7 @@ async fn in_own_types(run: &Run) -> Outcome {
 async fn configures(run: &Run, client: &mut Client, settings: &Map, what: &str) -> Outcome {
     match run.configure(client, settings).await {
         Ok(_) => Ok(()),
-        Err(status) => failed(format!("Configure to take {what}"), format!("{:?}: {}", status.code(), status.message())),
+        Err(status) => run.refused(&status, what),
     }
 }
 
@@ -477,7 +477,7 @@ async fn nameless(run: &Run) -> Outcome {
     request.urn = Some(urn(request.r#type(), ""));
     match provider.client.configure(request).await {
         Ok(_) => Ok(()),
-        Err(status) => failed("Configure to succeed", format!("{:?}: {}", status.code(), status.message())),
+        Err(status) => run.refused(&status, "a provider without a name, whose id is not known yet"),
     }
 }
 
