@@ -55,6 +55,11 @@ pub fn expect_none<T: Display>(found: impl IntoIterator<Item = T>, expected: imp
     expect(found.is_empty(), expected, seen)
 }
 
+/// The answer to a call that has to succeed.
+pub fn answered<T>(answer: Result<T, tonic::Status>, call: impl Display) -> Outcome<T> {
+    answer.or_else(|status| failed(format!("{call} to succeed"), format!("{:?}: {}", status.code(), status.message())))
+}
+
 impl From<tonic::Status> for Stop {
     fn from(status: tonic::Status) -> Self {
         Self::Failed { expected: "an answer".to_owned(), seen: format!("{:?}: {}", status.code(), status.message()) }

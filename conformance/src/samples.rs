@@ -199,22 +199,24 @@ impl Answer {
     #[must_use]
     pub fn about(&self, properties: &Map) -> Self {
         let properties = plain_map(properties);
-        let fill = |text: &str| {
-            properties.iter().fold(text.to_owned(), |text, (name, value)| {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                text.replace(&format!("${{{name}}}"), &value)
-            })
-        };
-        Self { request: fill(&self.request), body: map_texts(&self.body, &fill), ..self.clone() }
+        Self { request: filled(&self.request, &properties), body: filled_in(&self.body, &properties), ..self.clone() }
     }
 }
 
-fn map_texts(value: &Json, change: &impl Fn(&str) -> String) -> Json {
+/// `text` in which `${name}` stands for a property; any other is left as it is.
+pub fn filled(text: &str, properties: &Map) -> String {
+    properties.iter().fold(text.to_owned(), |text, (name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text.replace(&format!("${{{name}}}"), &value)
+    })
+}
+
+fn filled_in(value: &Json, properties: &Map) -> Json {
     match value {
-        Json::String(text) => Json::String(change(text)),
-        Json::Array(items) => items.iter().map(|it| map_texts(it, change)).collect(),
-        Json::Object(map) => map.iter().map(|(key, it)| (key.clone(), map_texts(it, change))).collect(),
-        other => other.clone(),
+        Json::String(text) => Json::String(filled(text, properties)),
+        Json::Array(items) => items.iter().map(|it| filled_in(it, properties)).collect(),
+        Json::Object(map) => map.iter().map(|(key, it)| (key.clone(), filled_in(it, properties))).collect(),
+        _ => value.clone(),
     }
 }
 

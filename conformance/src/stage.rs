@@ -15,7 +15,7 @@ use crate::{
     provider::{Client, Provider},
     rpc,
     run::{Run, Special},
-    samples::{Answer, Scene, Situation},
+    samples::{Answer, Scene, Situation, filled},
     schema::{Entry, as_sent},
     value::{Map, from_struct, overlay, plain_map},
 };
@@ -91,12 +91,7 @@ impl<'a> Stage<'a> {
     /// What the cloud answers, with the properties of the resource filled in.
     pub fn answers(&self) -> Vec<Answer> {
         let properties = self.properties();
-        let fill = |answer: &Answer| Answer {
-            request: filled(&answer.request, &properties),
-            body: filled_in(&answer.body, &properties),
-            ..answer.clone()
-        };
-        self.scene.answers.iter().map(fill).collect()
+        self.scene.answers.iter().map(|it| it.about(&properties)).collect()
     }
 
     fn properties(&self) -> Map {
@@ -214,22 +209,5 @@ impl<'a> Stage<'a> {
             }
         }
         left
-    }
-}
-
-/// `text` in which `${name}` stands for a property; any other is left as it is.
-fn filled(text: &str, properties: &Map) -> String {
-    properties.iter().fold(text.to_owned(), |text, (name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text.replace(&format!("${{{name}}}"), &value)
-    })
-}
-
-fn filled_in(value: &Json, properties: &Map) -> Json {
-    match value {
-        Json::String(text) => Json::String(filled(text, properties)),
-        Json::Array(items) => items.iter().map(|it| filled_in(it, properties)).collect(),
-        Json::Object(map) => map.iter().map(|(key, it)| (key.clone(), filled_in(it, properties))).collect(),
-        _ => value.clone(),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     cli::Cli,
     detail::InitFailed,
     engine::{Engine, Manner},
-    item::{Item, Outcome, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, answered, expect, expect_none, failed, not_applicable},
     lint::lint,
     monitor::{Children, Monitor},
     play::{Play, if_played},
@@ -201,7 +201,8 @@ async fn no_latch(run: &Run) -> Outcome {
     let settings = run.settings(provider.cloud.as_ref());
     run.configure(&mut provider.client, &settings).await?;
     for (life, state) in lives.created() {
-        provider.client.read(life.subject.refresh(state, &life.checked)).await?;
+        let read = provider.client.read(life.subject.refresh(state, &life.checked)).await;
+        answered(read, format!("Read of {} after Cancel, Handshake and Configure", life.name))?;
     }
     // The same with a Create, which has to wait.
     let Some(play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::{
     cli::{Alone, Cli, alone, flags, plugin_folder},
     engine::{Engine, Manner},
-    item::{Item, Outcome, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, answered, expect, expect_none, failed, not_applicable},
     life::State,
     play::if_played,
     provider::Provider,
@@ -51,7 +51,7 @@ async fn no_handshake(run: &Run) -> Outcome {
         provider.client.get_plugin_info(()).await?;
         let settings = run.settings(provider.cloud.as_ref());
         let old = rpc::ConfigureRequest { id: None, urn: None, name: None, r#type: None, ..run.configure_request(&settings) };
-        provider.client.configure(old).await?;
+        answered(provider.client.configure(old).await, "Configure without Handshake, and without id, URN, name and type")?;
         converse(run, &provider).await?;
     }
     Ok(())
@@ -63,10 +63,11 @@ async fn converse(run: &Run, provider: &Provider) -> Outcome {
     let Some(lives) = if_played(run.lives().await)? else { return Ok(()) };
     for life in &lives.all {
         let news = life.subject.checked(&mut client, &life.checked, &life.inputs).await?;
-        client.create(life.subject.create(&news, true)).await?;
+        answered(client.create(life.subject.create(&news, true)).await, format!("a preview of {}", life.name))?;
         if let Ok(state) = &life.state {
-            client.diff(life.subject.diff(state, &life.checked, &news)).await?;
-            let read = client.read(life.subject.refresh(state, &life.checked)).await?.into_inner();
+            answered(client.diff(life.subject.diff(state, &life.checked, &news)).await, format!("Diff of {}", life.name))?;
+            let read = client.read(life.subject.refresh(state, &life.checked)).await;
+            let read = answered(read, format!("Read of {}", life.name))?.into_inner();
             expect(!read.id.is_empty(), format!("{} to be found", life.name), "it is gone")?;
         }
     }
@@ -131,24 +132,28 @@ async fn unknown_fields(run: &Run) -> Outcome {
         accepts_outputs_in_check: true,
     };
     let hello = [with_later_fields(&handshake_request(&provider.engine.address)), newer.encode_to_vec()].concat();
-    provider.call("/pulumirpc.ResourceProvider/Handshake", hello).await?;
+    let call = async |method: &str, bytes: Vec<u8>| {
+        let answer = provider.call(&format!("/pulumirpc.ResourceProvider/{method}"), bytes).await;
+        answered(answer, format!("{method} with fields that it does not know"))
+    };
+    call("Handshake", hello).await?;
     let settings = run.settings(provider.cloud.as_ref());
-    provider.call("/pulumirpc.ResourceProvider/Configure", with_later_fields(&run.configure_request(&settings))).await?;
+    call("Configure", with_later_fields(&run.configure_request(&settings))).await?;
     let lives = run.lives().await?;
     for life in &lives.all {
         let old_outputs = life.state.as_ref().ok().map(|it| to_struct(&it.outputs));
         let request = life.subject.check(&life.checked, &life.inputs);
         let news = life.subject.checked(&mut provider.client.clone(), &life.checked, &life.inputs).await?;
         let bytes = [with_later_fields(&request), NewerCheck { old_outputs }.encode_to_vec()].concat();
-        let answer = provider.call("/pulumirpc.ResourceProvider/Check", bytes).await?;
+        let answer = call("Check", bytes).await?;
         let answer = rpc::CheckResponse::decode(answer.as_slice()).map_err(anyhow::Error::from)?;
         let same = answer.failures.is_empty() && from_struct(answer.inputs.as_ref()) == news;
         expect(same, format!("the same answer to Check of {} as without these fields", life.name), format!("{answer:?}"))?;
         let Ok(state) = &life.state else { continue };
         let diff = with_later_fields(&life.subject.diff(state, &life.checked, &news));
-        provider.call("/pulumirpc.ResourceProvider/Diff", diff).await?;
+        call("Diff", diff).await?;
         let read = with_later_fields(&life.subject.refresh(state, &life.checked));
-        provider.call("/pulumirpc.ResourceProvider/Read", read).await?;
+        call("Read", read).await?;
     }
     Ok(())
 }
@@ -194,7 +199,7 @@ async fn attached_twice(run: &Run) -> Outcome {
         client.attach(rpc::PluginAttach { address: engine.address.clone() }).await?;
         run.configure(&mut client, &run.settings(provider.cloud.as_ref())).await?;
         converse(run, &provider).await?;
-        client.cancel(()).await?;
+        answered(client.cancel(()).await, "Cancel, in a process that was started without arguments,")?;
         engine.kill();
         sleep(Duration::from_millis(200)).await;
     }

@@ -95,10 +95,10 @@ async fn unchanged(run: &Run) -> Outcome {
         let news = from_struct(client.check(check).await?.get_ref().inputs.as_ref());
         let diff = client.diff(life.subject.diff(state, &life.checked, &news)).await?.into_inner();
         if diff.changes() != DiffChanges::DiffNone {
-            let mut paths: Vec<_> = diff.detailed_diff.into_keys().chain(diff.diffs).collect();
+            let mut paths: Vec<_> = diff.detailed_diff.keys().chain(&diff.diffs).map(String::as_str).collect();
             paths.sort();
             paths.dedup();
-            changed.push(format!("{}: {:?} of {}", life.name, DiffChanges::try_from(diff.changes), paths.join(", ")));
+            changed.push(format!("{}: {:?} of {}", life.name, diff.changes(), paths.join(", ")));
         }
     }
     if lives.created().next().is_none() {

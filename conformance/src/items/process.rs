@@ -90,7 +90,11 @@ async fn port_line(run: &Run) -> Outcome {
     run.program()?;
     let provider = run.start(Special::default()).await?;
     let Some(process) = &provider.process else { return Ok(()) };
-    expect(process.first_line == provider.port.to_string(), "a line of digits and nothing else", &process.first_line)
+    expect(
+        process.first_line == provider.port.to_string(),
+        "a line of digits and nothing else",
+        format!("{:?}", process.first_line),
+    )
 }
 
 fn silent_stdout(run: &Run) -> Outcome {
