@@ -131,6 +131,14 @@ impl Observer {
         bail!("gave up waiting for {what} after {}; last seen: {last}{way_out}", in_words(limit));
     }
 
+    /// Looks at AWS before anything is made: given up when cancelled, however long AWS takes to answer.
+    pub async fn look<T>(&self, look: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            seen = look => seen,
+            () = self.cancel.cancelled() => bail!("cancelled before anything was made"),
+        }
+    }
+
     /// Repeats `call` while AWS refuses it for a reason that passes.
     pub async fn settle<T, F>(&self, passing: &[Passing], mut call: impl FnMut() -> F) -> Result<T>
     where
@@ -209,6 +217,14 @@ mod tests {
                 .await
         });
         assert_eq!(looks.await.unwrap().unwrap(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_a_look_when_cancelled() {
+        let observer = observer();
+        observer.cancel.cancel();
+        let result = observer.look(std::future::pending::<Result<()>>()).await;
+        assert_eq!(result.unwrap_err().to_string(), "cancelled before anything was made");
     }
 
     #[tokio::test(start_paused = true)]
