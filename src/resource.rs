@@ -224,8 +224,9 @@ impl<R: Resource> Erased<R> {
             let Some(live) = outputs.get(name) else { continue };
             let keep = match old {
                 Some(old) if old.contains_key(name) => true,
+                // What AWS fills in is no more than the default of a program that says nothing; whoever imports may mean it.
                 Some(_) => !property.flag("computed") && says_more_than_default(live, property),
-                None => says_more_than_default(live, property),
+                None => says_more_than_default(live, property) || adds_to_default(live, property),
             };
             if keep {
                 inputs.insert(name.to_owned(), if old.is_none() { without_defaults(live, property) } else { live.clone() });
@@ -416,6 +417,11 @@ fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {
         Some(default) => !diff::means_the_same(value, &default.clone().into(), property),
         None => !value.is_empty(),
     }
+}
+
+/// Whether it says what its default leaves to AWS.
+fn adds_to_default(value: &Value, property: Shape<'_>) -> bool {
+    property.default().is_some_and(|default| !diff::means_the_same(&default.clone().into(), value, property))
 }
 
 /// Adds to what AWS shows, at every depth, what it never shows.

@@ -153,8 +153,8 @@ async fn load(config: &Config) -> SdkConfig {
     let retries = u32::try_from(config.max_retries).unwrap_or_default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.map(Region::new))
-        // Adaptive: one pace for all calls of a service, so that hundreds of resources meet throttling without errors.
-        .retry_config(RetryConfig::adaptive().with_max_attempts(retries + 1))
+        // Not adaptive: after one throttled call, that mode lets one call pass every other second.
+        .retry_config(RetryConfig::standard().with_max_attempts(retries + 1))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))

@@ -42,9 +42,9 @@ pub struct ClusterInputs {
     #[serde(default)]
     #[schemars(extend("keyedBy" = "capacityProvider"))]
     pub default_capacity_provider_strategies: Vec<CapacityProviderStrategy>,
-    /// Settings of the cluster, of which AWS knows one: `containerInsights`.
-    #[serde(default)]
-    #[schemars(extend("keyedBy" = "name"))]
+    /// Settings of the cluster, of which AWS knows one: `containerInsights`. Default: `disabled`.
+    #[serde(default = "without_insights")]
+    #[schemars(length(min = 1), extend("keyedBy" = "name"))]
     pub settings: Vec<ClusterSetting>,
     /// Tags to put on the cluster.
     #[serde(default)]
@@ -76,6 +76,10 @@ pub struct ClusterOutputs {
     pub inputs: ClusterInputs,
     /// The ARN of the cluster.
     pub arn: String,
+}
+
+fn without_insights() -> Vec<ClusterSetting> {
+    vec![ClusterSetting { name: ClusterSettingName::ContainerInsights, value: "disabled".to_owned() }]
 }
 
 fn fargate() -> Vec<String> {
@@ -153,7 +157,7 @@ impl Resource for Cluster {
 
     async fn ready(context: &Context, id: &str, _: &ClusterInputs) -> Result<()> {
         let look = || async {
-            let cluster = context.aws.look_up::<DescribeClusters>(name_in(id)).await?;
+            let cluster = context.aws.look_up::<DescribeClusters>(name_in(id)?).await?;
             let cluster = cluster.with_context(|| format!("cluster {id} is gone"))?;
             Ok(match cluster.status() {
                 Some("ACTIVE") => Seen::Ready(()),
@@ -165,19 +169,18 @@ impl Resource for Cluster {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ClusterOutputs>> {
-        let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)).await? else { return Ok(None) };
-        let insights = cluster.settings().iter().filter(|it| it.name() == Some(&types::ClusterSettingName::ContainerInsights));
-        // Off is what a program means that says nothing.
-        let settings = insights.filter(|it| it.value() != Some("disabled")).map(|it| ClusterSetting {
-            name: ClusterSettingName::ContainerInsights,
-            value: it.value().unwrap_or_default().to_owned(),
+        let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)?).await? else { return Ok(None) };
+        let insights = cluster.settings().iter().find(|it| it.name() == Some(&types::ClusterSettingName::ContainerInsights));
+        let settings = insights.map_or_else(without_insights, |it| {
+            let value = it.value().unwrap_or_default().to_owned();
+            vec![ClusterSetting { name: ClusterSettingName::ContainerInsights, value }]
         });
         Ok(Some(ClusterOutputs {
             inputs: ClusterInputs {
                 name: cluster.cluster_name().unwrap_or_default().to_owned(),
                 capacity_providers: cluster.capacity_providers().to_vec(),
                 default_capacity_provider_strategies: ecs::from_strategies(cluster.default_capacity_provider_strategy()),
-                settings: settings.collect(),
+                settings,
                 tags: ecs::from_tags(cluster.tags()),
             },
             arn: cluster.cluster_arn().unwrap_or_default().to_owned(),
@@ -215,18 +218,19 @@ impl Lookup for DescribeClusters {
 }
 
 /// The name, from itself or from an ARN, `arn:aws:ecs:region:account:cluster/name`.
-fn name_in(id: &str) -> String {
-    id.rsplit('/').next().unwrap_or(id).to_owned()
-}
-
-/// The settings. AWS keeps one that it is not told of, and has a default of each account for it.
-fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {
-    match inputs.settings.as_slice() {
-        [] => vec![insights("disabled")],
-        settings => settings.iter().map(|it| insights(&it.value)).collect(),
+fn name_in(id: &str) -> Result<String> {
+    if !id.starts_with("arn:") {
+        return Ok(id.to_owned());
+    }
+    match id.split_once(":cluster/") {
+        Some((_, name)) => Ok(name.to_owned()),
+        None => bail!("{id} is not the ARN of a cluster, such as arn:aws:ecs:eu-west-1:123456789012:cluster/name"),
     }
 }
 
-fn insights(value: &str) -> types::ClusterSetting {
-    types::ClusterSetting::builder().name(types::ClusterSettingName::ContainerInsights).value(value).build()
+fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {
+    let setting = |it: &ClusterSetting| {
+        types::ClusterSetting::builder().name(types::ClusterSettingName::ContainerInsights).value(&it.value).build()
+    };
+    inputs.settings.iter().map(setting).collect()
 }

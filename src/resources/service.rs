@@ -79,7 +79,7 @@ pub struct ServiceInputs {
     #[schemars(range(min = 0), extend("computed" = true))]
     pub desired_count: Option<i32>,
     /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
-    #[schemars(extend("compare" = "never"))]
+    #[schemars(extend("compare" = "never", "computed" = true))]
     pub launch_type: Option<String>,
     /// How the tasks are spread over capacity providers of the cluster, such as `FARGATE` and `FARGATE_SPOT`. A change
     /// starts a deployment. Default: all run on `FARGATE`, whatever the cluster's own default is.
