@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::{
     codec, document,
     schema::Shape,
-    value::{Map, Value, path_of_index, path_of_key},
+    value::{Map, Value, path_of_index, path_of_key, steps},
 };
 
 /// One property that differs.
@@ -34,6 +34,18 @@ pub fn diff(old: &Map, new: &Map, shape: Shape<'_>) -> Vec<Change> {
     let mut walk = Walk { changes: Vec::new() };
     walk.object(old, new, shape, "", false);
     walk.changes
+}
+
+/// Leaves out what is at, or within, one of the paths that a program does not want to be changed; `*` in them is any step.
+pub fn leave_out(changes: &mut Vec<Change>, ignored: &[String]) {
+    let ignored: Vec<_> = ignored.iter().map(|it| steps(it)).collect();
+    changes.retain(|change| {
+        let steps = steps(&change.path);
+        let holds = |path: &Vec<String>| {
+            path.len() <= steps.len() && path.iter().zip(&steps).all(|(wanted, step)| wanted == "*" || wanted == step)
+        };
+        !ignored.iter().any(holds)
+    });
 }
 
 /// Whether two values of one property mean the same.
@@ -77,7 +89,7 @@ impl Walk {
         }
         if let (Some(old), Some(new)) = (old, new) {
             match (old, new) {
-                _ if same(old, new, compare) => return,
+                _ if same(old, new, compare, shape) => return,
                 (Value::Object(old), Value::Object(new)) if compare.is_none() => {
                     return self.object(old, new, shape.resolve(), path, replaces);
                 }
@@ -99,15 +111,25 @@ impl Walk {
             }
             return;
         }
-        for (index, new) in news.iter().enumerate() {
-            let old = olds.iter().find(|old| old.has_same(&keys, new));
-            self.value(old, Some(new), element, &path_of_index(path, index), replaces);
-        }
-        for (index, old) in olds.iter().enumerate() {
-            // The place of an item that went may be taken; a path of its own is found past the end.
-            if !news.iter().any(|new| old.has_same(&keys, new)) {
-                let place = if index < news.len() { news.len() + index } else { index };
-                self.value(Some(old), None, element, &path_of_index(path, place), replaces);
+        // A preview shows what is at the path of a change, before and after: an item that is at another index now is told by
+        // what becomes of that index.
+        for index in 0..olds.len().max(news.len()) {
+            let path = path_of_index(path, index);
+            let (old, new) = (olds.get(index), news.get(index));
+            if old.zip(new).is_some_and(|(old, new)| old.has_same(&keys, new)) {
+                self.value(old, new, element, &path, replaces);
+                continue;
+            }
+            let before = new.and_then(|new| olds.iter().find(|it| it.has_same(&keys, new)));
+            let gone = old.filter(|old| !news.iter().any(|it| old.has_same(&keys, it)));
+            let mut item = Walk { changes: Vec::new() };
+            item.value(before, new, element, &path, replaces);
+            if item.changes.is_empty() {
+                self.value(gone, None, element, &path, replaces);
+            } else {
+                let stood = gone.or(old.filter(|_| before.is_some()));
+                let kind = if stood.is_some() { Kind::Update } else { Kind::Add };
+                self.changes.push(Change { path, kind, replaces: item.changes.iter().any(|it| it.replaces) });
             }
         }
     }
@@ -118,20 +140,12 @@ fn present(value: Option<&Value>) -> Option<&Value> {
     value.filter(|it| !it.is_empty()).map(Value::plain)
 }
 
-fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
+fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bool {
     if old.bare() == new.bare() {
         return true;
     }
     match (compare, old, new) {
-        (Some("set"), Value::List(old), Value::List(new)) => {
-            let sorted = |list: &[Value]| {
-                let mut items: Vec<_> = list.iter().map(|it| format!("{:?}", it.bare())).collect();
-                items.sort();
-                items.dedup();
-                items
-            };
-            sorted(old) == sorted(new)
-        }
+        (Some("set"), Value::List(_), Value::List(_)) => in_order(old, shape) == in_order(new, shape),
         (Some("flattened"), Value::List(old), Value::List(new)) => {
             let unknown = old.iter().chain(new).any(Value::contains_unknown);
             !unknown && flattened(old) == flattened(new)
@@ -146,6 +160,29 @@ fn same(old: &Value, new: &Value, compare: Option<&str>) -> bool {
             is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
         }
         _ => false,
+    }
+}
+
+/// The bare value, with every set in it in the same order, and nothing in one twice.
+fn in_order(value: &Value, shape: Shape<'_>) -> Value {
+    let set = shape.keyword("compare") == "set" || shape.resolve().keyword("compare") == "set";
+    let shape = shape.resolve();
+    match value.plain() {
+        Value::List(items) => {
+            let inner = |it: &Value| shape.element().map_or_else(|| it.bare(), |element| in_order(it, element));
+            let mut items: Vec<_> = items.iter().map(inner).collect();
+            if set {
+                items.sort_by_cached_key(|it| format!("{it:?}"));
+                items.dedup();
+            }
+            Value::List(items)
+        }
+        Value::Object(map) => {
+            let inner =
+                |name: &str, it: &Value| shape.property(name).map_or_else(|| it.bare(), |property| in_order(it, property));
+            Value::Object(map.iter().map(|(name, it)| (name.clone(), inner(name, it))).collect())
+        }
+        _ => value.bare(),
     }
 }
 

@@ -247,8 +247,11 @@ impl ResourceProvider for Provider {
                     None => failures.push(Failure { path: String::new(), reason: missing_region() }),
                 }
             }
-            for (name, value) in &mut inputs {
-                if config::shapes().root().property(name).is_some_and(|it| it.flag("secret")) {
+            for (name, property) in config::shapes().root().properties() {
+                if let Some(default) = property.default() {
+                    inputs.entry(name.to_owned()).or_insert_with(|| default.clone().into());
+                }
+                if let Some(value) = inputs.get_mut(name).filter(|_| property.flag("secret")) {
                     *value = std::mem::take(value).secret();
                 }
             }
@@ -322,7 +325,8 @@ impl ResourceProvider for Provider {
         guard(async {
             let resource = self.resource(&request.urn)?;
             let (old, new) = (read(request.old_inputs.or(request.olds)), read(request.news));
-            let changes = resource.diff(&old, &new);
+            let mut changes = resource.diff(&old, &new);
+            diff::leave_out(&mut changes, &request.ignore_changes);
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
         })
         .await

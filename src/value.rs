@@ -295,6 +295,30 @@ pub fn path_of_index(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }
 
+/// The names and indices that a path consists of: `a`, `b.c` and `0` of `a["b.c"][0]`.
+pub fn steps(path: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let mut step = String::new();
+        if let Some(quoted) = rest.strip_prefix("[\"") {
+            let mut chars = quoted.chars();
+            while let Some(it) = chars.next().filter(|it| *it != '"') {
+                step.extend(if it == '\\' { chars.next() } else { Some(it) });
+            }
+            rest = chars.as_str();
+        } else {
+            let name = rest.trim_start_matches(['.', '[']);
+            let end = name.find(['.', '[', ']']).unwrap_or(name.len());
+            step.push_str(&name[..end]);
+            rest = &name[end..];
+        }
+        rest = rest.trim_start_matches(']');
+        steps.push(step);
+    }
+    steps
+}
+
 /// `text` without what is secret in any of `maps`.
 pub fn without_secrets(mut text: String, maps: &[&Map]) -> String {
     let mut secrets = Vec::new();

@@ -46,6 +46,19 @@ pub fn places<'a>(map: &Map, specs: impl Iterator<Item = (&'a str, Spec<'a>)>) -
     found
 }
 
+/// [`places`], and, with null as their value, the properties that `map` lacks.
+pub fn all_places<'a>(map: &Map, specs: impl Iterator<Item = (&'a str, Spec<'a>)>) -> Vec<Place<'a>> {
+    let specs: Vec<_> = specs.collect();
+    let absent = specs.iter().filter(|(name, _)| !map.contains_key(*name));
+    let absent = absent.map(|(name, spec)| Place {
+        steps: vec![Step::Key((*name).to_owned())],
+        path: key_path("", name),
+        spec: Some(*spec),
+        value: Json::Null,
+    });
+    places(map, specs.iter().copied()).into_iter().chain(absent).collect()
+}
+
 fn add_places<'a>(steps: &[Step], spec: Option<Spec<'a>>, value: &Json, found: &mut Vec<Place<'a>>) {
     found.push(Place { path: path(steps), steps: steps.to_vec(), spec, value: value.clone() });
     let within = |step: Step| steps.iter().cloned().chain([step]).collect::<Vec<_>>();

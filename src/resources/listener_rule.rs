@@ -86,9 +86,11 @@ pub struct ListenerRuleCondition {
 pub struct ListenerRuleConditionPatterns {
     /// Texts in which `*` stands for any characters and `?` for any one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("compare" = "set"))]
     pub values: Vec<String>,
     /// Regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("compare" = "set"))]
     pub regex_values: Vec<String>,
 }
 
@@ -101,9 +103,11 @@ pub struct ListenerRuleConditionHttpHeader {
     pub http_header_name: String,
     /// Texts in which `*` stands for any characters and `?` for any one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("compare" = "set"))]
     pub values: Vec<String>,
     /// Regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("compare" = "set"))]
     pub regex_values: Vec<String>,
 }
 
@@ -112,7 +116,7 @@ pub struct ListenerRuleConditionHttpHeader {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleConditionValues {
     /// The texts, such as `GET` and `HEAD`.
-    #[schemars(length(min = 1), inner(length(min = 1, max = 40)))]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 40)), extend("compare" = "set"))]
     pub values: Vec<String>,
 }
 
@@ -132,7 +136,7 @@ pub struct ListenerRuleConditionQueryString {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleConditionSourceIp {
     /// The networks, as CIDR blocks.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("compare" = "set"))]
     pub values: Vec<String>,
 }
 

@@ -455,9 +455,11 @@ mod tests {
             diff::diff(&map(old), &map(new), shapes.root()).into_iter().map(|it| (it.path, it.kind)).collect()
         };
         assert_eq!(changes(&[&ipv4, &ipv6], &[&ipv6, &ipv4]), []);
-        let expected = [("routes[0].gatewayId".to_owned(), diff::Kind::Update)];
-        assert_eq!(changes(&[&ipv4, &ipv6], &[&elsewhere, &ipv4]), expected);
-        assert_eq!(changes(&[&ipv4, &ipv6], &[&ipv6]), [("routes[1]".to_owned(), diff::Kind::Delete)]);
+        let expected = [("routes[1].gatewayId".to_owned(), diff::Kind::Update)];
+        assert_eq!(changes(&[&ipv4, &ipv6], &[&ipv4, &elsewhere]), expected);
+        // The preview looks for both values at the same index.
+        assert_eq!(changes(&[&ipv4, &ipv6], &[&elsewhere, &ipv4]), [("routes[0]".to_owned(), diff::Kind::Update)]);
+        assert_eq!(changes(&[&ipv4, &ipv6], &[&ipv6]), [("routes[0]".to_owned(), diff::Kind::Delete)]);
     }
 
     #[test]

@@ -74,6 +74,7 @@ async fn every_wrong_setting_is_told_and_no_secret() {
     assert!(text.contains("is text, not a whole number"), "{text}");
     assert!(text.contains("secretKey is a list, not text") && !text.contains("hush"), "{text}");
     let inputs = read(check_config(&mut plugin, json!({ "secretKey": "hush" })).await.inputs);
+    assert_eq!(inputs["maxRetries"], Value::Number(10.0), "YAML leaves defaults to the provider");
     assert_eq!(inputs["secretKey"], Value::String("hush".into()).secret());
     assert_eq!(inputs["region"].as_str(), Some("eu-central-1"), "the environment's region becomes a setting");
 }

@@ -155,6 +155,56 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
 }
 
 #[tokio::test]
+async fn an_item_is_told_at_the_index_where_a_preview_finds_it() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let settings = |names: &[(&str, u32)]| {
+        let of = |(name, weight): &(&str, u32)| json!({ "capacityProvider": name, "weight": weight });
+        json!({ "name": "main", "defaultCapacityProviderStrategies": names.iter().map(of).collect::<Vec<_>>() })
+    };
+    let old = settings(&[("a", 1), ("b", 1)]);
+    for (new, expected) in [
+        (settings(&[("b", 1), ("a", 1)]), vec![]),
+        (settings(&[("a", 1), ("b", 2)]), vec![("[1].weight", Kind::Update)]),
+        (settings(&[("b", 1)]), vec![("[0]", Kind::Delete)]),
+        (settings(&[("b", 2)]), vec![("[0]", Kind::Update)]),
+        (settings(&[("c", 1), ("a", 1), ("b", 1)]), vec![("[0]", Kind::Add)]),
+        (settings(&[("c", 1), ("b", 1)]), vec![("[0]", Kind::Update)]),
+        (settings(&[("b", 1), ("c", 1), ("a", 3)]), vec![("[1]", Kind::Add), ("[2]", Kind::Add)]),
+    ] {
+        let diff = plugin.diff(URN, old.clone(), new.clone()).await;
+        let mut kinds: Vec<_> = diff.detailed_diff.iter().map(|(path, it)| (path.clone(), it.kind())).collect();
+        kinds.sort_by(|one, other| one.0.cmp(&other.0));
+        let paths = expected.into_iter().map(|(path, kind)| (format!("defaultCapacityProviderStrategies{path}"), kind));
+        assert_eq!(kinds, paths.collect::<Vec<_>>(), "{new}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_alone_is_no_change() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let old = json!({ "name": "main", "tags": { "a": "1", "b.c": "2" }, "settings": [{ "name": "containerInsights", "value": "enabled" }] });
+    let new = json!({ "name": "other", "tags": { "a": "2", "b.c": "3" }, "settings": [{ "name": "containerInsights", "value": "disabled" }] });
+    for (ignored, left) in [
+        (vec!["*"], vec![]),
+        (vec!["name", "tags", "settings"], vec![]),
+        (vec!["name", "tags[\"b.c\"]", "settings[*].value"], vec!["tags.a"]),
+        (vec!["name", "tags.b.c", "tags.*", "settings[1]"], vec!["settings[0].value"]),
+    ] {
+        let request = rpc::DiffRequest {
+            id: "main".to_owned(),
+            urn: URN.to_owned(),
+            olds: props(old.clone()),
+            old_inputs: props(old.clone()),
+            news: props(new.clone()),
+            ignore_changes: ignored.iter().map(|it| (*it).to_owned()).collect(),
+            ..Default::default()
+        };
+        let diff = plugin.client.diff(request).await.unwrap().into_inner();
+        assert_eq!(diff.detailed_diff.keys().map(String::as_str).collect::<Vec<_>>(), left, "{ignored:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_fixed_name_is_given_up_before_it_is_taken_again() {
     let mut plugin = Plugin::configured(UNREACHABLE).await;
     let urn = "urn:pulumi:dev::project::fargate:index:LogGroup::main";

@@ -1,12 +1,12 @@
 //! D. Check: what it takes, completes, names and refuses.
 
-use futures::TryFutureExt as _;
 use serde_json::{Value as Json, json};
 use tonic::Code;
 
 use super::probe::{Checked, Question, Subject, check_all, said, shown, subjects, told};
 use crate::{
     item::{Item, Outcome, expect, expect_none, failed, not_applicable},
+    life,
     rpc::{
         self,
         check_request::{AutonamingOptions, autonaming_options::Mode},
@@ -15,10 +15,10 @@ use crate::{
     samples::Invalid,
     schema::Spec,
     value::{
-        Map, UNKNOWNS, from_struct, is_unknown, key_path, overlay, plain, plain_map, reference, secret, to_struct, unknown,
-        unknowns, walk,
+        Map, UNKNOWNS, from_struct, is_unknown, key_path, overlay, plain, plain_map, reference, secret, signature, to_struct,
+        unknown, unknowns, walk,
     },
-    vary::{Place, Step, at, holes, path, with},
+    vary::{Place, Step, at, holes, path, places, with},
 };
 
 pub(super) const ITEMS: &[Item] = &[
@@ -88,7 +88,7 @@ pub(super) const ITEMS: &[Item] = &[
 async fn only_defaults_added(run: &Run) -> Outcome {
     let subjects = subjects(run).await?;
     let named = named(run, &subjects).await?;
-    let settings = crate::vary::places(&run.options.samples.provider.config, run.schema()?.settings());
+    let settings = places(&run.options.samples.provider.config, run.schema()?.settings());
     let settings = settings.iter().map(|it| (leaf(it), it.value.clone())).collect();
     let mut comparison = Comparison { settings, found: Vec::new() };
     for subject in &subjects {
@@ -296,7 +296,7 @@ async fn unknowns_pass(run: &Run) -> Outcome {
             ask(&format!("all, as {sentinel},"), all(&json!(sentinel)));
         }
         let mut sentinels = UNKNOWNS.iter().cycle().map(|it| json!(it));
-        for place in all_places(subject) {
+        for place in subject.all_places() {
             let Some(hole) = sentinels.next() else { continue };
             ask(&place.path, with(&subject.inputs, &place.steps, hole.clone()));
             // A list that is there may rule out other properties, whatever is in it; not if they are unknown as well.
@@ -355,7 +355,7 @@ fn one(name: &str, value: Json) -> Map {
 pub(super) fn all_secret(value: &Json) -> Json {
     let inner = match value {
         Json::Array(items) => items.iter().map(all_secret).collect(),
-        Json::Object(map) if crate::value::signature(value).is_none() => {
+        Json::Object(map) if signature(value).is_none() => {
             map.iter().map(|(key, it)| (key.clone(), all_secret(it))).collect::<Map>().into()
         }
         _ => value.clone(),
@@ -384,7 +384,7 @@ async fn references(run: &Run) -> Outcome {
     let mut questions = Vec::new();
     for subject in &subjects {
         let raw = &run.options.samples.resources[&subject.life.name].inputs;
-        for place in crate::vary::places(raw, subject.entry.inputs()) {
+        for place in places(raw, subject.entry.inputs()) {
             let named = place.value.as_str().and_then(|it| it.strip_prefix("${")?.strip_suffix(".id}"));
             let Some(life) = named.and_then(|it| lives.get(it)) else { continue };
             let Ok(state) = &life.state else { continue };
@@ -504,7 +504,7 @@ async fn wrong<'a>(
 ) -> Outcome<Vec<(Question<rpc::CheckRequest, Place<'a>>, Checked)>> {
     let mut questions = Vec::new();
     for subject in subjects {
-        for place in all_places(subject) {
+        for place in subject.all_places() {
             for value in wrong_values(place.spec) {
                 let inputs = with(&subject.inputs, &place.steps, mark(&value));
                 // What the schema calls secret is secret, marked or not.
@@ -578,18 +578,6 @@ async fn secrets_not_told(run: &Run) -> Outcome {
     expect_none(found, "no secret value in a failure")
 }
 
-/// The places of a sample, and the properties of the first level that it lacks, with their values.
-fn all_places<'a>(subject: &Subject<'a>) -> Vec<Place<'a>> {
-    let absent = subject.entry.inputs().filter(|(name, _)| !subject.inputs.contains_key(*name));
-    let absent = absent.map(|(name, spec)| Place {
-        steps: vec![Step::Key(name.to_owned())],
-        path: key_path("", name),
-        spec: Some(spec),
-        value: Json::Null,
-    });
-    subject.places().into_iter().chain(absent).collect()
-}
-
 /// What a place is called: its last name.
 fn leaf(place: &Place<'_>) -> String {
     let names = place.steps.iter().rev().find_map(|it| match it {
@@ -603,7 +591,7 @@ async fn integers(run: &Run) -> Outcome {
     let subjects = subjects(run).await?;
     let (mut whole, mut fractions) = (Vec::new(), Vec::new());
     for subject in &subjects {
-        for place in all_places(subject).into_iter().filter(|it| it.spec.is_some_and(|it| it.kind() == Some("integer"))) {
+        for place in subject.all_places().into_iter().filter(|it| it.spec.is_some_and(|it| it.kind() == Some("integer"))) {
             let default = place.spec.and_then(Spec::default).and_then(Json::as_f64);
             if let Some(value) = place.value.as_f64().or(default) {
                 whole.push(
@@ -630,7 +618,7 @@ async fn allowed_told(run: &Run) -> Outcome {
     let subjects = subjects(run).await?;
     let mut questions = Vec::new();
     for subject in &subjects {
-        for place in all_places(subject) {
+        for place in subject.all_places() {
             let Some(names) = place.spec.and_then(Spec::names) else { continue };
             let value = if names.iter().all(|it| it.is_number()) { json!(987_654) } else { json!("no-such-value") };
             let allowed: Vec<_> = names.into_iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect();
@@ -876,14 +864,16 @@ async fn new_name(run: &Run) -> Outcome {
 async fn no_such_type(run: &Run) -> Outcome {
     let token = format!("{}:index:NoSuchThing", run.schema()?.package());
     let mut provider = run.configured().await?;
-    let subject = crate::life::Subject::new(&token, "thing");
-    let answer = provider.client.check(subject.check(&Map::new(), &Map::new())).map_ok(|it| Checked::from(it.into_inner())).await;
-    match answer {
+    let subject = life::Subject::new(&token, "thing");
+    match provider.client.check(subject.check(&Map::new(), &Map::new())).await {
         Err(status) => {
             let seen = format!("{:?}: {}", status.code(), status.message());
             let right = status.code() == Code::InvalidArgument && status.message().contains("NoSuchThing");
             expect(right, format!("INVALID_ARGUMENT that names {token}"), seen)
         }
-        Ok(checked) => failed(format!("INVALID_ARGUMENT for {token}"), format!("an answer with {}", told(&checked.failures))),
+        Ok(answer) => {
+            let seen = format!("an answer with {}", told(&answer.into_inner().failures));
+            failed(format!("INVALID_ARGUMENT for {token}"), seen)
+        }
     }
 }

@@ -97,16 +97,8 @@ async fn changes<'a>(run: &Run, subjects: &[Subject<'a>]) -> Outcome<Vec<Asked<'
 
 /// The inputs whose change makes a difference: those that Check returns at any depth, and those that are absent.
 fn changing<'a>(run: &Run, subject: &Subject<'a>) -> Vec<Place<'a>> {
-    let present = subject.checked_places();
-    let absent = subject.entry.inputs().filter(|(name, _)| !subject.life.checked.contains_key(*name));
-    let absent = absent.map(|(name, spec)| Place {
-        steps: vec![Step::Key(name.to_owned())],
-        path: key_path("", name),
-        spec: Some(spec),
-        value: Json::Null,
-    });
     let idle = &run.options.samples.resources[&subject.life.name].no_difference;
-    present.into_iter().chain(absent).filter(|it| !idle.contains(&wildcards(&it.steps))).collect()
+    subject.checked_places().into_iter().filter(|it| !idle.contains(&wildcards(&it.steps))).collect()
 }
 
 /// The path with `[*]` for every index.

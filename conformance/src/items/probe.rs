@@ -12,7 +12,7 @@ use crate::{
     run::Run,
     schema::{Entry, as_sent},
     value::{Map, from_struct, plain_map},
-    vary::{Place, places},
+    vary::{Place, all_places, places},
 };
 
 /// What Check answers.
@@ -66,9 +66,14 @@ impl<'a> Subject<'a> {
         places(&self.inputs, self.entry.inputs())
     }
 
-    /// All values in what Check makes of it.
+    /// The same, and the properties that it does not say.
+    pub(super) fn all_places(&self) -> Vec<Place<'a>> {
+        all_places(&self.inputs, self.entry.inputs())
+    }
+
+    /// All values in what Check makes of it, and the properties that are absent.
     pub(super) fn checked_places(&self) -> Vec<Place<'a>> {
-        places(&plain_map(&self.life.checked), self.entry.inputs())
+        all_places(&plain_map(&self.life.checked), self.entry.inputs())
     }
 
     /// Check of a new resource.
