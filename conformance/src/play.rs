@@ -104,8 +104,14 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Cancels; if that does not end the Create, the situation passes. Nothing of it stays behind.
+    /// Cancels a Create that waits; if that does not end it, the situation passes. Nothing of it stays behind.
     pub async fn cancel(&self, mut creating: Creating) -> Outcome<Ended> {
+        if creating.is_finished() {
+            let answer = creating.await.map_err(anyhow::Error::from)?;
+            self.clean_up(&answer).await;
+            let seen = answer.map_or_else(|it| format!("it fails: {}", it.message()), |_| "it succeeds".to_owned());
+            return failed(format!("Create of {} to wait while the cloud keeps it waiting", self.scene.resource), seen);
+        }
         let cancelled = Instant::now();
         let mut client = self.provider.client.clone();
         let answered = timeout(Duration::from_secs(10), client.cancel(())).await;
