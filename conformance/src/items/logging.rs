@@ -96,7 +96,7 @@ async fn unchanged(run: &Run) -> Outcome {
         let diff = client.diff(life.subject.diff(state, &life.checked, &news)).await?.into_inner();
         if diff.changes() != DiffChanges::DiffNone {
             let mut paths: Vec<_> = diff.detailed_diff.keys().chain(&diff.diffs).map(String::as_str).collect();
-            paths.sort();
+            paths.sort_unstable();
             paths.dedup();
             changed.push(format!("{}: {:?} of {}", life.name, diff.changes(), paths.join(", ")));
         }
