@@ -7,7 +7,7 @@ use regex_lite::Regex;
 
 use crate::{
     schema::Shape,
-    value::{Map, Value, path_of_index, path_of_key, without_secrets},
+    value::{Map, Value, path_of_index, path_of_key, steps, without_secrets},
 };
 
 /// One mistake in the inputs of a resource.
@@ -51,11 +51,11 @@ impl<'a> Report<'a> {
 
     /// Whether all of a property, or of what it is in, is known.
     pub fn knows(&self, path: &str) -> bool {
-        let mut names = path.split(['.', '[']).map(|it| it.trim_end_matches(']'));
-        let mut value = names.next().and_then(|it| self.inputs.get(it));
-        for name in names {
+        let mut steps = steps(path).into_iter();
+        let mut value = steps.next().and_then(|it| self.inputs.get(&it));
+        for name in steps {
             value = match value.map(Value::plain) {
-                Some(Value::Object(map)) => map.get(name),
+                Some(Value::Object(map)) => map.get(&name),
                 Some(Value::List(items)) => name.parse::<usize>().ok().and_then(|it| items.get(it)),
                 other => other,
             };
