@@ -9,6 +9,7 @@ use fargate::{
     value::{Map, Value, map_from_proto, map_to_proto},
 };
 use proptest::prelude::*;
+use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -29,6 +30,43 @@ fn any_value() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+/// Anything that may come over the wire, be it Pulumi's or not.
+fn any_struct() -> impl Strategy<Value = Struct> {
+    let texts = prop_oneof![
+        ".{0,8}".boxed(),
+        Just("04da6b54-80e4-46f7-96ec-b56ff0331ba9".to_owned()).boxed(),
+        prop::sample::select(&SIGNATURES[..]).prop_map(str::to_owned).boxed(),
+    ];
+    let leaf = prop_oneof![
+        Just(None),
+        Just(Some(Kind::NullValue(7))),
+        any::<bool>().prop_map(|it| Some(Kind::BoolValue(it))),
+        any::<f64>().prop_map(|it| Some(Kind::NumberValue(it))),
+        texts.prop_map(|it| Some(Kind::StringValue(it))),
+    ];
+    let values = leaf.prop_map(|kind| Proto { kind }).prop_recursive(6, 48, 5, |inner| {
+        let keys = "4dabf18193072939515e22adb298388d|value|secret|id|urn|hash|name|tags|[a-z]{1,4}|__defaults";
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|values| Proto { kind: Some(Kind::ListValue(ListValue { values })) }),
+            prop::collection::btree_map(keys, inner, 0..5)
+                .prop_map(|fields| Proto { kind: Some(Kind::StructValue(Struct { fields })) }),
+        ]
+    });
+    prop::collection::btree_map("[a-zA-Z]{1,4}|name|tags|region|vpcId|cluster|port", values, 0..6)
+        .prop_map(|fields| Struct { fields })
+}
+
+/// What tells special values: secrets, assets, archives, references, outputs, bytes.
+const SIGNATURES: [&str; 6] = [
+    "1b47061264138c4ac30d75fd1eb44270",
+    "c44067f5952c0a294b673a41bacd8c17",
+    "0def7320c3a5731c473e5ecbe6d01bc7",
+    "5cf8f73096256a8f31e491e813e4eb8e",
+    "d0e6a833031e9bbcd3f4e8bde6ca49a4",
+    "803fd3297a5875dc03ca845dda5d2a98",
+];
 
 /// Values of the shape that a property has, for the most part; anything, now and then.
 fn value_of(shape: schema::Shape<'_>, depth: u32) -> BoxedStrategy<Value> {
@@ -100,6 +138,27 @@ proptest! {
         let plain = format!("{:?}", value.bare());
         let told = |it: &String| plain.contains(&format!("{it:?}"));
         prop_assert!(secrets.iter().all(told));
+    }
+}
+
+/// Nothing that comes over the wire brings decoding, Check, Diff or a preview down, or makes Check and itself disagree.
+#[test]
+fn any_struct_is_checked_and_compared() {
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 400, ..ProptestConfig::default() });
+    let result = runner.run(&(any_struct(), any_struct()), |(olds, news)| {
+        let (olds, news) = (map_from_proto(olds), map_from_proto(news));
+        for resource in resources::all() {
+            let (checked, failures) = check(*resource, news.clone());
+            prop_assert!(failures.iter().all(|it| !it.reason.is_empty()));
+            resource.diff(&olds, &checked);
+            resource.diff(&checked, &olds);
+            prop_assert_eq!(resource.diff(&checked, &checked), Vec::new(), "{}", resource.name());
+            resource.foresee(&checked, &olds);
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
     }
 }
 
