@@ -197,7 +197,8 @@ impl Resource for Cluster {
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
         let request = context.aws.ecs().list_clusters().max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
-        let clusters = answer.cluster_arns().iter().map(|it| context.aws.look_up::<DescribeClusters>(name_in(it)));
+        let names = answer.cluster_arns().iter().map(|it| name_in(it)).collect::<Result<Vec<_>>>()?;
+        let clusters = names.into_iter().map(|it| context.aws.look_up::<DescribeClusters>(it));
         let living = try_join_all(clusters).await?.into_iter().flatten().filter_map(|it| it.cluster_name);
         Ok(Page::new(living.map(Listed::named), answer.next_token))
     }

@@ -98,12 +98,12 @@ async fn a_page_is_as_large_as_the_caller_wants() {
 async fn results_come_before_the_next_page_of_aws() {
     let (open, gate) = mpsc::channel();
     let gate = Mutex::new(gate);
-    let aws = FakeAws::answering(move |_, n| match n {
-        1 => page(&["a", "b"], Some("next")),
-        _ => {
-            tokio::task::block_in_place(|| gate.lock().unwrap().recv().unwrap());
-            page(&["c"], None)
+    let aws = FakeAws::answering(move |_, n| {
+        if n == 1 {
+            return page(&["a", "b"], Some("next"));
         }
+        tokio::task::block_in_place(|| gate.lock().unwrap().recv().unwrap());
+        page(&["c"], None)
     })
     .await;
     let mut plugin = Plugin::configured(&aws.url).await;
