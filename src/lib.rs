@@ -20,6 +20,7 @@ pub mod component;
 pub mod config;
 pub mod document;
 pub mod functions;
+pub mod list;
 pub mod resource;
 pub mod resources;
 

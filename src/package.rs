@@ -200,7 +200,13 @@ impl Types<'_> {
     }
 
     fn resource(&mut self, resource: &dyn AnyResource) -> Json {
-        self.inputs_and_outputs(resource.inputs(), resource.outputs())
+        let query = resource.query();
+        self.add_all(query);
+        let mut spec = self.inputs_and_outputs(resource.inputs(), resource.outputs());
+        spec["listInputs"] = self.package.object_spec(query.root());
+        // `pulumi do` has flags for text, but not for names: they are text, as in outputs.
+        spec["listInputs"]["properties"] = self.package.output_properties(query.root());
+        spec
     }
 
     fn component(&mut self, component: &dyn AnyComponent) -> Json {
@@ -272,7 +278,7 @@ mod tests {
     }
 
     fn all_shapes() -> impl Iterator<Item = &'static Shapes> {
-        let resources = FARGATE.resources.iter().flat_map(|it| [it.inputs(), it.outputs()]);
+        let resources = FARGATE.resources.iter().flat_map(|it| [it.inputs(), it.outputs(), it.query()]);
         let functions = FARGATE.functions.iter().flat_map(|it| [it.arguments(), it.result()]);
         resources.chain(functions).chain([config::shapes()])
     }

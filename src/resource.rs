@@ -19,6 +19,7 @@ use crate::{
     codec,
     config::TagRules,
     diff::{self, Change},
+    list::{Cursor, Page},
     schema::{Shape, Shapes},
     value::{Map, Value},
 };
@@ -56,6 +57,8 @@ pub trait Resource: Send + Sync + 'static {
     type Inputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
     /// The inputs, as AWS shows them, and what AWS adds.
     type Outputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
+    /// What narrows down a list, by the names of the inputs or of AWS.
+    type Query: DeserializeOwned + JsonSchema + Send + Sync;
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
@@ -78,6 +81,9 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The id of the resource, in the one form that the state holds.
     fn id(outputs: &Self::Outputs) -> String;
+
+    /// A page of what AWS has that can be imported: nothing that `read` or `check` would refuse.
+    fn list(context: &Context, query: &Self::Query, at: &Cursor) -> impl Future<Output = Result<Page>> + Send;
 
     /// Deletes the resource and waits until it is gone. One that is gone already is no error.
     fn delete(context: &Context, id: &str, old: &Self::Outputs) -> impl Future<Output = Result<()>> + Send;
@@ -128,6 +134,7 @@ pub trait AnyResource: Send + Sync {
     fn name(&self) -> &'static str;
     fn inputs(&self) -> &Shapes;
     fn outputs(&self) -> &Shapes;
+    fn query(&self) -> &Shapes;
     /// The inputs, completed, and all that is wrong with them.
     fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<(Map, Vec<Failure>)>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
@@ -140,6 +147,8 @@ pub trait AnyResource: Send + Sync {
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
     /// What AWS has; `old` are the inputs that are known, none in an import.
     async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>>;
+    /// A page of what AWS has; `query` is one that has been checked.
+    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page>;
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
 }
 
@@ -147,6 +156,7 @@ pub trait AnyResource: Send + Sync {
 pub struct Erased<R: Resource> {
     inputs: LazyLock<Shapes>,
     outputs: LazyLock<Shapes>,
+    query: LazyLock<Shapes>,
     resource: PhantomData<R>,
 }
 
@@ -155,6 +165,7 @@ impl<R: Resource> Erased<R> {
     pub const NEW: Self = Self {
         inputs: LazyLock::new(Shapes::of_resource::<R::Inputs>),
         outputs: LazyLock::new(Shapes::of_resource::<R::Outputs>),
+        query: LazyLock::new(Shapes::of_resource::<R::Query>),
         resource: PhantomData,
     };
 
@@ -278,6 +289,10 @@ impl<R: Resource> AnyResource for Erased<R> {
         &self.outputs
     }
 
+    fn query(&self) -> &Shapes {
+        &self.query
+    }
+
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<(Map, Vec<Failure>)> {
         let mut failures = name(&mut inputs, self.inputs.root(), subject);
         if self.inputs.root().property("tags").is_some() {
@@ -363,6 +378,12 @@ impl<R: Resource> AnyResource for Erased<R> {
             inputs.remove("region");
         }
         Ok(Some(Found { id, inputs, outputs }))
+    }
+
+    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
+        let query = codec::decode(query)?;
+        let listed = context.observer.cancel.run_until_cancelled(R::list(context, &query, at)).await;
+        listed.with_context(|| format!("cancelled while listing {}", R::NAME))?
     }
 
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Error;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use prost::Message as _;
 use prost_types::{Any, Struct};
 use tokio::{
@@ -16,13 +16,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Code, Request, Response, Status, transport::Endpoint};
+use tonic::{Code, Request, Response, Status, codegen::BoxStream, transport::Endpoint};
 
 use crate::{
     aws::{Observer, Session, default_region, missing_region},
-    check::{Autonaming, Failure},
+    check::{self, Autonaming, Failure},
     config::{self, Config, TagRules},
     diff::{self, Change, Kind},
+    list::{self, Position, Step},
     monitor::{Monitor, ShutDown},
     package::Package,
     resource::{AnyResource, Before, Context, Made, Subject},
@@ -142,7 +143,10 @@ impl Provider {
 
     /// The resource that a URN, `urn:pulumi:stack::project::parent$fargate:index:Service::name`, names by its type.
     fn resource(&self, urn: &str) -> Result<&'static dyn AnyResource, Status> {
-        let token = urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default();
+        self.of_type(urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default())
+    }
+
+    fn of_type(&self, token: &str) -> Result<&'static dyn AnyResource, Status> {
         self.0.package.resource(token).ok_or_else(|| Status::invalid_argument(self.no_such("resource", token)))
     }
 
@@ -386,6 +390,38 @@ impl ResourceProvider for Provider {
         .await
     }
 
+    async fn list(&self, request: Request<rpc::ListRequest>) -> Reply<BoxStream<rpc::ListResponse>> {
+        let request = request.into_inner();
+        guard(async {
+            let (resource, mut query) = (self.of_type(&request.token)?, read(request.query));
+            if query.values().any(Value::contains_unknown) {
+                let computed = rpc::list_response::Response::Computed(rpc::list_response::Computed {});
+                let computed = rpc::ListResponse { response: Some(computed) };
+                return Ok(Response::new(stream::iter([Ok(computed)]).boxed()));
+            }
+            let name = resource.name();
+            let failures = check::complete(&mut query, resource.query().root());
+            if !failures.is_empty() {
+                let texts: Vec<_> = failures.iter().map(Failure::to_string).collect();
+                return Err(Status::invalid_argument(format!("the query for a list of {name}: {}", texts.join("; "))));
+            }
+            let from = Position::parse(name, &request.continuation_token).ok_or_else(|| {
+                Status::invalid_argument(format!(
+                    "{:?} is no continuation token of a list of {name}; leave it out to start from the beginning",
+                    request.continuation_token
+                ))
+            })?;
+            let context = self.context("", 0.0, region(&query)).await?;
+            let steps = list::list(resource, context, query, from, list::most(request.limit, request.page_size));
+            let responses = AssertUnwindSafe(steps).catch_unwind().map(move |step| match step.map_err(|_| bug())? {
+                Ok(step) => Ok(response(step, name)),
+                Err(error) => Err(refuse(&error, &[])),
+            });
+            Ok(Response::new(responses.boxed()))
+        })
+        .await
+    }
+
     async fn delete(&self, request: Request<rpc::DeleteRequest>) -> Reply<()> {
         let request = request.into_inner();
         guard(async {
@@ -479,11 +515,11 @@ fn not_configured() -> Status {
 
 /// Makes a panic in one call an error of that call alone.
 async fn guard<T>(call: impl Future<Output = Reply<T>>) -> Reply<T> {
-    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
-        Err(Status::internal(
-            "the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)",
-        ))
-    })
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| Err(bug()))
+}
+
+fn bug() -> Status {
+    Status::internal("the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)")
 }
 
 /// The name that the program gives a resource: what its URN ends in.
@@ -546,6 +582,16 @@ fn differences(changes: Vec<Change>, shares_name: bool) -> rpc::DiffResponse {
         response.detailed_diff.insert(change.path, rpc::PropertyDiff { kind: kind.into(), input_diff: true });
     }
     response
+}
+
+/// A step through a list of the type `of`.
+fn response(step: Step, of: &str) -> rpc::ListResponse {
+    use rpc::list_response::{Continuation, Response, Result};
+    let response = match step {
+        Step::Found(it) => Response::Result(Result { id: it.id, name: it.name }),
+        Step::More(it) => Response::Continuation(Continuation { continuation_token: it.to_token(of) }),
+    };
+    rpc::ListResponse { response: Some(response) }
 }
 
 fn read(properties: Option<Struct>) -> Map {

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Aws, Explain as _, Lookup, Observer, Patience, Refusal, Seen, refused_with};
-use crate::resource::{Context, tag_changes};
+use crate::{
+    list::Listed,
+    resource::{Context, tag_changes},
+};
 
 /// How long AWS may take to notice that a thing is free.
 const NOTICED: Duration = Duration::from_secs(30);
@@ -56,6 +59,31 @@ pub struct FilterArgument {
     /// The values it may have; `*` stands for any text, `?` for any character.
     #[schemars(length(min = 1))]
     pub values: Vec<String>,
+}
+
+/// A query for things that are in VPCs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InVpc {
+    /// The VPC that they are in. Default: any.
+    #[schemars(regex(pattern = "^vpc-"), extend("expects" = "the ID of a VPC, such as vpc-0123456789abcdef0"))]
+    pub vpc_id: Option<String>,
+}
+
+impl InVpc {
+    /// The query as filters, of which the one for the VPC has a `name`.
+    pub fn filters(&self, name: &str) -> Vec<Filter> {
+        self.vpc_id.iter().map(|it| filter(name, vec![it.clone()])).collect()
+    }
+}
+
+/// A thing, and the name that a person has given it.
+pub fn listed(id: Option<&str>, tags: &[Tag]) -> Option<Listed> {
+    Some(Listed::new(id?, name(tags).unwrap_or_default()))
+}
+
+fn name(tags: &[Tag]) -> Option<&str> {
+    tags.iter().find(|it| it.key() == Some("Name")).and_then(Tag::value)
 }
 
 /// The filters that a program gives, together with those for tags that it asks for.
@@ -131,7 +159,7 @@ impl Holder {
 /// An id, and the name that a person knows the thing by.
 pub fn named(id: Option<&str>, tags: &[Tag]) -> String {
     let id = id.unwrap_or("something without an id");
-    match tags.iter().find(|it| it.key() == Some("Name")).and_then(Tag::value) {
+    match name(tags) {
         Some(name) => format!("{id} ({name})"),
         None => id.to_owned(),
     }

@@ -118,6 +118,30 @@ impl Scaled {
     }
 }
 
+/// What is scaled, of what is to be listed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaledQuery {
+    /// The service of AWS that runs what is scaled. Default: `ecs`.
+    #[serde(default)]
+    pub service_namespace: ServiceNamespace,
+    /// What is scaled: `service/<cluster>/<service>`, or `replication-group/<id>` for Redis. Default: anything.
+    #[schemars(length(min = 1, max = 1600))]
+    pub resource_id: Option<String>,
+}
+
+impl ScaledQuery {
+    /// The service, for AWS.
+    pub fn namespace(&self) -> types::ServiceNamespace {
+        name_of(self.service_namespace).as_str().into()
+    }
+
+    /// What AWS says is scaled; none where that is none of ours.
+    pub fn scaled(&self, resource: String, dimension: &types::ScalableDimension) -> Option<Scaled> {
+        Some(Scaled { namespace: self.service_namespace, resource, dimension: named(dimension.as_str()).ok()? })
+    }
+}
+
 const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, or \
                      ecs/service/cluster/name/ecs:service:DesiredCount, and for a policy a slash and its name after that";
 

@@ -11,6 +11,7 @@ use crate::{
     aws::{Aws, Explain as _, Lookup, refused_with},
     check::Report,
     codec::{name_of, named},
+    list::{ByName, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
 
@@ -212,6 +213,7 @@ impl Resource for Alarm {
     const NAME: &'static str = "Alarm";
     type Inputs = AlarmInputs;
     type Outputs = AlarmOutputs;
+    type Query = ByName;
 
     fn check(inputs: &AlarmInputs, report: &mut Report<'_>) {
         let periods = inputs.evaluation_periods;
@@ -281,6 +283,14 @@ impl Resource for Alarm {
 
     fn id(outputs: &AlarmOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, query: &ByName, at: &Cursor) -> Result<Page> {
+        let request = context.aws.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
+        let request = request.set_alarm_name_prefix(query.name_prefix.clone()).max_records(at.size(1..=100));
+        let answer = request.set_next_token(at.token.clone()).send().await.explain()?;
+        let alarms = answer.metric_alarms.unwrap_or_default().into_iter().filter_map(|it| AlarmInputs::from_aws(it).ok());
+        Ok(Page::new(alarms.map(|it| Listed::named(it.name)), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &AlarmOutputs) -> Result<()> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_ecs::types;
+use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::{
         refused_with,
     },
     check::Report,
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -90,6 +92,7 @@ impl Resource for Cluster {
     const NAME: &'static str = "Cluster";
     type Inputs = ClusterInputs;
     type Outputs = ClusterOutputs;
+    type Query = All;
 
     fn check(inputs: &ClusterInputs, report: &mut Report<'_>) {
         for (index, strategy) in inputs.default_capacity_provider_strategies.iter().enumerate() {
@@ -189,6 +192,15 @@ impl Resource for Cluster {
 
     fn id(outputs: &ClusterOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ecs().list_clusters().max_results(at.size(1..=100)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let names = answer.cluster_arns().iter().map(|it| name_in(it)).collect::<Result<Vec<_>>>()?;
+        let clusters = names.into_iter().map(|it| context.aws.look_up::<DescribeClusters>(it));
+        let living = try_join_all(clusters).await?.into_iter().flatten().filter_map(|it| it.cluster_name);
+        Ok(Page::new(living.map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ClusterOutputs) -> Result<()> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
+    list::{All, Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -69,6 +70,7 @@ impl Resource for ElasticIp {
     const NAME: &'static str = "ElasticIp";
     type Inputs = ElasticIpInputs;
     type Outputs = ElasticIpOutputs;
+    type Query = All;
 
     async fn create(context: &Context, inputs: &ElasticIpInputs) -> Result<String> {
         let request = context
@@ -117,6 +119,12 @@ impl Resource for ElasticIp {
 
     fn id(outputs: &ElasticIpOutputs) -> String {
         outputs.allocation_id.clone()
+    }
+
+    async fn list(context: &Context, _: &All, _: &Cursor) -> Result<Page> {
+        let addresses = context.aws.ec2().describe_addresses().send().await.explain()?.addresses.unwrap_or_default();
+        let listed = addresses.iter().filter_map(|it| ec2::listed(it.allocation_id(), it.tags()));
+        Ok(Page::whole(listed))
     }
 
     async fn delete(context: &Context, id: &str, old: &ElasticIpOutputs) -> Result<()> {

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Refusal, ec2, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Refusal, ec2::{self, InVpc}, refused_with},
+    list::{Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -51,6 +52,7 @@ impl Resource for InternetGateway {
     const NAME: &'static str = "InternetGateway";
     type Inputs = InternetGatewayInputs;
     type Outputs = InternetGatewayOutputs;
+    type Query = InVpc;
 
     async fn create(context: &Context, inputs: &InternetGatewayInputs) -> Result<String> {
         let tags = ec2::tag_specifications(ResourceType::InternetGateway, &inputs.tags);
@@ -93,6 +95,14 @@ impl Resource for InternetGateway {
 
     fn id(outputs: &InternetGatewayOutputs) -> String {
         outputs.internet_gateway_id.clone()
+    }
+
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_internet_gateways().set_filters(Some(query.filters("attachment.vpc-id")));
+        let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.internet_gateways().iter().filter_map(|it| ec2::listed(it.internet_gateway_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, old: &InternetGatewayOutputs) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -115,10 +116,19 @@ fn tls_1_2_and_later() -> String {
     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09".to_owned()
 }
 
+/// What listeners to list: AWS tells those of one load balancer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerQuery {
+    /// The ARN of the load balancer.
+    pub load_balancer_arn: String,
+}
+
 impl Resource for Listener {
     const NAME: &'static str = "Listener";
     type Inputs = ListenerInputs;
     type Outputs = ListenerOutputs;
+    type Query = ListenerQuery;
 
     fn check(inputs: &ListenerInputs, report: &mut Report<'_>) {
         let protocol = name_of(inputs.protocol);
@@ -229,6 +239,18 @@ impl Resource for Listener {
 
     fn id(outputs: &ListenerOutputs) -> String {
         outputs.arn.clone()
+    }
+
+    async fn list(context: &Context, query: &ListenerQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elb().describe_listeners().load_balancer_arn(&query.load_balancer_arn);
+        let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
+        let answer = request.send().await.explain().with_context(|| format!("loadBalancerArn: {}", query.load_balancer_arn))?;
+        let listed = answer.listeners.unwrap_or_default().into_iter().filter_map(|it| {
+            let protocol = named::<ListenerProtocol>(it.protocol()?.as_str()).ok()?;
+            elb::from_actions(it.default_actions()).ok()?;
+            Some(Listed::new(it.listener_arn()?, format!("{}:{}", name_of(protocol), it.port()?)))
+        });
+        Ok(Page::new(listed, answer.next_marker))
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerOutputs) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -191,10 +192,19 @@ pub struct ListenerRuleOutputs {
     pub arn: String,
 }
 
+/// What rules to list: AWS tells those of one listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerRuleQuery {
+    /// The ARN of the listener.
+    pub listener_arn: String,
+}
+
 impl Resource for ListenerRule {
     const NAME: &'static str = "ListenerRule";
     type Inputs = ListenerRuleInputs;
     type Outputs = ListenerRuleOutputs;
+    type Query = ListenerRuleQuery;
 
     fn check(inputs: &ListenerRuleInputs, report: &mut Report<'_>) {
         check_conditions(&inputs.conditions, report);
@@ -280,6 +290,18 @@ impl Resource for ListenerRule {
 
     fn id(outputs: &ListenerRuleOutputs) -> String {
         outputs.arn.clone()
+    }
+
+    async fn list(context: &Context, query: &ListenerRuleQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elb().describe_rules().listener_arn(&query.listener_arn);
+        let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
+        let answer = request.send().await.explain().with_context(|| format!("listenerArn: {}", query.listener_arn))?;
+        let rules = answer.rules.unwrap_or_default().into_iter().filter(|it| it.is_default() != Some(true));
+        let listed = rules.filter_map(|it| {
+            elb::from_actions(it.actions()).ok()?;
+            Some(Listed::new(it.rule_arn?, it.priority.unwrap_or_default()))
+        });
+        Ok(Page::new(listed, answer.next_marker))
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerRuleOutputs) -> Result<()> {

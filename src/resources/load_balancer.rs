@@ -16,6 +16,7 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -277,6 +278,7 @@ impl Resource for LoadBalancer {
     const NAME: &'static str = "LoadBalancer";
     type Inputs = LoadBalancerInputs;
     type Outputs = LoadBalancerOutputs;
+    type Query = All;
 
     fn check(inputs: &LoadBalancerInputs, report: &mut Report<'_>) {
         report.rule(&["name"], !inputs.name.starts_with("internal-"), "starts with internal-, which AWS keeps for itself");
@@ -449,6 +451,18 @@ impl Resource for LoadBalancer {
 
     fn id(outputs: &LoadBalancerOutputs) -> String {
         outputs.arn.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elb().describe_load_balancers();
+        let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.load_balancers.unwrap_or_default().into_iter().filter_map(|it| {
+            // Gateways for packets are none of ours.
+            named::<LoadBalancerType>(it.r#type()?.as_str()).ok()?;
+            Some(Listed::new(it.load_balancer_arn?, it.load_balancer_name.unwrap_or_default()))
+        });
+        Ok(Page::new(listed, answer.next_marker))
     }
 
     async fn delete(context: &Context, arn: &str, _: &LoadBalancerOutputs) -> Result<()> {

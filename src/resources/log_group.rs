@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, refused_with},
     check::Report,
+    list::{ByName, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
 
@@ -82,6 +83,7 @@ impl Resource for LogGroup {
     const NAME: &'static str = "LogGroup";
     type Inputs = LogGroupInputs;
     type Outputs = LogGroupOutputs;
+    type Query = ByName;
 
     fn check(inputs: &LogGroupInputs, report: &mut Report<'_>) {
         let days = inputs.retention_in_days;
@@ -178,6 +180,13 @@ impl Resource for LogGroup {
 
     fn id(outputs: &LogGroupOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, query: &ByName, at: &Cursor) -> Result<Page> {
+        let request = context.aws.logs().describe_log_groups().set_log_group_name_prefix(query.name_prefix.clone());
+        let answer = request.limit(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
+        let names = answer.log_groups.unwrap_or_default().into_iter().filter_map(|it| it.log_group_name);
+        Ok(Page::new(names.map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, old: &LogGroupOutputs) -> Result<()> {

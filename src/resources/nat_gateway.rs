@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
+    list::{Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -74,6 +75,7 @@ impl Resource for NatGateway {
     const NAME: &'static str = "NatGateway";
     type Inputs = NatGatewayInputs;
     type Outputs = NatGatewayOutputs;
+    type Query = InVpc;
 
     fn check(inputs: &NatGatewayInputs, report: &mut Report<'_>) {
         let public = inputs.connectivity_type == NatGatewayConnectivityType::Public;
@@ -154,6 +156,15 @@ impl Resource for NatGateway {
 
     fn id(outputs: &NatGatewayOutputs) -> String {
         outputs.nat_gateway_id.clone()
+    }
+
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let living = ec2::filter("state", vec!["pending".to_owned(), "available".to_owned()]);
+        let request = context.aws.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
+        let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.nat_gateways().iter().filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, _: &NatGatewayOutputs) -> Result<()> {

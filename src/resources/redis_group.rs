@@ -27,6 +27,7 @@ use crate::{
         refused_with,
     },
     check::Report,
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -273,6 +274,7 @@ impl Resource for RedisGroup {
     const NAME: &'static str = "RedisGroup";
     type Inputs = RedisGroupInputs;
     type Outputs = RedisGroupOutputs;
+    type Query = All;
 
     fn check(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         check_size(inputs, report);
@@ -416,6 +418,14 @@ impl Resource for RedisGroup {
 
     fn id(outputs: &RedisGroupOutputs) -> String {
         outputs.inputs.replication_group_id.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elasticache().describe_replication_groups();
+        let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
+        let groups = answer.replication_groups.unwrap_or_default().into_iter();
+        let living = groups.filter(|it| it.status() != Some("deleting")).filter_map(|it| it.replication_group_id);
+        Ok(Page::new(living.map(Listed::named), answer.marker))
     }
 
     async fn delete(context: &Context, id: &str, old: &RedisGroupOutputs) -> Result<()> {

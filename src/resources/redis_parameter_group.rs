@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, elasticache, refused_with},
     check::Report,
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -75,6 +76,7 @@ impl Resource for RedisParameterGroup {
     const NAME: &'static str = "RedisParameterGroup";
     type Inputs = RedisParameterGroupInputs;
     type Outputs = RedisParameterGroupOutputs;
+    type Query = All;
 
     fn check(inputs: &RedisParameterGroupInputs, report: &mut Report<'_>) {
         let parameters = &inputs.parameters;
@@ -138,6 +140,19 @@ impl Resource for RedisParameterGroup {
 
     fn id(outputs: &RedisParameterGroupOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elasticache().describe_cache_parameter_groups();
+        let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
+        // Those that AWS made, one for each family, nobody can change; and Memcached is none of ours.
+        let ours = |it: &CacheParameterGroup| {
+            let family = it.cache_parameter_group_family().unwrap_or_default();
+            let made_by_aws = it.cache_parameter_group_name().is_some_and(|it| it.starts_with("default."));
+            !made_by_aws && (family.starts_with("redis") || family.starts_with("valkey"))
+        };
+        let groups = answer.cache_parameter_groups.unwrap_or_default().into_iter().filter(ours);
+        Ok(Page::new(groups.filter_map(|it| it.cache_parameter_group_name).map(Listed::named), answer.marker))
     }
 
     async fn delete(context: &Context, id: &str, _: &RedisParameterGroupOutputs) -> Result<()> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, elasticache, refused_with},
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -57,6 +58,7 @@ impl Resource for RedisSubnetGroup {
     const NAME: &'static str = "RedisSubnetGroup";
     type Inputs = RedisSubnetGroupInputs;
     type Outputs = RedisSubnetGroupOutputs;
+    type Query = All;
 
     async fn create(context: &Context, inputs: &RedisSubnetGroupInputs) -> Result<String> {
         let request = context
@@ -104,6 +106,13 @@ impl Resource for RedisSubnetGroup {
 
     fn id(outputs: &RedisSubnetGroupOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elasticache().describe_cache_subnet_groups();
+        let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
+        let names = answer.cache_subnet_groups.unwrap_or_default().into_iter().filter_map(|it| it.cache_subnet_group_name);
+        Ok(Page::new(names.map(Listed::named), answer.marker))
     }
 
     async fn delete(context: &Context, id: &str, _: &RedisSubnetGroupOutputs) -> Result<()> {

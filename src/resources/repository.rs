@@ -16,6 +16,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     document::Document,
+    list::{All, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
 
@@ -165,6 +166,7 @@ impl Resource for Repository {
     const NAME: &'static str = "Repository";
     type Inputs = RepositoryInputs;
     type Outputs = RepositoryOutputs;
+    type Query = All;
 
     fn check(inputs: &RepositoryInputs, report: &mut Report<'_>) {
         use RepositoryTagMutability::{Immutable, Mutable};
@@ -276,6 +278,13 @@ impl Resource for Repository {
 
     fn id(outputs: &RepositoryOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ecr().describe_repositories().max_results(at.size(1..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let names = answer.repositories.unwrap_or_default().into_iter().filter_map(|it| it.repository_name);
+        Ok(Page::new(names.map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, old: &RepositoryOutputs) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::{
     aws::{Aws, Explain as _, Passing, Patience, Seen, refused_with},
     check::Report,
     document::Document,
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
 };
@@ -100,10 +101,21 @@ fn yes() -> bool {
     true
 }
 
+/// What roles to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleQuery {
+    /// What their paths begin with, such as `/service/`. Default: anything.
+    #[schemars(length(max = 512), regex(pattern = "^/([!-~]+/)?$"))]
+    #[schemars(extend("expects" = "a path such as /service/, with a slash at both ends"))]
+    pub path_prefix: Option<String>,
+}
+
 impl Resource for Role {
     const NAME: &'static str = "Role";
     type Inputs = RoleInputs;
     type Outputs = RoleOutputs;
+    type Query = RoleQuery;
 
     fn check(inputs: &RoleInputs, report: &mut Report<'_>) {
         for (index, arn) in inputs.managed_policy_arns.iter().enumerate() {
@@ -227,6 +239,15 @@ impl Resource for Role {
 
     fn id(outputs: &RoleOutputs) -> String {
         outputs.inputs.name.clone()
+    }
+
+    async fn list(context: &Context, query: &RoleQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.iam().list_roles().set_path_prefix(query.path_prefix.clone());
+        let answer = request.max_items(at.size(1..=1000)).set_marker(at.token.clone()).send().await.explain()?;
+        // Nobody but AWS can change the roles that it makes for itself.
+        let made_by_aws = |path: &str| path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/");
+        let roles = answer.roles.into_iter().filter(|it| !made_by_aws(&it.path));
+        Ok(Page::new(roles.map(|it| Listed::named(it.role_name)), answer.marker))
     }
 
     async fn delete(context: &Context, id: &str, old: &RoleOutputs) -> Result<()> {

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, ec2, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
     check::Report,
+    list::{Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -105,6 +106,7 @@ impl Resource for RouteTable {
     const NAME: &'static str = "RouteTable";
     type Inputs = RouteTableInputs;
     type Outputs = RouteTableOutputs;
+    type Query = InVpc;
 
     fn check(inputs: &RouteTableInputs, report: &mut Report<'_>) {
         for (index, route) in inputs.routes.iter().enumerate() {
@@ -204,6 +206,14 @@ impl Resource for RouteTable {
 
     fn id(outputs: &RouteTableOutputs) -> String {
         outputs.route_table_id.clone()
+    }
+
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_route_tables().set_filters(Some(query.filters("vpc-id")));
+        let request = request.max_results(at.size(5..=100)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.route_tables().iter().filter_map(|it| ec2::listed(it.route_table_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, _: &RouteTableOutputs) -> Result<()> {

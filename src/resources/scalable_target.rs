@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Patience, Seen, refused_with,
-        scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
+        scaling::{BUSY, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
     },
     check::Report,
     codec::named,
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
 
@@ -82,6 +83,7 @@ impl Resource for ScalableTarget {
     const NAME: &'static str = "ScalableTarget";
     type Inputs = ScalableTargetInputs;
     type Outputs = ScalableTargetOutputs;
+    type Query = ScaledQuery;
 
     fn check(inputs: &ScalableTargetInputs, report: &mut Report<'_>) {
         inputs.scaled().check(report);
@@ -156,6 +158,17 @@ impl Resource for ScalableTarget {
 
     fn id(outputs: &ScalableTargetOutputs) -> String {
         outputs.inputs.scaled().id()
+    }
+
+    async fn list(context: &Context, query: &ScaledQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.application_auto_scaling().describe_scalable_targets();
+        let request = request.service_namespace(query.namespace()).set_resource_ids(query.resource_id.clone().map(|it| vec![it]));
+        let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
+        let listed = answer.scalable_targets.unwrap_or_default().into_iter().filter_map(|it| {
+            let scaled = query.scaled(it.resource_id, &it.scalable_dimension)?;
+            Some(Listed::new(scaled.id(), scaled.resource))
+        });
+        Ok(Page::new(listed, answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ScalableTargetOutputs) -> Result<()> {

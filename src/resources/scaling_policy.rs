@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, refused_with,
-        scaling::{BUSY, GONE, ScalableDimension, Scaled, ServiceNamespace, UNSETTLED},
+        scaling::{BUSY, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
     },
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -294,6 +295,7 @@ impl Resource for ScalingPolicy {
     const NAME: &'static str = "ScalingPolicy";
     type Inputs = ScalingPolicyInputs;
     type Outputs = ScalingPolicyOutputs;
+    type Query = ScaledQuery;
 
     fn check(inputs: &ScalingPolicyInputs, report: &mut Report<'_>) {
         use ScalingPolicyType::{StepScaling, TargetTrackingScaling};
@@ -370,18 +372,8 @@ impl Resource for ScalingPolicy {
     async fn read(context: &Context, id: &str) -> Result<Option<ScalingPolicyOutputs>> {
         let (scaled, name) = parse(id)?;
         let Some(it) = context.aws.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
-        let tracking = it.target_tracking_scaling_policy_configuration.as_ref().map(ScalingPolicyTargetTracking::from_aws);
-        let step = it.step_scaling_policy_configuration.as_ref().map(ScalingPolicyStepScaling::from_aws);
         Ok(Some(ScalingPolicyOutputs {
-            inputs: ScalingPolicyInputs {
-                name: it.policy_name,
-                resource_id: scaled.resource,
-                service_namespace: scaled.namespace,
-                scalable_dimension: scaled.dimension,
-                policy_type: Some(named(it.policy_type.as_str())?),
-                target_tracking_scaling_policy_configuration: tracking.transpose()?,
-                step_scaling_policy_configuration: step.transpose()?,
-            },
+            inputs: inputs(scaled, &it)?,
             arn: it.policy_arn,
             alarm_arns: it.alarms.unwrap_or_default().into_iter().map(|it| it.alarm_arn).collect(),
         }))
@@ -389,6 +381,17 @@ impl Resource for ScalingPolicy {
 
     fn id(outputs: &ScalingPolicyOutputs) -> String {
         id_of(&outputs.inputs)
+    }
+
+    async fn list(context: &Context, query: &ScaledQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.application_auto_scaling().describe_scaling_policies();
+        let request = request.service_namespace(query.namespace()).set_resource_id(query.resource_id.clone());
+        let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
+        let listed = answer.scaling_policies.unwrap_or_default().into_iter().filter_map(|it| {
+            let inputs = inputs(query.scaled(it.resource_id.clone(), &it.scalable_dimension)?, &it).ok()?;
+            Some(Listed::new(id_of(&inputs), inputs.name))
+        });
+        Ok(Page::new(listed, answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ScalingPolicyOutputs) -> Result<()> {
@@ -438,6 +441,20 @@ fn parse(id: &str) -> Result<(Scaled, String)> {
         (scaled, Some(name)) => Ok((scaled, name.to_owned())),
         (scaled, None) => bail!("{id} does not name the policy: that is {}/<name>", scaled.id()),
     }
+}
+
+fn inputs(scaled: Scaled, it: &types::ScalingPolicy) -> Result<ScalingPolicyInputs> {
+    let tracking = it.target_tracking_scaling_policy_configuration.as_ref().map(ScalingPolicyTargetTracking::from_aws);
+    let step = it.step_scaling_policy_configuration.as_ref().map(ScalingPolicyStepScaling::from_aws);
+    Ok(ScalingPolicyInputs {
+        name: it.policy_name.clone(),
+        resource_id: scaled.resource,
+        service_namespace: scaled.namespace,
+        scalable_dimension: scaled.dimension,
+        policy_type: Some(named(it.policy_type.as_str())?),
+        target_tracking_scaling_policy_configuration: tracking.transpose()?,
+        step_scaling_policy_configuration: step.transpose()?,
+    })
 }
 
 async fn put(context: &Context, inputs: &ScalingPolicyInputs) -> Result<()> {

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource},
 };
 
@@ -129,6 +130,7 @@ impl Resource for SecurityGroup {
     const NAME: &'static str = "SecurityGroup";
     type Inputs = SecurityGroupInputs;
     type Outputs = SecurityGroupOutputs;
+    type Query = InVpc;
 
     fn check(inputs: &SecurityGroupInputs, report: &mut Report<'_>) {
         report.rule(&["name"], !inputs.name.starts_with("sg-"), "begins with sg-, which AWS keeps for IDs");
@@ -195,6 +197,15 @@ impl Resource for SecurityGroup {
 
     fn id(outputs: &SecurityGroupOutputs) -> String {
         outputs.security_group_id.clone()
+    }
+
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_security_groups().set_filters(Some(query.filters("vpc-id")));
+        let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let groups = answer.security_groups.unwrap_or_default().into_iter();
+        let listed = groups.filter_map(|it| Some(Listed::new(it.group_id?, it.group_name.unwrap_or_default())));
+        Ok(Page::new(listed, answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, old: &SecurityGroupOutputs) -> Result<()> {

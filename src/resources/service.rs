@@ -7,6 +7,7 @@ use aws_sdk_ecs::{
     operation::create_service::builders::CreateServiceFluentBuilder,
     types::{self, DeploymentRolloutState},
 };
+use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -279,10 +281,21 @@ fn two_hundred() -> i32 {
     200
 }
 
+/// What services to list: AWS tells those of one cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceQuery {
+    /// The cluster that they run in: its ARN or name.
+    #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
+    #[schemars(extend("expects" = "the ARN or the name of a cluster"))]
+    pub cluster: String,
+}
+
 impl Resource for Service {
     const NAME: &'static str = "Service";
     type Inputs = ServiceInputs;
     type Outputs = ServiceOutputs;
+    type Query = ServiceQuery;
 
     fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
         let launch_type = inputs.launch_type.as_deref().unwrap_or("FARGATE");
@@ -361,6 +374,19 @@ impl Resource for Service {
 
     fn id(outputs: &ServiceOutputs) -> String {
         outputs.arn.clone()
+    }
+
+    async fn list(context: &Context, query: &ServiceQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ecs().list_services().cluster(&query.cluster);
+        let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain().with_context(|| format!("cluster: {}", query.cluster))?;
+        let cluster = name_in(&query.cluster);
+        let key = |arn: &String| (cluster.to_owned(), name_in(arn).to_owned());
+        let services = answer.service_arns().iter().map(|it| context.aws.look_up::<DescribeServices>(key(it)));
+        let services = try_join_all(services).await?.into_iter().flatten();
+        let ours = services.filter(|it| it.status() == Some("ACTIVE") && runs_on_fargate(it) && from_aws(it).is_ok());
+        let listed = ours.filter_map(|it| Some(Listed::new(it.service_arn?, it.service_name.unwrap_or_default())));
+        Ok(Page::new(listed, answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ServiceOutputs) -> Result<()> {
@@ -640,6 +666,11 @@ impl Lookup for DescribeServices {
         }
         Ok(found)
     }
+}
+
+/// Services on instances, or on machines of somebody's own, are none of ours.
+fn runs_on_fargate(service: &types::Service) -> bool {
+    service.launch_type().is_none_or(|it| *it == types::LaunchType::Fargate)
 }
 
 /// The name, from itself or from an ARN that ends in it.

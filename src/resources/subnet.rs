@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, ec2, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
     check::Report,
+    list::{Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -65,6 +66,7 @@ impl Resource for Subnet {
     const NAME: &'static str = "Subnet";
     type Inputs = SubnetInputs;
     type Outputs = SubnetOutputs;
+    type Query = InVpc;
 
     fn check(inputs: &SubnetInputs, report: &mut Report<'_>) {
         let fits = inputs.cidr_block.parse::<Ipv4Net>().is_ok_and(|it| (16..=28).contains(&it.prefix_len()));
@@ -124,6 +126,14 @@ impl Resource for Subnet {
 
     fn id(outputs: &SubnetOutputs) -> String {
         outputs.subnet_id.clone()
+    }
+
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_subnets().set_filters(Some(query.filters("vpc-id")));
+        let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.subnets().iter().filter_map(|it| ec2::listed(it.subnet_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, _: &SubnetOutputs) -> Result<()> {

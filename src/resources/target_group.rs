@@ -16,6 +16,7 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -380,10 +381,20 @@ fn one_day() -> i32 {
     86_400
 }
 
+/// What target groups to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetGroupQuery {
+    /// The load balancer that they serve, by its ARN. Default: any or none.
+    #[schemars(length(min = 1))]
+    pub load_balancer_arn: Option<String>,
+}
+
 impl Resource for TargetGroup {
     const NAME: &'static str = "TargetGroup";
     type Inputs = TargetGroupInputs;
     type Outputs = TargetGroupOutputs;
+    type Query = TargetGroupQuery;
 
     fn check(inputs: &TargetGroupInputs, report: &mut Report<'_>) {
         report.rule(
@@ -542,6 +553,19 @@ impl Resource for TargetGroup {
 
     fn id(outputs: &TargetGroupOutputs) -> String {
         outputs.arn.clone()
+    }
+
+    async fn list(context: &Context, query: &TargetGroupQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.elb().describe_target_groups().set_load_balancer_arn(query.load_balancer_arn.clone());
+        let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.target_groups.unwrap_or_default().into_iter().filter_map(|it| {
+            // What instances and functions register with, tasks cannot.
+            let for_tasks = it.target_type() == Some(&types::TargetTypeEnum::Ip);
+            named::<TargetGroupProtocol>(it.protocol()?.as_str()).ok().filter(|_| for_tasks)?;
+            Some(Listed::new(it.target_group_arn?, it.target_group_name.unwrap_or_default()))
+        });
+        Ok(Page::new(listed, answer.next_marker))
     }
 
     async fn delete(context: &Context, arn: &str, _: &TargetGroupOutputs) -> Result<()> {

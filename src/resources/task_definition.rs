@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOutput, types};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -13,6 +14,7 @@ use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
     check::Report,
     codec::{name_of, named},
+    list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
 
@@ -640,10 +642,20 @@ fn three_hundred() -> i32 {
     300
 }
 
+/// What task definitions to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskDefinitionQuery {
+    /// What their families begin with. Default: anything.
+    #[schemars(length(min = 1))]
+    pub family_prefix: Option<String>,
+}
+
 impl Resource for TaskDefinition {
     const NAME: &'static str = "TaskDefinition";
     type Inputs = TaskDefinitionInputs;
     type Outputs = TaskDefinitionOutputs;
+    type Query = TaskDefinitionQuery;
 
     fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         check_size(inputs, report);
@@ -719,6 +731,18 @@ impl Resource for TaskDefinition {
 
     fn id(outputs: &TaskDefinitionOutputs) -> String {
         outputs.inputs.family.clone()
+    }
+
+    async fn list(context: &Context, query: &TaskDefinitionQuery, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ecs().list_task_definition_families().set_family_prefix(query.family_prefix.clone());
+        let request = request.status(types::TaskDefinitionFamilyStatus::Active);
+        let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        // AWS says what a revision runs on only one at a time.
+        let latest = answer.families.unwrap_or_default().into_iter().map(|it| async move { describe(context, &it).await });
+        let latest: Vec<_> = stream::iter(latest).buffered(10).try_collect().await?;
+        let ours = latest.into_iter().flatten().filter_map(|it| it.task_definition).filter(runs_on_fargate);
+        Ok(Page::new(ours.filter_map(|it| it.family).map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &TaskDefinitionOutputs) -> Result<()> {
@@ -1027,6 +1051,12 @@ async fn active_revisions(context: &Context, family: &str) -> Result<Vec<String>
     // A prefix may be that of other families too.
     let of_family = |arn: &String| name_in(arn).is_ok_and(|it| it.rsplit_once(':').is_some_and(|(name, _)| name == family));
     Ok(arns.into_iter().filter(of_family).collect())
+}
+
+/// Whether it is what Fargate runs, and nothing else is in it.
+fn runs_on_fargate(revision: &types::TaskDefinition) -> bool {
+    let active = revision.status() == Some(&types::TaskDefinitionStatus::Active);
+    active && revision.requires_compatibilities().contains(&types::Compatibility::Fargate) && from_aws(revision, &[]).is_ok()
 }
 
 fn is_inactive(error: &anyhow::Error) -> bool {

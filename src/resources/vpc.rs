@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2},
     check::Report,
+    list::{All, Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -83,6 +84,7 @@ impl Resource for Vpc {
     const NAME: &'static str = "Vpc";
     type Inputs = VpcInputs;
     type Outputs = VpcOutputs;
+    type Query = All;
 
     fn check(inputs: &VpcInputs, report: &mut Report<'_>) {
         let fits = inputs.cidr_block.parse::<Ipv4Net>().is_ok_and(|it| (16..=28).contains(&it.prefix_len()));
@@ -161,6 +163,13 @@ impl Resource for Vpc {
 
     fn id(outputs: &VpcOutputs) -> String {
         outputs.vpc_id.clone()
+    }
+
+    async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_vpcs().max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let listed = answer.vpcs().iter().filter_map(|it| ec2::listed(it.vpc_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, _: &VpcOutputs) -> Result<()> {

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2},
+    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
     document::Document,
+    list::{Cursor, Page},
     resource::{Context, Resource},
 };
 
@@ -136,6 +137,7 @@ impl Resource for VpcEndpoint {
     const NAME: &'static str = "VpcEndpoint";
     type Inputs = VpcEndpointInputs;
     type Outputs = VpcEndpointOutputs;
+    type Query = InVpc;
 
     fn check(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
         let kind = endpoint_type(inputs);
@@ -235,7 +237,7 @@ impl Resource for VpcEndpoint {
         let id = ec2::id_in(id, "vpce-", "VPC endpoint")?;
         let Some(endpoint) = context.aws.look_up::<DescribeVpcEndpoints>(id.clone()).await? else { return Ok(None) };
         let state = state(&endpoint);
-        if matches!(state.as_str(), "deleting" | "deleted" | "failed") {
+        if is_over(&state) {
             return Ok(None);
         }
         let vpc_endpoint_type = match endpoint.vpc_endpoint_type() {
@@ -289,6 +291,15 @@ impl Resource for VpcEndpoint {
         outputs.vpc_endpoint_id.clone()
     }
 
+    async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
+        let request = context.aws.ec2().describe_vpc_endpoints().set_filters(Some(query.filters("vpc-id")));
+        let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let answer = request.send().await.explain()?;
+        let living = answer.vpc_endpoints().iter().filter(|it| is_ours(it) && !is_over(&state(it)));
+        let listed = living.filter_map(|it| ec2::listed(it.vpc_endpoint_id(), it.tags()));
+        Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
+    }
+
     async fn delete(context: &Context, id: &str, _: &VpcEndpointOutputs) -> Result<()> {
         remove(context, id).await?;
         let look = || async {
@@ -336,6 +347,16 @@ fn state(endpoint: &types::VpcEndpoint) -> String {
     let state = endpoint.state().map_or("unknown", types::State::as_str);
     let (first, rest) = state.split_at(1);
     first.to_lowercase() + rest
+}
+
+/// Whether an endpoint in that state is gone, or will be.
+fn is_over(state: &str) -> bool {
+    matches!(state, "deleting" | "deleted" | "failed")
+}
+
+/// There are endpoints of other types, for VPC Lattice.
+fn is_ours(endpoint: &types::VpcEndpoint) -> bool {
+    endpoint.vpc_endpoint_type().is_none_or(|it| matches!(it, Type::Interface | Type::Gateway | Type::GatewayLoadBalancer))
 }
 
 /// Waits until the endpoint is of use, or never will be; then this is the reason. Where the service's owner has to accept

@@ -43,6 +43,7 @@ def environment(tmp_path_factory):
             "PULUMI_HOME": str(home),
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
         }
         aws.stdin.close()

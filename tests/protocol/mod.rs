@@ -5,6 +5,7 @@ mod construct;
 mod deployments;
 mod inputs;
 mod life;
+mod list;
 mod process;
 
 /// An AWS that nobody may call: nothing listens there.

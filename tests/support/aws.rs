@@ -13,30 +13,36 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 
-/// What a test says to the n-th call of an operation: a status, and a body for the protocol of the service.
-type Answer = dyn Fn(&str, usize) -> (u16, String) + Send + Sync;
+/// What a test says to the n-th call of an operation, with what it asks: a status, and a body for the protocol of the service.
+type Answer = dyn Fn(&str, usize, &str) -> (u16, String) + Send + Sync;
 
 #[derive(Clone)]
 pub struct FakeAws {
     pub url: String,
-    calls: Arc<Mutex<Vec<String>>>,
+    /// Operations, and the bodies of the requests.
+    calls: Arc<Mutex<Vec<(String, String)>>>,
     pause: Arc<Mutex<Option<(&'static str, Duration)>>>,
 }
 
 impl FakeAws {
     /// Answers JSON; the caller's identity by itself.
     pub async fn answering(answer: impl Fn(&str, usize) -> (u16, Json) + Send + Sync + 'static) -> Self {
-        Self::start(Arc::new(move |operation, n| {
+        Self::start(move |operation, n, _| answer(operation, n)).await
+    }
+
+    /// As [`Self::answering`], by what is asked instead of how often.
+    pub async fn answering_what_is_asked(answer: impl Fn(&str, &Json) -> (u16, Json) + Send + Sync + 'static) -> Self {
+        Self::start(move |operation, _, body| answer(operation, &parsed(body))).await
+    }
+
+    async fn start(answer: impl Fn(&str, usize, &str) -> (u16, Json) + Send + Sync + 'static) -> Self {
+        let answer: Arc<Answer> = Arc::new(move |operation, n, body| {
             if operation == "GetCallerIdentity" {
                 return (200, IDENTITY.to_owned());
             }
-            let (status, json) = answer(operation, n);
+            let (status, json) = answer(operation, n, body);
             (status, json.to_string())
-        }))
-        .await
-    }
-
-    async fn start(answer: Arc<Answer>) -> Self {
+        });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let aws = Self { url, calls: Arc::default(), pause: Arc::default() };
@@ -53,12 +59,18 @@ impl FakeAws {
 
     /// The operations that were asked for, in order.
     pub fn calls(&self) -> Vec<String> {
-        self.calls.lock().expect("calls").clone()
+        self.calls.lock().expect("calls").iter().map(|(operation, _)| operation.clone()).collect()
     }
 
     /// How often an operation was asked for.
     pub fn count(&self, operation: &str) -> usize {
         self.calls().iter().filter(|it| *it == operation).count()
+    }
+
+    /// What an operation was asked for, each time, where that is JSON.
+    pub fn requests(&self, operation: &str) -> Vec<Json> {
+        let calls = self.calls.lock().expect("calls");
+        calls.iter().filter(|(it, _)| it == operation).map(|(_, body)| parsed(body)).collect()
     }
 
     async fn serve(self, request: Request<Incoming>, answer: Arc<Answer>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -72,14 +84,14 @@ impl FakeAws {
         };
         let n = {
             let mut calls = self.calls.lock().expect("calls");
-            calls.push(operation.to_owned());
-            calls.iter().filter(|it| *it == operation).count()
+            calls.push((operation.to_owned(), body.to_string()));
+            calls.iter().filter(|(it, _)| it == operation).count()
         };
         let pause = *self.pause.lock().expect("the pause");
         if let Some((_, pause)) = pause.filter(|(it, _)| *it == operation) {
             tokio::time::sleep(pause).await;
         }
-        let (status, body) = answer(operation, n);
+        let (status, body) = answer(operation, n, &body);
         Ok(Response::builder().status(status).body(Full::new(body.into())).expect("a response"))
     }
 
@@ -88,6 +100,10 @@ impl FakeAws {
         *self.pause.lock().expect("the pause") = Some((operation, pause));
         self
     }
+}
+
+fn parsed(body: &str) -> Json {
+    serde_json::from_str(body).expect("JSON")
 }
 
 const IDENTITY: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/me</Arn>\
