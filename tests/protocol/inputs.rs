@@ -64,7 +64,7 @@ async fn check_keeps_what_it_is_given() {
     let secret = Value::String("x".into()).secret();
     assert_eq!(inputs["capacityProviders"], Value::List(vec![Value::Unknown, secret.clone()]));
     assert_eq!(inputs["tags"], Value::Object(Map::from([("a".into(), secret), ("b".into(), Value::Unknown)])));
-    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "tags"], "null means absent");
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "settings", "tags"], "null means absent");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_type_that_nobody_knows_is_an_error() {
 async fn what_means_the_same_is_no_change() {
     let mut plugin = Plugin::configured(UNREACHABLE).await;
     let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "b" });
-    let old = json!({ "name": "main", "tags": { "a": "b" }, "settings": [], "__defaults": [] });
+    let old = json!({ "name": "main", "tags": { "a": "b" }, "__defaults": [] });
     let new = json!({
         "name": "main",
         "capacityProviders": ["FARGATE_SPOT", "FARGATE"],
@@ -143,7 +143,7 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
         [
             ("name", Kind::UpdateReplace, true),
             ("region", Kind::UpdateReplace, true),
-            ("settings", Kind::Add, true),
+            ("settings[0].value", Kind::Update, true),
             ("tags.a", Kind::Delete, true),
             ("tags.d", Kind::Add, true),
             ("tags[\"b.c\"]", Kind::Update, true),
