@@ -25,7 +25,18 @@ WORDS = {"passed": "✓", "failed": "✗", "not applicable": ""}
 
 
 def ours(provider, *options):
-    """Runs the suite on our provider and returns its exit status."""
+    """Runs the suite on our provider, and on a component that stands on the same library; the worse exit status."""
+    return max(resources(provider, *options), components())
+
+
+def components(*options):
+    """Runs the suite on a component of ours, for the provider has none itself."""
+    program = ROOT / "target" / "debug" / "examples" / "conformance-component"
+    return suite(SAMPLES / "component.yaml", program, *options)
+
+
+def resources(provider, *options):
+    """Runs the suite on our provider."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder, local_aws.alone(Path(folder)) as record:
         clouds = ["--cloud", record["aws"]["url"], "--cloud", f"scaling={record['autoscaling']['url']}"]
         return suite(SAMPLES / "samples.yaml", provider, *clouds, *options)
@@ -41,8 +52,11 @@ def everyone(provider):
     """Runs the suite on all that there are, and writes what it found."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name)
-        reports = {"fargate": folder / "fargate.json"}
-        status = ours(provider, "--json", reports["fargate"])
+        reports = {name: folder / f"{name}.json" for name in ("fargate", "our component")}
+        status = max(
+            resources(provider, "--json", reports["fargate"]),
+            components("--json", reports["our component"]),
+        )
         for other, program, samples in others(folder):
             print(f"\n{other}:")
             reports[other] = folder / f"{other}.json"
@@ -73,7 +87,7 @@ def others(folder):
 
 def tables(found):
     """How many items each passes, all items, and what was seen instead."""
-    lines = ["", "`fargate` is ours. `" + "`, `".join(FROM_GO) + "` are of Go: Pulumi tests its language hosts with them, so they"]
+    lines = ["", "`fargate` is ours, `our component` stands on its library. `" + "`, `".join(FROM_GO) + "` are of Go: Pulumi tests its language hosts with them, so they"]
     lines += [
         "do little, and some of it wrong on purpose; much of what the suite sees in them is Pulumi's SDK for Go. `pulumi-python`",
         "and `pulumi-nodejs` run the dynamic providers of programs; without a program, little can be asked of them.",
