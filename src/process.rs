@@ -64,10 +64,14 @@ async fn run(package: &'static Package) -> Result<()> {
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serve = Server::builder().serve_with_incoming_shutdown(service, TcpListenerStream::new(listener), async {
-        // An error is a sender that is gone: time to stop as well.
-        _ = stopped.await;
-    });
+    let serve = Server::builder().max_concurrent_streams(u32::MAX).serve_with_incoming_shutdown(
+        service,
+        TcpListenerStream::new(listener),
+        async {
+            // An error is a sender that is gone: time to stop as well.
+            _ = stopped.await;
+        },
+    );
     let end = async {
         tokio::select! {
             _ = interrupt.recv() => {}

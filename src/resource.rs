@@ -372,7 +372,8 @@ impl<R: Resource> AnyResource for Erased<R> {
 
     async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>> {
         let none = Map::new();
-        let Some((id, outputs)) = self.show(context, id, old.unwrap_or(&none)).await? else { return Ok(None) };
+        let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
+        let Some((id, outputs)) = shown else { return Ok(None) };
         let mut inputs = self.inputs_of(&outputs, old);
         if old.is_none() && context.aws.is_home() {
             inputs.remove("region");
@@ -381,13 +382,13 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
-        let query = codec::decode(query)?;
-        let listed = context.observer.cancel.run_until_cancelled(R::list(context, &query, at)).await;
-        listed.with_context(|| format!("cancelled while listing {}", R::NAME))?
+        context.observer.ask(R::list(context, &codec::decode(query)?, at)).await
     }
 
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
-        R::delete(context, id, &self.last_seen(old_outputs)?).await.with_context(|| format!("deleting {id}"))
+        // What is deleted although nobody waits for the answer stays in the state, and is found to be gone by the next try.
+        let old = self.last_seen(old_outputs)?;
+        context.observer.ask(R::delete(context, id, &old)).await.with_context(|| format!("deleting {id}"))
     }
 }
 

@@ -162,12 +162,12 @@ impl Provider {
     /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
     async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context, Status> {
         let cancel = self.engine().cancel.child_token();
-        let observer = Observer {
-            cancel,
-            deadline: (timeout > 0.0).then(|| Instant::now() + Duration::from_secs_f64(timeout)),
-            progress: Box::new(self.progress(urn)),
-        };
-        let aws = self.session()?.aws(region).await.map_err(|error| refuse(&error, &[]))?;
+        // No timeout, or one beyond all clocks, is none.
+        let timeout = Duration::try_from_secs_f64(timeout).ok().filter(|it| !it.is_zero());
+        let deadline = timeout.and_then(|it| Instant::now().checked_add(it));
+        let observer = Observer { cancel, deadline, progress: Box::new(self.progress(urn)) };
+        let session = self.session()?;
+        let aws = observer.ask(session.aws(region)).await.map_err(|error| refuse(&error, &[]))?;
         Ok(Context::new(aws, observer, self.tags()))
     }
 }
@@ -412,10 +412,11 @@ impl ResourceProvider for Provider {
                 ))
             })?;
             let context = self.context("", 0.0, region(&query)).await?;
+            let asked = query.clone();
             let steps = list::list(resource, context, query, from, list::most(request.limit, request.page_size));
             let responses = AssertUnwindSafe(steps).catch_unwind().map(move |step| match step.map_err(|_| bug())? {
                 Ok(step) => Ok(response(step, name)),
-                Err(error) => Err(refuse(&error, &[])),
+                Err(error) => Err(refuse(&error, &[&asked])),
             });
             Ok(Response::new(responses.boxed()))
         })

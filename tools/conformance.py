@@ -21,6 +21,12 @@ NODE = ROOT / ".tools" / "sdks" / "node_modules" / "@pulumi" / "pulumi" / "cmd" 
 HEADING = "## What it found\n"
 # Of those that Pulumi tests its language hosts with, some that between them have what providers have.
 FROM_GO = ["simple", "secret", "primitive-defaults", "replaceonchanges", "component"]
+WHOSE = f"""
+`fargate` is ours, and `our component` stands on its library. {", ".join(f"`{it}`" for it in FROM_GO)} are what Pulumi
+tests its language hosts with: they do little, and some of it wrong on purpose, so much of what shows is Pulumi's SDK for
+Go. `pulumi-python` and `pulumi-nodejs` run the dynamic providers of programs: without a program, little can be asked of
+them.
+"""
 WORDS = {"passed": "✓", "failed": "✗", "not applicable": ""}
 
 
@@ -87,11 +93,8 @@ def others(folder):
 
 def tables(found):
     """How many items each passes, all items, and what was seen instead."""
-    lines = ["", "`fargate` is ours, `our component` stands on its library. `" + "`, `".join(FROM_GO) + "` are of Go: Pulumi tests its language hosts with them, so they"]
-    lines += [
-        "do little, and some of it wrong on purpose; much of what the suite sees in them is Pulumi's SDK for Go. `pulumi-python`",
-        "and `pulumi-nodejs` run the dynamic providers of programs; without a program, little can be asked of them.",
-        "",
+    lines = [
+        WHOSE,
         "| | " + " | ".join(found) + " |",
         "| --- |" + " ---: |" * len(found),
     ]

@@ -131,11 +131,17 @@ impl Observer {
         bail!("gave up waiting for {what} after {}; last seen: {last}{way_out}", in_words(limit));
     }
 
-    /// Looks at AWS before anything is made: given up when cancelled, however long AWS takes to answer.
-    pub async fn look<T>(&self, look: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Asks AWS something that makes nothing, or nothing that the state does not know: given up when cancelled, however long
+    /// AWS takes to answer.
+    pub async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let given_up = async {
+            self.cancel.cancelled().await;
+            // Waits end by themselves, and tell more.
+            sleep(Duration::from_millis(200)).await;
+        };
         tokio::select! {
-            seen = look => seen,
-            () = self.cancel.cancelled() => bail!("cancelled before anything was made"),
+            answer = answer => answer,
+            () = given_up => bail!("cancelled before AWS answered"),
         }
     }
 
@@ -223,8 +229,8 @@ mod tests {
     async fn gives_up_a_look_when_cancelled() {
         let observer = observer();
         observer.cancel.cancel();
-        let result = observer.look(std::future::pending::<Result<()>>()).await;
-        assert_eq!(result.unwrap_err().to_string(), "cancelled before anything was made");
+        let result = observer.ask(std::future::pending::<Result<()>>()).await;
+        assert_eq!(result.unwrap_err().to_string(), "cancelled before AWS answered");
     }
 
     #[tokio::test(start_paused = true)]

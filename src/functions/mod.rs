@@ -78,7 +78,7 @@ impl<F: Function> AnyFunction for Erased<F> {
     }
 
     async fn call(&self, context: &Context, arguments: &Map) -> Result<Map> {
-        let answer = F::call(context, &codec::decode(arguments)?).await?;
+        let answer = context.observer.ask(F::call(context, &codec::decode(arguments)?)).await?;
         let mut answer = codec::encode(&answer)?;
         codec::mark_secrets(&mut answer, self.result.root());
         Ok(answer)

@@ -249,7 +249,7 @@ impl Resource for Alarm {
     async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
         let name = &inputs.name;
         // The call that makes an alarm would change the one that is there.
-        if context.observer.look(context.aws.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
+        if context.observer.ask(context.aws.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
             bail!(
                 "there is an alarm {name} already; give this one another name, or import that one: \
                  `pulumi import fargate:index:Alarm <name> {name}`"

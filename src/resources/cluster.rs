@@ -115,7 +115,7 @@ impl Resource for Cluster {
 
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
         // AWS takes a second creation for the first one, and the next destroy would delete somebody else's cluster.
-        if context.observer.look(context.aws.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
+        if context.observer.ask(context.aws.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
             bail!(
                 "there is a cluster {name} already; set another name, or take it over: \
                  `pulumi import fargate:index:Cluster <resource> {name}`",

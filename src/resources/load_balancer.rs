@@ -338,7 +338,7 @@ impl Resource for LoadBalancer {
         let client = context.aws.elb();
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
-        if let Some(existing) = context.observer.look(context.aws.look_up::<DescribeLoadBalancers>(name.clone())).await? {
+        if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeLoadBalancers>(name.clone())).await? {
             bail!(exists(name, existing.load_balancer_arn().unwrap_or(name)));
         }
         let scheme = if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };

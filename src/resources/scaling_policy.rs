@@ -355,7 +355,7 @@ impl Resource for ScalingPolicy {
     async fn create(context: &Context, inputs: &ScalingPolicyInputs) -> Result<String> {
         let (id, name, resource) = (id_of(inputs), &inputs.name, &inputs.resource_id);
         // The call that makes a policy would change the one that is there.
-        if context.observer.look(context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), name.clone()))).await?.is_some() {
+        if context.observer.ask(context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), name.clone()))).await?.is_some() {
             bail!(
                 "{resource} has a scaling policy {name} already; give this one another name, or import that one: \
                  `pulumi import fargate:index:ScalingPolicy <name> {id}`"

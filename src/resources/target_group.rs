@@ -443,7 +443,7 @@ impl Resource for TargetGroup {
     async fn create(context: &Context, inputs: &TargetGroupInputs) -> Result<String> {
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
-        if let Some(existing) = context.observer.look(context.aws.look_up::<DescribeTargetGroups>(name.clone())).await? {
+        if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeTargetGroups>(name.clone())).await? {
             bail!(exists(name, existing.target_group_arn().unwrap_or(name)));
         }
         let check = &inputs.health_check;

@@ -128,6 +128,62 @@ async fn what_aws_is_making_when_everything_stops_is_kept() {
 }
 
 #[tokio::test]
+async fn what_only_asks_or_deletes_is_given_up_when_everything_stops() {
+    let urn = URN.to_owned();
+    for (silent, rpc) in [
+        ("DescribeClusters", "Read"),
+        ("DeleteCluster", "Delete"),
+        ("GetCallerIdentity", "Invoke"),
+        ("GetCallerIdentity", "Create"),
+        ("DescribeClusters", "Create"),
+    ] {
+        let aws = never_ready(true).await.pausing_at(silent, Duration::from_mins(1));
+        let mut plugin = Plugin::configured(&aws.url).await;
+        let (mut client, urn) = (plugin.client.clone(), urn.clone());
+        let calling = tokio::spawn(async move {
+            let id = "main".to_owned();
+            match rpc {
+                "Read" => client.read(rpc::ReadRequest { id, urn, ..Default::default() }).await.map(|_| ()),
+                "Delete" => client.delete(rpc::DeleteRequest { id, urn, ..Default::default() }).await.map(|_| ()),
+                "Create" => client.create(create()).await.map(|_| ()),
+                _ => {
+                    let tok = "fargate:index:getCallerIdentity".to_owned();
+                    client.invoke(rpc::InvokeRequest { tok, ..Default::default() }).await.map(|_| ())
+                }
+            }
+        });
+        while aws.count(silent) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        plugin.client.cancel(()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(1), calling).await.expect("an answer at once").unwrap();
+        let text = ended.unwrap_err().message().to_owned();
+        assert!(text.ends_with("cancelled before AWS answered"), "{rpc} while {silent} is silent: {text}");
+        assert_eq!(aws.count("CreateCluster"), 0);
+    }
+}
+
+#[tokio::test]
+async fn no_timeout_is_beyond_all_clocks() {
+    let aws = never_ready(true).await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    for timeout in [f64::INFINITY, f64::NAN, f64::MAX, -1.0] {
+        let request = rpc::ReadRequest { id: "main".to_owned(), urn: URN.to_owned(), timeout, ..Default::default() };
+        assert_eq!(plugin.client.read(request).await.unwrap().into_inner().id, "main", "{timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_is_refused_and_the_next_is_served() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let huge = json!({ "name": "x".repeat((400 << 20) + 1) });
+    let request = rpc::CheckRequest { urn: URN.to_owned(), news: props(huge), ..Default::default() };
+    let mut client = plugin.client.clone().max_encoding_message_size(usize::MAX);
+    assert_eq!(client.check(request).await.unwrap_err().code(), tonic::Code::OutOfRange);
+    assert!(plugin.check(URN, cluster()).await.failures.is_empty());
+}
+
+#[tokio::test]
 async fn a_wait_tells_the_engine_how_it_goes() {
     let aws = never_ready(true).await;
     let (first, second) = (FakeEngine::start().await, FakeEngine::start().await);
@@ -149,20 +205,20 @@ async fn a_wait_tells_the_engine_how_it_goes() {
 }
 
 #[tokio::test]
-async fn many_calls_at_once_do_not_wait_for_each_other() {
+async fn thousands_of_calls_at_once_do_not_wait_for_each_other() {
     let aws = never_ready(true).await;
     let mut plugin = Plugin::configured(&aws.url).await;
     let mut updating = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..3000 {
         let mut client = plugin.client.clone();
         updating.push(tokio::spawn(async move { client.update(update()).await }));
     }
     while aws.count("DescribeClusters") == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let checked = tokio::time::timeout(Duration::from_secs(1), plugin.check(URN, cluster())).await.expect("an answer at once");
+    let checked = tokio::time::timeout(Duration::from_secs(5), plugin.check(URN, cluster())).await.expect("an answer at once");
     assert!(checked.failures.is_empty());
-    assert!(aws.count("DescribeClusters") < 64, "reads that arrive together share calls: {}", aws.count("DescribeClusters"));
+    assert!(aws.count("DescribeClusters") < 3000, "reads that arrive together share calls: {}", aws.count("DescribeClusters"));
     plugin.client.cancel(()).await.unwrap();
     for update in updating {
         assert!(update.await.unwrap().is_err());
