@@ -1,7 +1,8 @@
 //! Turns Pulumi values into typed structs and back.
 //!
-//! Reading sees through secrets, but for an [`output::Output`], which keeps all that is known of a value. An unknown value reads as the zero of whatever type is asked for, so a preview can
-//! decode inputs whose values do not exist yet. Writing marks again what was secret.
+//! Reading sees through secrets, but for an [`output::Output`], which keeps all that is known of a value. An unknown value
+//! reads as the zero of whatever type is asked for, so a preview can decode inputs whose values do not exist yet. Writing
+//! marks again what was secret.
 
 use std::iter;
 
