@@ -132,7 +132,9 @@ impl Run {
 
     /// How the engine would start the provider.
     pub fn launch(&self, program: PathBuf, special: Special, engine: &Engine, cloud: Option<&Cloud>) -> Launch {
-        let mut environment = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())]);
+        let home = self.folder.path().display().to_string();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut environment = BTreeMap::from([("HOME".to_owned(), home), ("PATH".to_owned(), path)]);
         let filled = |value: &str| cloud.map_or_else(|| value.to_owned(), |it| it.fill_in(value));
         let sample = &self.options.samples.provider.environment;
         environment.extend(sample.iter().map(|(name, value)| (name.clone(), filled(value))));

@@ -90,16 +90,16 @@ pub(super) const ITEMS: &[Item] = &[
     Item { number: 114, title: "errors that leave no doubt have codes that leave none", check: |run| Box::pin(clear_codes(run)) },
 ];
 
-/// The lives with at least one resource in them that was created.
+/// The lives with all that was created, which has to be all that can be.
 pub(super) async fn created(run: &Run) -> Outcome<(&Lives, Vec<(&Life, &State)>)> {
     let lives = run.lives().await?;
+    for life in &lives.all {
+        if let Err(Stop::Failed { expected, seen }) = &life.state {
+            return failed(expected, seen);
+        }
+    }
     let created: Vec<_> = lives.created().collect();
     if created.is_empty() {
-        for life in &lives.all {
-            if let Err(Stop::Failed { expected, seen }) = &life.state {
-                return failed(expected, seen);
-            }
-        }
         return not_applicable("no sample can be created here");
     }
     Ok((lives, created))
