@@ -2,7 +2,10 @@
 
 use prost::Message;
 use prost_types::Any;
-use provider_conformance::rpc::{ConfigureErrorMissingKeys, ErrorResourceInitFailed, configure_error_missing_keys::MissingKey};
+use provider_conformance::rpc::{
+    ConfigureErrorMissingKeys, ErrorResourceInitFailed, InputPropertiesError, configure_error_missing_keys::MissingKey,
+    input_properties_error::PropertyError,
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -21,20 +24,6 @@ struct RpcStatus {
     message: String,
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct InputPropertiesError {
-    #[prost(message, repeated, tag = "1")]
-    errors: Vec<PropertyError>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct PropertyError {
-    #[prost(string, tag = "1")]
-    property_path: String,
-    #[prost(string, tag = "2")]
-    reason: String,
 }
 
 /// Pulumi keeps what was made, and has it mended by the next update. `inputs` are for Read only.

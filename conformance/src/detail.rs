@@ -21,22 +21,6 @@ struct RpcStatus {
     details: Vec<Any>,
 }
 
-/// What an error of Construct or Call says of each input that is wrong.
-#[derive(Clone, PartialEq, Message)]
-pub struct InputPropertiesError {
-    #[prost(message, repeated, tag = "1")]
-    pub errors: Vec<PropertyError>,
-}
-
-/// What is wrong with one input.
-#[derive(Clone, PartialEq, Message)]
-pub struct PropertyError {
-    #[prost(string, tag = "1")]
-    pub property_path: String,
-    #[prost(string, tag = "2")]
-    pub reason: String,
-}
-
 /// The detail called `name` in an error, such as `ErrorResourceInitFailed`, if it has one.
 pub fn detail<M: Message + Default>(status: &Status, name: &str) -> Outcome<Option<M>> {
     let details = RpcStatus::decode(status.details())

@@ -60,6 +60,14 @@ pub fn answered<T>(answer: Result<T, tonic::Status>, call: impl Display) -> Outc
     answer.or_else(|status| failed(format!("{call} to succeed"), format!("{:?}: {}", status.code(), status.message())))
 }
 
+/// None if that is not about this provider, or nothing here can show it.
+pub fn if_applicable<T>(outcome: Outcome<T>) -> Outcome<Option<T>> {
+    match outcome {
+        Err(Stop::NotApplicable(_)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 impl From<tonic::Status> for Stop {
     fn from(status: tonic::Status) -> Self {
         Self::Failed { expected: "an answer".to_owned(), seen: format!("{:?}: {}", status.code(), status.message()) }

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use tokio::sync::OnceCell;
 
 use crate::{
+    detail::InitFailed,
     item::{Outcome, Stop, expect_none, failed},
     provider::{Client, Provider},
     rpc,
@@ -79,6 +80,18 @@ pub struct Subject {
 pub struct State {
     pub id: String,
     pub outputs: Map,
+}
+
+impl From<rpc::CreateResponse> for State {
+    fn from(created: rpc::CreateResponse) -> Self {
+        Self { id: created.id, outputs: from_struct(created.properties.as_ref()) }
+    }
+}
+
+impl From<InitFailed> for State {
+    fn from(found: InitFailed) -> Self {
+        Self { id: found.id, outputs: found.outputs }
+    }
 }
 
 /// What a random name is made of.
@@ -247,7 +260,7 @@ impl Life {
             return self.state = Err(Stop::NotApplicable(why.clone()));
         }
         self.state = match client.create(self.subject.create(&self.checked, false)).await {
-            Ok(it) => Ok(State { id: it.get_ref().id.clone(), outputs: from_struct(it.get_ref().properties.as_ref()) }),
+            Ok(it) => Ok(it.into_inner().into()),
             Err(status) => failed(format!("Create of {} to succeed", self.name), status.message()),
         };
     }

@@ -266,7 +266,7 @@ impl Provider {
 
     /// How often it has called its cloud; none if it has no cloud.
     pub fn calls(&self) -> Option<usize> {
-        self.cloud.as_ref().map(|it| it.requests().len())
+        self.cloud.as_ref().map(Cloud::calls)
     }
 }
 

@@ -1,23 +1,28 @@
 //! One run of the suite on one provider: starts it in every way that an item asks for, and leads its resources through
 //! their lives once, for all items.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout};
 use tonic::{Code, Status};
 
 use crate::{
     cloud::Cloud,
-    engine::{Engine, Manner},
-    item::{Outcome, failed, not_applicable},
-    life::Lives,
-    play::Waited,
+    engine::{Engine, Manner, lock},
+    item::{Outcome, expect_none, failed, not_applicable},
+    life::{Lives, State, Subject},
     provider::{Client, Heard, Launch, Process, Provider, client, connect},
     rpc,
     samples::{Answer, ComponentSample, ResourceSample, Samples, Scene, Situation},
     schema::{Entry, Schema, as_sent},
+    stage::Waited,
     value::{Map, overlay, to_struct},
 };
 
@@ -52,10 +57,19 @@ pub struct Run {
     schema: Result<Schema, String>,
     lives: OnceCell<Outcome<Lives>>,
     waited: OnceCell<Outcome<Waited>>,
+    /// What items have made beside the lives, and nobody has deleted.
+    made: Mutex<Vec<Made>>,
     /// The one cloud of a provider that runs already: what it was configured with must outlive the item.
     shared_cloud: OnceCell<Cloud>,
     /// An empty folder, for whatever needs one.
     pub folder: tempfile::TempDir,
+}
+
+/// A resource that exists, and what it was made of.
+struct Made {
+    subject: Subject,
+    inputs: Map,
+    state: State,
 }
 
 /// What is special about a process that [`Run::start`] starts.
@@ -82,6 +96,7 @@ impl Run {
             schema: Err(String::new()),
             lives: OnceCell::new(),
             waited: OnceCell::new(),
+            made: Mutex::default(),
             shared_cloud: OnceCell::new(),
             folder: tempfile::tempdir().context("cannot make a temporary folder")?,
         };
@@ -302,6 +317,28 @@ impl Run {
         if let Some(Ok(lives)) = self.lives.get() {
             lives.end().await;
         }
+    }
+
+    /// Remembers what an item has made, for [`Run::clear`].
+    pub fn keep(&self, subject: &Subject, inputs: &Map, state: State) {
+        if !state.id.is_empty() {
+            lock(&self.made).push(Made { subject: subject.clone(), inputs: inputs.clone(), state });
+        }
+    }
+
+    /// Deletes what items have made beside the lives, the last one first.
+    pub async fn clear(&self) -> Outcome {
+        let made = std::mem::take(&mut *lock(&self.made));
+        let mut left = Vec::new();
+        for Made { subject, inputs, state } in made.into_iter().rev() {
+            let mut client = self.lives().await?.provider.client.clone();
+            match timeout(Duration::from_mins(1), client.delete(subject.delete(&state, &inputs))).await {
+                Err(_) => left.push(format!("{}: no answer within a minute", state.id)),
+                Ok(Err(status)) => left.push(format!("{}: {}", state.id, status.message())),
+                Ok(Ok(_)) => {}
+            }
+        }
+        expect_none(left, "to delete what was made, now that the cloud is as ever")
     }
 
     /// What was told while a Create had to wait. It is watched once.

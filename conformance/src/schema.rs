@@ -110,6 +110,7 @@ impl<'a> Entry<'a> {
 
 impl<'a> Spec<'a> {
     /// The type that it refers to, if the package has it.
+    #[must_use]
     pub fn resolve(self) -> Self {
         let name = self.json["$ref"].as_str().and_then(|it| it.strip_prefix("#/types/"));
         let found = name.and_then(|it| self.schema.json["types"].get(it));

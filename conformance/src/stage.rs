@@ -1,19 +1,26 @@
-//! Times when something goes wrong: a resource that it happens to, and a provider whose cloud plays it.
+//! Situations of the samples, played: a resource that something happens to, and a provider whose cloud plays it.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
-use futures::future::BoxFuture;
 use serde_json::Value as Json;
-use tokio::time::timeout;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{Response, Status};
 
 use crate::{
-    cloud::Cloud,
     detail::InitFailed,
-    item::{Outcome, expect, expect_none, failed, not_applicable},
+    engine::Line,
+    item::{Outcome, expect, failed, not_applicable},
     life::{Lives, State, Subject},
     provider::{Client, Provider},
-    rpc,
+    rpc::{self, LogSeverity},
     run::{Run, Special},
     samples::{Answer, Scene, Situation, filled},
     schema::{Entry, as_sent},
@@ -34,36 +41,45 @@ pub struct Stage<'a> {
     pub provider: Provider,
     run: &'a Run,
     lives: &'a Lives,
-    made: Vec<State>,
+    /// When the situation began.
+    begun: Instant,
+    /// What was made last.
+    state: Option<State>,
+}
+
+/// A Create that is under way.
+pub type Creating = JoinHandle<Result<Response<rpc::CreateResponse>, Status>>;
+
+/// What a call has answered, and whether that came in time.
+type Answered<T> = (Result<Response<T>, Status>, Outcome);
+
+/// How a Create ended that was cancelled.
+pub struct Cancelled {
+    pub answer: Result<State, Status>,
+    /// How long that took, from Cancel on.
+    pub took: Duration,
 }
 
 impl<'a> Stage<'a> {
-    /// Plays a situation to `act`, and deletes afterwards whatever that has made.
-    pub async fn play<T>(
-        run: &'a Run,
-        situation: Situation,
-        act: impl for<'s> FnOnce(&'s mut Self) -> BoxFuture<'s, Outcome<T>> + Send,
-    ) -> Outcome<T> {
-        let mut stage = Self::set(run, situation).await?;
-        let outcome = act(&mut stage).await;
-        let left = stage.clear().await;
-        let outcome = outcome?;
-        expect_none(left, "to delete what was made, now that the cloud is as ever")?;
-        Ok(outcome)
+    /// Sets one up. Not applicable if the samples do not tell how to play the situation.
+    pub async fn set(run: &'a Run, situation: Situation) -> Outcome<Self> {
+        Self::set_in(run, situation, Special::default()).await
     }
 
-    async fn set(run: &'a Run, situation: Situation) -> Outcome<Self> {
-        run.program()?;
+    /// Sets one up, with a provider started in a special way.
+    pub async fn set_in(run: &'a Run, situation: Situation, special: Special) -> Outcome<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let scene = run.scene(situation)?;
-        if run.options.clouds.is_empty() {
+        if !scene.answers.is_empty() && run.options.clouds.is_empty() {
             return not_applicable("without --cloud, nothing can be played");
         }
         let (lives, entry) = (run.lives().await?, run.resource(&scene.resource)?);
-        let subject = Subject::new(entry.token, &format!("{}-{situation:?}", scene.resource).to_lowercase());
+        let name = format!("{}-{}", scene.resource, COUNT.fetch_add(1, Ordering::Relaxed));
+        let subject = Subject::new(entry.token, &name.to_lowercase());
         let inputs = run.inputs(&scene.resource, &scene.inputs).await?;
         let checked = subject.checked(&mut lives.provider.client.clone(), &Map::new(), &inputs).await?;
-        let provider = run.configured_in(Special::default()).await?;
-        Ok(Self { scene, entry, subject, checked, provider, run, lives, made: Vec::new() })
+        let provider = run.configured_in(special).await?;
+        Ok(Self { scene, entry, subject, checked, provider, run, lives, begun: Instant::now(), state: None })
     }
 
     /// The cloud as it should be.
@@ -71,32 +87,37 @@ impl<'a> Stage<'a> {
         self.lives.provider.client.clone()
     }
 
-    /// The cloud that plays.
-    pub fn cloud(&self) -> Outcome<&Cloud> {
-        self.provider.cloud.as_ref().map_or_else(|| not_applicable("without --cloud, nothing can be played"), Ok)
-    }
-
     /// The situation begins.
-    pub fn begin(&self) -> Outcome {
-        self.cloud()?.play(&self.answers());
-        Ok(())
+    pub fn begin(&mut self) {
+        self.begun = Instant::now();
+        if let Some(cloud) = &self.provider.cloud {
+            cloud.play(&self.answers());
+        }
     }
 
     /// The situation is over.
-    pub fn end(&self) -> Outcome {
-        self.cloud()?.play(&[]);
-        Ok(())
+    pub fn end(&self) {
+        if let Some(cloud) = &self.provider.cloud {
+            cloud.play(&[]);
+        }
     }
 
     /// What the cloud answers, with the properties of the resource filled in.
-    pub fn answers(&self) -> Vec<Answer> {
+    fn answers(&self) -> Vec<Answer> {
         let properties = self.properties();
         self.scene.answers.iter().map(|it| it.about(&properties)).collect()
     }
 
+    /// For each answer of the scene, when the cloud was asked for it since the situation began.
+    pub fn asked(&self) -> Vec<(Answer, Vec<Instant>)> {
+        let times = |answer: &Answer| self.provider.cloud.as_ref().map(|it| it.times(&answer.request)).unwrap_or_default();
+        let since = |answer: &Answer| times(answer).into_iter().filter(|at| *at >= self.begun).collect();
+        self.answers().into_iter().map(|it| (it.clone(), since(&it))).collect()
+    }
+
     fn properties(&self) -> Map {
         let mut properties = plain_map(&self.checked);
-        if let Some(state) = self.made.last() {
+        if let Some(state) = &self.state {
             properties.extend(plain_map(&state.outputs));
             properties.insert("id".to_owned(), Json::String(state.id.clone()));
         }
@@ -114,46 +135,76 @@ impl<'a> Stage<'a> {
     /// Creates the resource while nothing is wrong.
     pub async fn made(&mut self) -> Outcome<State> {
         let created = self.healthy().create(self.subject.create(&self.checked, false)).await?.into_inner();
-        Ok(self.keep(State { id: created.id, outputs: from_struct(created.properties.as_ref()) }))
+        Ok(self.keep(created.into()))
     }
 
     /// Creates the resource within so many seconds.
     pub async fn create(&mut self, seconds: f64) -> Outcome<Result<State, Status>> {
         let mut client = self.provider.client.clone();
         let request = rpc::CreateRequest { timeout: seconds, ..self.subject.create(&self.checked, false) };
-        let creating = tokio::spawn(async move { client.create(request).await.map(Response::into_inner) });
-        let (answer, on_time) = self.in_time(creating, seconds).await?;
-        let answer = match answer {
-            Ok(it) => Ok(self.keep(State { id: it.id, outputs: from_struct(it.properties.as_ref()) })),
-            Err(status) => {
-                if let Some(it) = InitFailed::of(&status)? {
-                    self.keep(State { id: it.id, outputs: it.outputs });
-                }
-                Err(status)
-            }
-        };
-        on_time?;
-        Ok(answer)
+        let answered = self.within(seconds, client.create(request)).await?;
+        self.created(answered)
+    }
+
+    /// Begins to create the resource in the situation, and returns once that is there.
+    pub async fn begin_create(&mut self) -> Creating {
+        self.begin();
+        let (mut client, request) = (self.provider.client.clone(), self.subject.create(&self.checked, false));
+        let creating = tokio::spawn(async move { client.create(request).await });
+        let is_there = || self.asked().iter().all(|(answer, times)| times.len() > answer.after);
+        while !is_there() && !creating.is_finished() && self.begun.elapsed() < Duration::from_secs(20) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_millis(500)).await;
+        creating
+    }
+
+    /// The answer of a Create that was begun and has to end within `limit`, as is `expected`.
+    pub async fn ended(&mut self, creating: Creating, limit: Duration, expected: &str) -> Outcome<Result<State, Status>> {
+        let answered = self.in_time(limit, expected, joined(creating)).await?;
+        self.created(answered)
+    }
+
+    /// Cancels a Create that waits; if that does not end it, the situation passes.
+    pub async fn cancel(&mut self, creating: Creating) -> Outcome<Cancelled> {
+        if creating.is_finished() {
+            let expected = format!("Create of {} to wait while the cloud keeps it waiting", self.scene.resource);
+            let answer = self.ended(creating, PATIENCE, &expected).await?;
+            return failed(
+                expected,
+                answer.map_or_else(|it| format!("it fails: {}", it.message()), |_| "it succeeds".to_owned()),
+            );
+        }
+        let (mut client, cancelled) = (self.provider.client.clone(), Instant::now());
+        let answered = timeout(PATIENCE, client.cancel(())).await;
+        // Whether that is too late is for the items to say.
+        let (answer, _) = self.in_time(Duration::from_secs(5), "Create to end after Cancel", joined(creating)).await?;
+        let took = cancelled.elapsed();
+        self.end();
+        let answer = self.created((answer, Ok(())))?;
+        match answered {
+            Err(_) => failed("an answer to Cancel while a Create waits", format!("none within {PATIENCE:?}")),
+            Ok(Err(status)) => Err(status.into()),
+            Ok(Ok(_)) => Ok(Cancelled { answer, took }),
+        }
     }
 
     /// Changes the resource from `state` to `news` within so many seconds.
     pub async fn update(&mut self, state: &State, news: &Map, seconds: f64) -> Outcome<Result<State, Status>> {
         let mut client = self.provider.client.clone();
         let request = rpc::UpdateRequest { timeout: seconds, ..self.subject.update(state, &self.checked, news, false) };
-        let updating = tokio::spawn(async move { client.update(request).await.map(Response::into_inner) });
-        let (answer, on_time) = self.in_time(updating, seconds).await?;
+        let (answer, on_time) = self.within(seconds, client.update(request)).await?;
         on_time?;
-        Ok(answer.map(|it| State { id: state.id.clone(), outputs: from_struct(it.properties.as_ref()) }))
+        Ok(answer.map(|it| State { id: state.id.clone(), outputs: from_struct(it.get_ref().properties.as_ref()) }))
     }
 
     /// Deletes the resource within so many seconds.
     pub async fn delete(&mut self, state: &State, seconds: f64) -> Outcome<Result<(), Status>> {
         let mut client = self.provider.client.clone();
         let request = rpc::DeleteRequest { timeout: seconds, ..self.subject.delete(state, &self.checked) };
-        let deleting = tokio::spawn(async move { client.delete(request).await.map(|_| ()) });
-        let (answer, on_time) = self.in_time(deleting, seconds).await?;
+        let (answer, on_time) = self.within(seconds, client.delete(request)).await?;
         on_time?;
-        Ok(answer)
+        Ok(answer.map(|_| ()))
     }
 
     /// What the engine would read in a refresh.
@@ -171,43 +222,89 @@ impl<'a> Stage<'a> {
         self.subject.checked(&mut self.healthy(), &self.checked, &inputs).await
     }
 
-    /// Remembers what has to be deleted.
+    /// Remembers what has to be deleted after the item.
     pub fn keep(&mut self, state: State) -> State {
-        if !state.id.is_empty() {
-            self.made.push(state.clone());
-        }
+        self.run.keep(&self.subject, &self.checked, state.clone());
+        self.state = Some(state.clone());
         state
     }
 
-    /// The answer to a call that has a limit, and whether it kept to it. One that does not is waited for: what it makes
-    /// has to be known.
+    /// What Create has answered; what it has made is remembered, whether it succeeded or not.
+    fn created(&mut self, (answer, on_time): Answered<rpc::CreateResponse>) -> Outcome<Result<State, Status>> {
+        let answer = match answer {
+            Ok(it) => Ok(self.keep(it.into_inner().into())),
+            Err(status) => {
+                if let Some(it) = InitFailed::of(&status)? {
+                    self.keep(it.into());
+                }
+                Err(status)
+            }
+        };
+        on_time?;
+        Ok(answer)
+    }
+
+    async fn within<T>(&self, seconds: f64, call: impl Future<Output = Result<Response<T>, Status>>) -> Outcome<Answered<T>> {
+        let expected = format!("an answer within {seconds} s, which is the timeout of the call");
+        self.in_time(Duration::from_secs_f64(seconds) + PATIENCE, &expected, call).await
+    }
+
+    /// The answer to a call that has to end within `limit`. One that does not is brought to an end and waited for: what
+    /// it makes has to be known.
     async fn in_time<T>(
         &self,
-        mut call: tokio::task::JoinHandle<Result<T, Status>>,
-        seconds: f64,
-    ) -> Outcome<(Result<T, Status>, Outcome)> {
-        let limit = Duration::from_secs_f64(seconds);
-        if let Ok(answer) = timeout(limit + PATIENCE, &mut call).await {
-            return Ok((answer.map_err(anyhow::Error::from)?, Ok(())));
+        limit: Duration,
+        expected: &str,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Outcome<Answered<T>> {
+        let mut call = pin!(call);
+        if let Ok(answer) = timeout(limit, &mut call).await {
+            return Ok((answer, Ok(())));
         }
-        let expected = format!("an answer within {seconds} s, which is the timeout of the call");
-        let late = failed(&expected, format!("none {} s later", PATIENCE.as_secs()));
-        self.end()?;
+        self.end();
+        _ = timeout(PATIENCE, self.provider.client.clone().cancel(())).await;
         match timeout(Duration::from_mins(1), call).await {
-            Ok(answer) => Ok((answer.map_err(anyhow::Error::from)?, late)),
+            Ok(answer) => Ok((answer, failed(expected, format!("none within {limit:?}")))),
             Err(_) => failed(expected, "none, not even when the cloud was as ever"),
         }
     }
+}
 
-    /// Deletes all that was made; what cannot be deleted, it tells.
-    async fn clear(&mut self) -> Vec<String> {
-        let mut left = Vec::new();
-        for state in std::mem::take(&mut self.made) {
-            let request = self.subject.delete(&state, &self.checked);
-            if let Err(status) = self.healthy().delete(request).await {
-                left.push(format!("{}: {}", state.id, status.message()));
-            }
-        }
-        left
+/// A provider that runs already has one cloud for all items.
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        self.end();
     }
+}
+
+async fn joined(creating: Creating) -> Result<Response<rpc::CreateResponse>, Status> {
+    creating.await.unwrap_or_else(|error| Err(Status::from_error(error.into())))
+}
+
+/// A Create that has to wait, then may go on: what was told until then, and after.
+pub struct Waited {
+    pub waiting: Vec<Line>,
+    pub ending: Vec<Line>,
+}
+
+impl Waited {
+    /// Watches one.
+    pub async fn watch(run: &Run) -> Outcome<Self> {
+        let mut stage = Stage::set(run, Situation::Pending).await?;
+        let creating = stage.begin_create().await;
+        sleep(Duration::from_secs(3)).await;
+        let waiting = told(&stage, 0);
+        let before = stage.provider.engine.lines().len();
+        stage.end();
+        let expected = format!("Create of {} to end once it is ready", stage.scene.resource);
+        _ = stage.ended(creating, Duration::from_secs(30), &expected).await?;
+        sleep(Duration::from_millis(100)).await;
+        Ok(Self { waiting, ending: told(&stage, before) })
+    }
+}
+
+/// What the engine was told of the resource, from this line on.
+fn told(stage: &Stage<'_>, from: usize) -> Vec<Line> {
+    let lines = stage.provider.engine.lines().into_iter().skip(from);
+    lines.filter(|it| it.request.urn == stage.subject.urn && it.request.severity != LogSeverity::Debug as i32).collect()
 }

@@ -97,7 +97,6 @@ fn walk_value<'a>(path: &str, value: &'a Json, secret: bool, visit: &mut impl Fn
                 walk_value(path, inner, secret || is_secret(value), visit);
             }
         }
-        (Some(_), _) => {}
         (None, Json::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
                 walk_value(&format!("{path}[{index}]"), item, secret, visit);

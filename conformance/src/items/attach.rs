@@ -9,14 +9,14 @@ use crate::{
     cli::Cli,
     detail::InitFailed,
     engine::{Engine, Manner},
-    item::{Item, Outcome, answered, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, answered, expect, expect_none, failed, if_applicable, not_applicable},
     lint::lint,
     monitor::{Children, Monitor},
-    play::{Play, if_played},
     rpc,
     run::{Run, Special, greet, handshake_request},
     samples::Situation,
     schema::as_sent,
+    stage::Stage,
 };
 
 pub(super) const ITEMS: &[Item] = &[
@@ -104,12 +104,12 @@ async fn repeated(run: &Run) -> Outcome {
         provider.client.attach(rpc::PluginAttach { address: another.address.clone() }).await?;
         run.configure(&mut provider.client, &settings).await?;
     }
-    let Some(play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else { return Ok(()) };
+    let Some(stage) = if_applicable(Stage::set(run, Situation::Pending).await)? else { return Ok(()) };
     let another = Engine::start(Manner::Healthy)?;
-    let mut client = play.provider.client.clone();
+    let mut client = stage.provider.client.clone();
     greet(&mut client, &another.address).await?;
-    run.configure(&mut client, &run.settings(play.provider.cloud.as_ref())).await?;
-    hears(&play, &another).await
+    run.configure(&mut client, &run.settings(stage.provider.cloud.as_ref())).await?;
+    hears(stage, &another).await
 }
 
 async fn same_version(run: &Run) -> Outcome {
@@ -123,19 +123,19 @@ async fn same_version(run: &Run) -> Outcome {
 async fn attach(run: &Run) -> Outcome {
     let mut provider = run.configured().await?;
     provider.client.attach(rpc::PluginAttach { address: provider.engine.address.clone() }).await?;
-    let Some(play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else { return Ok(()) };
+    let Some(stage) = if_applicable(Stage::set(run, Situation::Pending).await)? else { return Ok(()) };
     let another = Engine::start(Manner::Healthy)?;
-    play.provider.client.clone().attach(rpc::PluginAttach { address: another.address.clone() }).await?;
-    hears(&play, &another).await
+    stage.provider.client.clone().attach(rpc::PluginAttach { address: another.address.clone() }).await?;
+    hears(stage, &another).await
 }
 
 /// Whether another engine, and not the first one, is told how a Create goes.
-async fn hears(play: &Play<'_>, another: &Engine) -> Outcome {
-    let before = play.provider.engine.lines().len();
-    let creating = play.create().await;
+async fn hears(mut stage: Stage<'_>, another: &Engine) -> Outcome {
+    let before = stage.provider.engine.lines().len();
+    let creating = stage.begin_create().await;
     sleep(Duration::from_secs(1)).await;
-    let (first, last) = (play.provider.engine.lines().len() - before, another.lines().len());
-    play.cancel(creating).await?;
+    let (first, last) = (stage.provider.engine.lines().len() - before, another.lines().len());
+    stage.cancel(creating).await?;
     if first + last == 0 {
         return not_applicable("nothing is told while a Create waits, see 138");
     }
@@ -154,22 +154,23 @@ async fn idle_cancel(run: &Run) -> Outcome {
 }
 
 async fn cancel_waiting(run: &Run) -> Outcome {
-    let play = Play::start(run, Situation::Pending, Special::default()).await?;
-    let ended = play.cancel(play.create().await).await?;
-    let name = &play.scene.resource;
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let creating = stage.begin_create().await;
+    let cancelled = stage.cancel(creating).await?;
+    let name = &stage.scene.resource;
     expect(
-        ended.took < Duration::from_secs(2),
+        cancelled.took < Duration::from_secs(2),
         format!("Create of {name} to end within 2 s after Cancel"),
-        format!("{:?}", ended.took),
+        format!("{:?}", cancelled.took),
     )?;
-    let Err(status) = ended.answer else {
+    let Err(status) = cancelled.answer else {
         return failed(format!("Create of {name} to end with an error, since it is not ready"), "it succeeds");
     };
     let Some(kept) = InitFailed::of(&status)? else {
         return failed(format!("an ErrorResourceInitFailed, so that {name} is not lost"), format!("only {:?}", status.message()));
     };
     expect(!kept.id.is_empty(), format!("the id of {name}"), "an empty one")?;
-    let missing = play.inputs.keys().filter(|it| !kept.outputs.contains_key(*it) && it.as_str() != "__defaults");
+    let missing = stage.checked.keys().filter(|it| !kept.outputs.contains_key(*it) && it.as_str() != "__defaults");
     expect(
         !kept.outputs.is_empty(),
         format!("the outputs of {name}, such as {}", missing.cloned().collect::<Vec<_>>().join(", ")),
@@ -178,10 +179,11 @@ async fn cancel_waiting(run: &Run) -> Outcome {
 }
 
 async fn cancel_before(run: &Run) -> Outcome {
-    let play = Play::start(run, Situation::Silent, Special::default()).await?;
-    let ended = play.cancel(play.create().await).await?;
-    let name = &play.scene.resource;
-    let Err(status) = ended.answer else {
+    let mut stage = Stage::set(run, Situation::Silent).await?;
+    let creating = stage.begin_create().await;
+    let cancelled = stage.cancel(creating).await?;
+    let name = &stage.scene.resource;
+    let Err(status) = cancelled.answer else {
         return failed(format!("Create of {name} to end with an error after Cancel"), "it succeeds");
     };
     if let Some(kept) = InitFailed::of(&status)? {
@@ -190,7 +192,7 @@ async fn cancel_before(run: &Run) -> Outcome {
             format!("ErrorResourceInitFailed of {:?}", kept.id),
         );
     }
-    expect(ended.took < Duration::from_secs(5), "its end within 5 s after Cancel", format!("{:?}", ended.took))
+    expect(cancelled.took < Duration::from_secs(5), "its end within 5 s after Cancel", format!("{:?}", cancelled.took))
 }
 
 async fn no_latch(run: &Run) -> Outcome {
@@ -205,18 +207,19 @@ async fn no_latch(run: &Run) -> Outcome {
         answered(read, format!("Read of {} after Cancel, Handshake and Configure", life.name))?;
     }
     // The same with a Create, which has to wait.
-    let Some(play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else {
+    let Some(mut stage) = if_applicable(Stage::set(run, Situation::Pending).await)? else {
         return if lives.created().count() > 0 { Ok(()) } else { not_applicable("nothing of the samples is created here") };
     };
-    play.cancel(play.create().await).await?;
-    let (mut client, settings) = (play.provider.client.clone(), run.settings(play.provider.cloud.as_ref()));
-    greet(&mut client, &play.provider.engine.address).await?;
-    run.configure(&mut client, &settings).await?;
-    play.perform();
-    let creating = play.create().await;
+    let creating = stage.begin_create().await;
+    stage.cancel(creating).await?;
+    run.clear().await?;
+    let mut client = stage.provider.client.clone();
+    greet(&mut client, &stage.provider.engine.address).await?;
+    run.configure(&mut client, &run.settings(stage.provider.cloud.as_ref())).await?;
+    let creating = stage.begin_create().await;
     sleep(Duration::from_secs(1)).await;
     // It has to wait, as the first one did.
-    play.cancel(creating).await.map(|_| ())
+    stage.cancel(creating).await.map(|_| ())
 }
 
 async fn cancel_construct(run: &Run) -> Outcome {
@@ -296,7 +299,7 @@ async fn strict_schema(run: &Run) -> Outcome {
         let published = std::fs::read_to_string(published).map_err(anyhow::Error::from)?;
         expect(published == schema.text, "the schema that is published, to the byte", "another one")?;
     }
-    let Some(cli) = if_played(Cli::new(run).await)? else { return Ok(()) };
+    let Some(cli) = if_applicable(Cli::new(run).await)? else { return Ok(()) };
     let file = cli.folder.join("schema.json");
     std::fs::write(&file, &schema.text).map_err(anyhow::Error::from)?;
     let output = cli.run(&["schema", "check", "schema.json"]).await?;

@@ -9,9 +9,8 @@ use tokio::time::sleep;
 use crate::{
     cli::{Alone, Cli, alone, flags, plugin_folder},
     engine::{Engine, Manner},
-    item::{Item, Outcome, answered, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, answered, expect, expect_none, failed, if_applicable, not_applicable},
     life::State,
-    play::if_played,
     provider::Provider,
     rpc,
     run::{Run, Special, greet, handshake_request},
@@ -60,7 +59,7 @@ async fn no_handshake(run: &Run) -> Outcome {
 /// Asks what an engine asks in an `up` without changes.
 async fn converse(run: &Run, provider: &Provider) -> Outcome {
     let mut client = provider.client.clone();
-    let Some(lives) = if_played(run.lives().await)? else { return Ok(()) };
+    let Some(lives) = if_applicable(run.lives().await)? else { return Ok(()) };
     for life in &lives.all {
         let news = life.subject.checked(&mut client, &life.checked, &life.inputs).await?;
         answered(client.create(life.subject.create(&news, true)).await, format!("a preview of {}", life.name))?;
@@ -205,8 +204,8 @@ async fn attached_twice(run: &Run) -> Outcome {
     }
     client.get_plugin_info(()).await?;
     // The same with the real engine.
-    let Some(mut cli) = if_played(Cli::new(run).await)? else { return Ok(()) };
-    let Some(alone) = if_played(alone(run))? else { return Ok(()) };
+    let Some(mut cli) = if_applicable(Cli::new(run).await)? else { return Ok(()) };
+    let Some(alone) = if_applicable(alone(run))? else { return Ok(()) };
     cli.environment.push(("PULUMI_DEBUG_PROVIDERS".to_owned(), format!("{}:{}", run.schema()?.package(), provider.port)));
     cli.project(&alone[0], &json!({})).await?;
     for _ in 0..2 {

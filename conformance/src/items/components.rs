@@ -14,11 +14,11 @@ use tokio::{
 use tonic::{Code, Response, Status};
 
 use crate::{
-    detail::{InputPropertiesError, detail},
+    detail::detail,
     item::{Item, Outcome, Stop, expect, expect_none, failed, not_applicable},
     monitor::{Children, Monitor, Told, flat_map, urn_of},
     provider::Provider,
-    rpc::{self, construct_request, register_resource_request},
+    rpc::{self, InputPropertiesError, construct_request, register_resource_request},
     run::{Run, STACK_URN},
     samples::ComponentSample,
     schema::{Entry, as_sent},

@@ -10,7 +10,7 @@ use super::probe::{Checked, told};
 use crate::{
     detail::detail,
     item::{Item, Outcome, expect, expect_none, failed, not_applicable},
-    life::{SEED, State},
+    life::SEED,
     provider::{Client, Provider},
     rpc::{
         self,
@@ -20,7 +20,7 @@ use crate::{
     run::{Run, Special, urn},
     samples::Answer,
     schema::{Spec, as_sent},
-    value::{Map, UNKNOWNS, from_struct, is_secret, is_unknown, overlay, plain, plain_map, secret, secrets, to_struct},
+    value::{Map, UNKNOWNS, is_secret, is_unknown, overlay, plain, plain_map, secret, secrets, to_struct},
     vary::{Step, at, places, with},
 };
 
@@ -492,9 +492,7 @@ async fn before_configure(run: &Run) -> Outcome {
         match provider.client.create(life.subject.create(&life.checked, false)).await {
             Err(status) => refused_early(&status, &format!("Create of {}", life.name))?,
             Ok(made) => {
-                // Nothing may stay behind.
-                let state = State { id: made.get_ref().id.clone(), outputs: from_struct(made.get_ref().properties.as_ref()) };
-                run.configured().await?.client.delete(life.subject.delete(&state, &life.checked)).await?;
+                run.keep(&life.subject, &life.checked, made.into_inner().into());
                 return failed(format!("Create of {} to be refused before Configure", life.name), "it was created");
             }
         }

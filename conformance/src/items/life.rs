@@ -141,7 +141,7 @@ fn refusal<T>(answer: Result<T, Status>, what: &str) -> Outcome<Status> {
 
 /// Creates the resource of the situation Pending within 2 s, which has to fail.
 async fn pending(stage: &mut Stage<'_>) -> Outcome<Status> {
-    stage.begin()?;
+    stage.begin();
     let answer = stage.create(2.0).await?;
     refusal(answer, &format!("Create of {} that does not become ready within its timeout of 2 s", stage.subject.name))
 }
@@ -290,127 +290,89 @@ async fn hidden(run: &Run) -> Outcome {
 }
 
 async fn keeps_half_made(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Pending, |stage| {
-        Box::pin(async move {
-            let status = pending(stage).await?;
-            let made = half_made(&status, &stage.subject.name)?;
-            expect(!made.id.is_empty(), "the id of what exists", "an empty one")?;
-            let odd = made.reasons.iter().filter(|it| it.trim().is_empty() || it.contains('\n'));
-            expect_none(odd.map(|it| format!("{it:?}")), "reasons of one line each, as the engine shows nothing else")?;
-            expect(!made.reasons.is_empty(), "at least one reason, as the engine shows nothing else", "none")?;
-            let required: Vec<_> = stage.entry.required_inputs().collect();
-            let missing = missing_inputs(stage.entry, &stage.checked, &made.outputs).filter(|it| required.contains(it));
-            expect_none(missing, "every required input among the properties, which become the state; missing")?;
-            expect(!made.outputs.is_empty(), "properties, which become the state", "none")?;
-            let mut wrong = Vec::new();
-            walk(&made.outputs, &mut |path, value, _| {
-                if value.is_null() || is_unknown(value) {
-                    wrong.push(path.to_owned());
-                }
-            });
-            expect_none(wrong, "properties without nulls and unknowns, since they become the state; there are")
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let status = pending(&mut stage).await?;
+    let made = half_made(&status, &stage.subject.name)?;
+    expect(!made.id.is_empty(), "the id of what exists", "an empty one")?;
+    let odd = made.reasons.iter().filter(|it| it.trim().is_empty() || it.contains('\n'));
+    expect_none(odd.map(|it| format!("{it:?}")), "reasons of one line each, as the engine shows nothing else")?;
+    expect(!made.reasons.is_empty(), "at least one reason, as the engine shows nothing else", "none")?;
+    let required: Vec<_> = stage.entry.required_inputs().collect();
+    let missing = missing_inputs(stage.entry, &stage.checked, &made.outputs).filter(|it| required.contains(it));
+    expect_none(missing, "every required input among the properties, which become the state; missing")?;
+    expect(!made.outputs.is_empty(), "properties, which become the state", "none")?;
+    let mut wrong = Vec::new();
+    walk(&made.outputs, &mut |path, value, _| {
+        if value.is_null() || is_unknown(value) {
+            wrong.push(path.to_owned());
+        }
+    });
+    expect_none(wrong, "properties without nulls and unknowns, since they become the state; there are")
 }
 
 async fn well_formed_details(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Pending, |stage| {
-        Box::pin(async move {
-            let status = pending(stage).await?;
-            half_made(&status, &stage.subject.name)?;
-            expect_well_formed(&status)
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let status = pending(&mut stage).await?;
+    half_made(&status, &stage.subject.name)?;
+    expect_well_formed(&status)
 }
 
 async fn keeps_nothing(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Refused, |stage| {
-        Box::pin(async move {
-            stage.begin()?;
-            let answer = stage.create(60.0).await?;
-            let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
-            let kept = InitFailed::of(&status)?;
-            expect(
-                kept.is_none(),
-                "an error without ErrorResourceInitFailed, as the cloud made nothing",
-                format!("one with the id {:?}", kept.as_ref().map(|it| &it.id)),
-            )?;
-            stage.expect_said(status.message())
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Refused).await?;
+    stage.begin();
+    let answer = stage.create(60.0).await?;
+    let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
+    let kept = InitFailed::of(&status)?;
+    expect(
+        kept.is_none(),
+        "an error without ErrorResourceInitFailed, as the cloud made nothing",
+        format!("one with the id {:?}", kept.as_ref().map(|it| &it.id)),
+    )?;
+    stage.expect_said(status.message())
 }
 
 async fn limits(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Pending, |stage| {
-        Box::pin(async move {
-            let status = pending(stage).await?;
-            let made = half_made(&status, &stage.subject.name)?;
-            let reasons = made.reasons.join("\n");
-            let expected = "a reason that names what was waited for, by its id or name";
-            let named = [&made.id, &stage.subject.name].iter().any(|it| reasons.contains(it.as_str()));
-            expect(named || !stage.scene.says.is_empty(), expected, &reasons)?;
-            stage.expect_said(&reasons)
-        })
-    })
-    .await?;
-    Stage::play(run, Situation::Pending, |stage| {
-        Box::pin(async move {
-            stage.begin()?;
-            let mut client = stage.provider.client.clone();
-            let request = stage.subject.create(&stage.checked, false);
-            let creating = tokio::spawn(async move { client.create(request).await });
-            sleep(Duration::from_secs(2)).await;
-            let ended = creating.is_finished();
-            stage.end()?;
-            let answer = creating.await.map_err(anyhow::Error::from)?;
-            match &answer {
-                Ok(it) => {
-                    let outputs = from_struct(it.get_ref().properties.as_ref());
-                    stage.keep(State { id: it.get_ref().id.clone(), outputs });
-                }
-                Err(status) => {
-                    if let Some(it) = InitFailed::of(status)? {
-                        stage.keep(State { id: it.id, outputs: it.outputs });
-                    }
-                }
-            }
-            expect(!ended, "Create with timeout 0 to wait as long as the provider's own default", "an end within 2 s")?;
-            answer?;
-            Ok(())
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let status = pending(&mut stage).await?;
+    let made = half_made(&status, &stage.subject.name)?;
+    let reasons = made.reasons.join("\n");
+    let expected = "a reason that names what was waited for, by its id or name";
+    let named = [&made.id, &stage.subject.name].iter().any(|it| reasons.contains(it.as_str()));
+    expect(named || !stage.scene.says.is_empty(), expected, &reasons)?;
+    stage.expect_said(&reasons)?;
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let creating = stage.begin_create().await;
+    sleep(Duration::from_secs(2)).await;
+    let ended = creating.is_finished();
+    stage.end();
+    let answer = stage.ended(creating, Duration::from_mins(1), "Create to end once nothing is wrong").await?;
+    expect(!ended, "Create with timeout 0 to wait as long as the provider's own default", "an end within 2 s")?;
+    answer?;
+    Ok(())
 }
 
 async fn makes_once(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Lost, |stage| {
-        Box::pin(async move {
-            if stage.entry.json.get("listInputs").is_none() {
-                return not_applicable(format!("{} cannot be listed, so nothing shows how many there are", stage.entry.token));
-            }
-            let before = listed(stage).await?;
-            stage.begin()?;
-            let first = stage.create(60.0).await?;
-            stage.end()?;
-            // By another process, as if the first one had ended with its answer.
-            let again = stage.made().await;
-            let new: Vec<_> = listed(stage).await?.into_iter().filter(|it| !before.contains(it)).collect();
-            for id in &new {
-                if !again.iter().chain(&first).any(|it| it.id == *id) {
-                    stage.keep(State { id: id.clone(), outputs: Map::new() });
-                }
-            }
-            if let (Err(_), Err(Stop::Failed { seen, .. })) = (&first, &again) {
-                return failed("Create, repeated, to take over what it has made before", seen);
-            }
-            let name = &stage.subject.name;
-            expect(new.len() == 1, format!("one {name} after Create, its answer lost, and Create again"), new.join(", "))
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Lost).await?;
+    if stage.entry.json.get("listInputs").is_none() {
+        return not_applicable(format!("{} cannot be listed, so nothing shows how many there are", stage.entry.token));
+    }
+    let before = listed(&stage).await?;
+    stage.begin();
+    let first = stage.create(60.0).await?;
+    stage.end();
+    // By another process, as if the first one had ended with its answer.
+    let again = stage.made().await;
+    let new: Vec<_> = listed(&stage).await?.into_iter().filter(|it| !before.contains(it)).collect();
+    for id in &new {
+        if !again.iter().chain(&first).any(|it| it.id == *id) {
+            stage.keep(State { id: id.clone(), outputs: Map::new() });
+        }
+    }
+    if let (Err(_), Err(Stop::Failed { seen, .. })) = (&first, &again) {
+        return failed("Create, repeated, to take over what it has made before", seen);
+    }
+    let name = &stage.subject.name;
+    expect(new.len() == 1, format!("one {name} after Create, its answer lost, and Create again"), new.join(", "))
 }
 
 async fn listed(stage: &Stage<'_>) -> Outcome<Vec<String>> {
@@ -458,35 +420,30 @@ async fn keeps_id(run: &Run) -> Outcome {
 }
 
 async fn waits_again(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Pending, |stage| {
-        Box::pin(async move {
-            let status = pending(stage).await?;
-            let made = half_made(&status, &stage.subject.name)?;
-            let state = State { id: made.id, outputs: made.outputs };
-            let same = stage.checked.clone();
-            let again = stage.update(&state, &same, 2.0).await?;
-            let name = stage.subject.name.clone();
-            half_made(&refusal(again, &format!("Update of {name}, which still is not ready,"))?, &name)?;
-            stage.end()?;
-            let done = stage.update(&state, &same, 60.0).await?;
-            let done = done
-                .or_else(|status| failed(format!("Update of {name}, now that it becomes ready, to succeed"), status.message()))?;
-            let missing = stage.entry.required().filter(|it| !["id", "urn"].contains(it) && !done.outputs.contains_key(*it));
-            expect_none(missing, "all required outputs after that Update; missing")
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Pending).await?;
+    let status = pending(&mut stage).await?;
+    let made = State::from(half_made(&status, &stage.subject.name)?);
+    let same = stage.checked.clone();
+    let again = stage.update(&made, &same, 2.0).await?;
+    let name = stage.subject.name.clone();
+    half_made(&refusal(again, &format!("Update of {name}, which still is not ready,"))?, &name)?;
+    stage.end();
+    let done = stage.update(&made, &same, 60.0).await?;
+    let done =
+        done.or_else(|status| failed(format!("Update of {name}, now that it becomes ready, to succeed"), status.message()))?;
+    let missing = stage.entry.required().filter(|it| !["id", "urn"].contains(it) && !done.outputs.contains_key(*it));
+    expect_none(missing, "all required outputs after that Update; missing")
 }
 
 /// Makes the resource of the situation `HalfUpdated`, and half of the change.
 async fn half_updated(stage: &mut Stage<'_>) -> Outcome<(State, Map, InitFailed)> {
     let healthy = stage.made().await?;
     let news = stage.news().await?;
-    stage.begin()?;
+    stage.begin();
     let answer = stage.update(&healthy, &news, 60.0).await?;
     let status = refusal(answer, &format!("Update of {}", stage.subject.name))?;
     let made = half_made(&status, &stage.subject.name)?;
-    stage.end()?;
+    stage.end();
     Ok((healthy, news, made))
 }
 
@@ -503,37 +460,29 @@ async fn live(stage: &Stage<'_>, known: &State, inputs: &Map) -> Outcome<rpc::Re
 }
 
 async fn tells_half_done(run: &Run) -> Outcome {
-    Stage::play(run, Situation::HalfUpdated, |stage| {
-        Box::pin(async move {
-            let (before, news, told) = half_updated(stage).await?;
-            expect(told.id == before.id, format!("the id {:?} as ever", before.id), &told.id)?;
-            let after = State { id: told.id, outputs: told.outputs };
-            let live = live(stage, &after, &stage.checked).await?;
-            let outputs = plain_map(&from_struct(live.properties.as_ref()));
-            let wrong = differences(&outputs, &plain_map(&after.outputs)).into_iter().filter(|it| !it.new.is_null());
-            expect_none(wrong, "the properties of the error to be what Read finds right afterwards")?;
-            let made = differences(&plain_map(&before.outputs), &outputs);
-            expect(!made.is_empty(), "a change of which half is made, as the situation has it", "nothing made of it")?;
-            let rest = drift(&mut stage.healthy(), &stage.subject, &news, &live).await?;
-            expect(!rest.is_empty(), "a change of which half is made, as the situation has it", "all of it made")
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::HalfUpdated).await?;
+    let (before, news, told) = half_updated(&mut stage).await?;
+    expect(told.id == before.id, format!("the id {:?} as ever", before.id), &told.id)?;
+    let after = State::from(told);
+    let live = live(&stage, &after, &stage.checked).await?;
+    let outputs = plain_map(&from_struct(live.properties.as_ref()));
+    let wrong = differences(&outputs, &plain_map(&after.outputs)).into_iter().filter(|it| !it.new.is_null());
+    expect_none(wrong, "the properties of the error to be what Read finds right afterwards")?;
+    let made = differences(&plain_map(&before.outputs), &outputs);
+    expect(!made.is_empty(), "a change of which half is made, as the situation has it", "nothing made of it")?;
+    let rest = drift(&mut stage.healthy(), &stage.subject, &news, &live).await?;
+    expect(!rest.is_empty(), "a change of which half is made, as the situation has it", "all of it made")
 }
 
 async fn does_the_rest(run: &Run) -> Outcome {
-    Stage::play(run, Situation::HalfUpdated, |stage| {
-        Box::pin(async move {
-            let (before, news, told) = half_updated(stage).await?;
-            let after = State { id: before.id, outputs: told.outputs };
-            let done = stage.update(&after, &news, 60.0).await?;
-            let done = done.or_else(|status| failed("Update, repeated, to succeed", status.message()))?;
-            let live = live(stage, &done, &news).await?;
-            let rest = drift(&mut stage.healthy(), &stage.subject, &news, &live).await?;
-            expect_none(rest, "nothing left to do after the second Update; there still differ")
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::HalfUpdated).await?;
+    let (before, news, told) = half_updated(&mut stage).await?;
+    let after = State { id: before.id, outputs: told.outputs };
+    let done = stage.update(&after, &news, 60.0).await?;
+    let done = done.or_else(|status| failed("Update, repeated, to succeed", status.message()))?;
+    let live = live(&stage, &done, &news).await?;
+    let rest = drift(&mut stage.healthy(), &stage.subject, &news, &live).await?;
+    expect_none(rest, "nothing left to do after the second Update; there still differ")
 }
 
 async fn deletes_absent(run: &Run) -> Outcome {
@@ -562,20 +511,20 @@ async fn deletes_wholly(run: &Run) -> Outcome {
     expect_none(left, "Read to find nothing once Delete has returned; there still are")?;
     for situation in [Situation::Deleting, Situation::Undeletable] {
         if run.scene(situation).is_ok() {
-            Stage::play(run, situation, |stage| Box::pin(fails_to_delete(stage, situation))).await?;
+            fails_to_delete(Stage::set(run, situation).await?, situation).await?;
         }
     }
     Ok(())
 }
 
-async fn fails_to_delete(stage: &mut Stage<'_>, situation: Situation) -> Outcome {
+async fn fails_to_delete(mut stage: Stage<'_>, situation: Situation) -> Outcome {
     let healthy = stage.made().await?;
-    stage.begin()?;
+    stage.begin();
     let seconds = if situation == Situation::Deleting { 2.0 } else { 60.0 };
     let answer = stage.delete(&healthy, seconds).await?;
     let status = refusal(answer, &format!("Delete of {} in the situation {situation:?}", stage.subject.name))?;
     stage.expect_said(status.message())?;
-    stage.end()?;
+    stage.end();
     let again = stage.delete(&healthy, 60.0).await?;
     again.or_else(|status| failed(format!("Delete, repeated after {situation:?}, to succeed"), status.message()))?;
     let left = stage.healthy().read(stage.subject.import(&healthy.id)).await?.into_inner();
@@ -592,24 +541,19 @@ async fn deletes_bare(run: &Run) -> Outcome {
 }
 
 async fn explains(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Denied, |stage| {
-        Box::pin(async move {
-            if stage.scene.says.is_empty() {
-                return not_applicable("the samples do not tell what the error in the situation Denied has to say (`says`)");
-            }
-            stage.begin()?;
-            let answer = stage.create(60.0).await?;
-            let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
-            stage.expect_said(status.message())?;
-            let sent = crate::schema::as_sent(&run.settings(stage.provider.cloud.as_ref()), run.schema()?.settings());
-            let environment = run.options.samples.provider.environment.iter();
-            let keys = environment.filter(|(name, it)| it.len() > 3 && (name.contains("SECRET") || name.contains("TOKEN")));
-            let shown =
-                secrets(&sent).into_iter().chain(keys.map(|(_, it)| it.clone())).filter(|it| status.message().contains(it));
-            expect(shown.count() == 0, "no credentials in an error", "a secret setting in it")
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Denied).await?;
+    if stage.scene.says.is_empty() {
+        return not_applicable("the samples do not tell what the error in the situation Denied has to say (`says`)");
+    }
+    stage.begin();
+    let answer = stage.create(60.0).await?;
+    let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
+    stage.expect_said(status.message())?;
+    let sent = crate::schema::as_sent(&run.settings(stage.provider.cloud.as_ref()), run.schema()?.settings());
+    let environment = run.options.samples.provider.environment.iter();
+    let keys = environment.filter(|(name, it)| it.len() > 3 && (name.contains("SECRET") || name.contains("TOKEN")));
+    let shown = secrets(&sent).into_iter().chain(keys.map(|(_, it)| it.clone())).filter(|it| status.message().contains(it));
+    expect(shown.count() == 0, "no credentials in an error", "a secret setting in it")
 }
 
 async fn tries_again(run: &Run) -> Outcome {
@@ -618,35 +562,27 @@ async fn tries_again(run: &Run) -> Outcome {
         return Err(stop.clone());
     }
     if throttled.is_ok() {
-        Stage::play(run, Situation::Throttled, |stage| Box::pin(outlasts(stage))).await?;
+        outlasts(Stage::set(run, Situation::Throttled).await?).await?;
     }
     if denied.is_ok() {
-        Stage::play(run, Situation::Denied, |stage| Box::pin(gives_in(stage))).await?;
+        gives_in(Stage::set(run, Situation::Denied).await?).await?;
     }
     Ok(())
 }
 
-async fn outlasts(stage: &mut Stage<'_>) -> Outcome {
-    stage.begin()?;
+async fn outlasts(mut stage: Stage<'_>) -> Outcome {
+    stage.begin();
     let answer = stage.create(60.0).await?;
     answer.or_else(|status| failed("Create to try again what was throttled a few times", status.message()))?;
-    let cloud = stage.cloud()?;
-    let mut spread = Duration::ZERO;
-    for answer in stage.answers() {
-        let times = cloud.times(&answer.request);
-        if let [first, .., last] = times.as_slice() {
-            spread = spread.max(*last - *first);
-        }
-    }
+    let spread = stage.asked().iter().filter_map(|(_, times)| Some(*times.last()? - *times.first()?)).max().unwrap_or_default();
     let (expected, seen) = ("pauses between the attempts: 50 ms in all at least", format!("{spread:?} from first to last"));
     expect(spread >= Duration::from_millis(50), expected, seen)
 }
 
-async fn gives_in(stage: &mut Stage<'_>) -> Outcome {
-    stage.begin()?;
+async fn gives_in(mut stage: Stage<'_>) -> Outcome {
+    stage.begin();
     refusal(stage.create(60.0).await?, &format!("Create of {}", stage.subject.name))?;
-    let cloud = stage.cloud()?;
-    let tried: Vec<_> = stage.answers().into_iter().map(|it| (cloud.times(&it.request).len(), it.request)).collect();
+    let tried: Vec<_> = stage.asked().into_iter().map(|(answer, times)| (times.len(), answer.request)).collect();
     expect(tried.iter().any(|(times, _)| *times > 0), "the request that is denied", "none like it")?;
     let again = tried.iter().filter(|(times, _)| *times > 1);
     expect_none(again.map(|(times, request)| format!("{times} × {request}")), "what is denied, asked once")
@@ -657,14 +593,10 @@ async fn clear_codes(run: &Run) -> Outcome {
     let mut seen = 0;
     for situation in [Situation::Refused, Situation::Denied] {
         if run.scene(situation).is_ok() {
-            let status = Stage::play(run, situation, |stage| {
-                Box::pin(async move {
-                    stage.begin()?;
-                    let answer = stage.create(60.0).await?;
-                    refusal(answer, &format!("Create of {}", stage.subject.name))
-                })
-            })
-            .await?;
+            let mut stage = Stage::set(run, situation).await?;
+            stage.begin();
+            let answer = stage.create(60.0).await?;
+            let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
             vague.extend(doubtful(&status).then(|| format!("{:?} in the situation {situation:?}", status.code())));
             seen += 1;
         }

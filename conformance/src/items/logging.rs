@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{
     engine::{Line, Manner},
-    item::{Item, Outcome, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, expect, expect_none, failed, if_applicable, not_applicable},
     life::Lives,
-    play::{Play, Waited, if_played},
     rpc::{LogSeverity, diff_response::DiffChanges},
     run::{Run, Special},
     samples::Situation,
+    stage::{Stage, Waited},
     value::from_struct,
 };
 
@@ -50,7 +50,7 @@ async fn progress(run: &Run) -> Outcome {
 async fn no_errors(run: &Run) -> Outcome {
     let lives = run.lives().await?;
     let mut told = told_of(lives).await?;
-    if let Some(waited) = if_played(run.waited().await)? {
+    if let Some(waited) = if_applicable(run.waited().await)? {
         told.extend(waited.waiting.iter().chain(&waited.ending).cloned());
     }
     let errors = told.iter().filter(|it| it.request.severity == LogSeverity::Error as i32);
@@ -110,21 +110,18 @@ async fn unchanged(run: &Run) -> Outcome {
 async fn deaf_engine(run: &Run) -> Outcome {
     for engine in [Manner::Deaf, Manner::Healthy] {
         let special = Special { engine, ..Special::default() };
-        let Some(play) = if_played(Play::start(run, Situation::Pending, special).await)? else {
+        let Some(mut stage) = if_applicable(Stage::set_in(run, Situation::Pending, special).await)? else {
             return refresh_unheard(run).await;
         };
-        let creating = play.create().await;
+        let creating = stage.begin_create().await;
         let how = if engine == Manner::Deaf { "refuses all lines" } else { "is gone" };
         if engine == Manner::Healthy {
-            play.provider.engine.kill();
+            stage.provider.engine.kill();
         }
         sleep(Duration::from_millis(500)).await;
-        play.release();
-        let answer = match timeout(Duration::from_secs(30), creating).await {
-            Ok(answer) => answer.map_err(anyhow::Error::from)?,
-            Err(_) => return failed(format!("Create to end while the engine {how}"), "it does not within 30 s"),
-        };
-        play.clean_up(&answer).await;
+        stage.end();
+        let expected = format!("Create to end while the engine {how}");
+        let answer = stage.ended(creating, Duration::from_secs(30), &expected).await?;
         let seen = answer.err().map(|it| it.message().to_owned());
         expect(seen.is_none(), format!("Create to succeed while the engine {how}"), seen.unwrap_or_default())?;
     }
@@ -143,7 +140,7 @@ async fn refresh_unheard(run: &Run) -> Outcome {
 
 async fn plain_lines(run: &Run) -> Outcome {
     let mut lines = run.lives().await?.provider.engine.lines();
-    if let Some(waited) = if_played(run.waited().await)? {
+    if let Some(waited) = if_applicable(run.waited().await)? {
         lines.extend(waited.waiting.iter().chain(&waited.ending).cloned());
     }
     if lines.is_empty() {

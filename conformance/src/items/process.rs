@@ -18,14 +18,14 @@ use tonic::{Code, Status};
 use super::hostile;
 use crate::{
     engine::{Engine, Manner, lock},
-    item::{Item, Outcome, expect, expect_none, failed, not_applicable},
+    item::{Item, Outcome, expect, expect_none, failed, if_applicable, not_applicable},
     life::{State, Subject},
-    play::{Play, if_played, left_by},
     provider::{Client, Provider},
     rpc,
     run::{Run, Special, greet},
     samples::Situation,
     schema::as_sent,
+    stage::Stage,
     value::{Map, from_struct, overlay, secret, secrets, to_struct},
 };
 
@@ -185,15 +185,11 @@ async fn ends_at(run: &Run, signal: &str) -> Outcome {
     let mut provider = run.configured().await?;
     ends(&mut provider, signal, "while nothing is to be done").await?;
     // The same while a Create waits, if that can be played.
-    let Some(mut play) = if_played(Play::start(run, Situation::Pending, Special::default()).await)? else { return Ok(()) };
-    let creating = play.create().await;
-    let ended = ends(&mut play.provider, signal, "while a Create waits").await;
-    let answer = timeout(Duration::from_secs(5), creating).await;
-    if let Some(state) = answer.ok().and_then(Result::ok).as_ref().and_then(left_by) {
-        play.provider = run.configured().await?;
-        play.delete(&state).await;
-    }
-    ended
+    let Some(mut stage) = if_applicable(Stage::set(run, Situation::Pending).await)? else { return Ok(()) };
+    let creating = stage.begin_create().await;
+    let ended = ends(&mut stage.provider, signal, "while a Create waits").await;
+    let answer = stage.ended(creating, Duration::from_secs(5), "Create to end with its process").await;
+    ended.and(answer.map(|_| ()))
 }
 
 async fn ends(provider: &mut Provider, signal: &str, when: &str) -> Outcome {
@@ -272,15 +268,15 @@ async fn large_messages(run: &Run) -> Outcome {
 
 async fn concurrent(run: &Run) -> Outcome {
     let samples = run.samples()?;
-    let slow = match if_played(Play::start(run, Situation::Silent, Special::default()).await)? {
-        Some(play) => Some(play),
-        None => if_played(Play::start(run, Situation::Pending, Special::default()).await)?,
-    };
+    let mut slow = if_applicable(Stage::set(run, Situation::Silent).await)?;
+    if slow.is_none() {
+        slow = if_applicable(Stage::set(run, Situation::Pending).await)?;
+    }
     let own = if slow.is_none() { Some(run.configured().await?) } else { None };
     let client = slow.as_ref().map(|it| &it.provider).or(own.as_ref()).map(|it| it.client.clone());
     let Some(client) = client else { return Ok(()) };
-    let creating = match &slow {
-        Some(play) => Some(play.create().await),
+    let creating = match &mut slow {
+        Some(stage) => Some(stage.begin_create().await),
         None => None,
     };
     let calls = samples.iter().cycle().take(64).enumerate().map(|(index, (name, sample, entry))| {
@@ -293,8 +289,8 @@ async fn concurrent(run: &Run) -> Outcome {
     });
     let answers = timeout(Duration::from_secs(20), join_all(calls)).await;
     let waited = creating.as_ref().is_some_and(|it| !it.is_finished());
-    if let (Some(play), Some(creating)) = (&slow, creating) {
-        play.cancel(creating).await?;
+    if let (Some(stage), Some(creating)) = (&mut slow, creating) {
+        stage.cancel(creating).await?;
     }
     let while_slow = if waited { " while a Create waits" } else { "" };
     let Ok(answers) = answers else {

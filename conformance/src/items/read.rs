@@ -258,7 +258,7 @@ async fn refreshes_secrets(run: &Run) -> Outcome {
 
 async fn finds_drift(run: &Run) -> Outcome {
     if run.scene(Situation::Drifted).is_ok() {
-        Stage::play(run, Situation::Drifted, |stage| Box::pin(finds_played_drift(stage))).await?;
+        finds_played_drift(Stage::set(run, Situation::Drifted).await?).await?;
     }
     let changes = match changes(run).await {
         Ok(changes) => changes,
@@ -278,9 +278,9 @@ async fn finds_drift(run: &Run) -> Outcome {
     Ok(())
 }
 
-async fn finds_played_drift(stage: &mut Stage<'_>) -> Outcome {
+async fn finds_played_drift(mut stage: Stage<'_>) -> Outcome {
     let healthy = stage.made().await?;
-    stage.begin()?;
+    stage.begin();
     let read = stage.refresh(&healthy).await?;
     let found = drift(&mut stage.healthy(), &stage.subject, &stage.checked, &read).await?;
     let expected = stage.scene.paths.iter().cloned().collect();
@@ -317,24 +317,20 @@ fn same_paths(name: &str, expected: BTreeSet<String>, found: BTreeSet<String>) -
 }
 
 async fn finds_unhealthy(run: &Run) -> Outcome {
-    Stage::play(run, Situation::Unhealthy, |stage| {
-        Box::pin(async move {
-            let state = stage.made().await?;
-            stage.begin()?;
-            let expected = format!("ErrorResourceInitFailed from Read of {}, which is of no use", stage.subject.name);
-            let status = match stage.refresh(&state).await {
-                Ok(it) => return failed(expected, format!("success, with the id {:?}", it.id)),
-                Err(status) => status,
-            };
-            let Some(found) = InitFailed::of(&status)? else { return failed(expected, status.message()) };
-            expect(found.id == state.id, format!("the id {:?}", state.id), &found.id)?;
-            expect(found.inputs.is_some_and(|it| !it.is_empty()), "inputs in the error, which the state keeps", "none")?;
-            expect(!found.outputs.is_empty(), "properties in the error, which become the state", "none")?;
-            expect(!found.reasons.is_empty(), "at least one reason, as the engine shows nothing else", "none")?;
-            stage.expect_said(&found.reasons.join("\n"))
-        })
-    })
-    .await
+    let mut stage = Stage::set(run, Situation::Unhealthy).await?;
+    let healthy = stage.made().await?;
+    stage.begin();
+    let expected = format!("ErrorResourceInitFailed from Read of {}, which is of no use", stage.subject.name);
+    let status = match stage.refresh(&healthy).await {
+        Ok(it) => return failed(expected, format!("success, with the id {:?}", it.id)),
+        Err(status) => status,
+    };
+    let Some(found) = InitFailed::of(&status)? else { return failed(expected, status.message()) };
+    expect(found.id == healthy.id, format!("the id {:?}", healthy.id), &found.id)?;
+    expect(found.inputs.is_some_and(|it| !it.is_empty()), "inputs in the error, which the state keeps", "none")?;
+    expect(!found.outputs.is_empty(), "properties in the error, which become the state", "none")?;
+    expect(!found.reasons.is_empty(), "at least one reason, as the engine shows nothing else", "none")?;
+    stage.expect_said(&found.reasons.join("\n"))
 }
 
 async fn gets(run: &Run) -> Outcome {
@@ -352,17 +348,16 @@ async fn gets(run: &Run) -> Outcome {
         expect_none(missing, format!("Read of {} with an empty state to find it, and all required outputs; missing", life.name))?;
     }
     if run.scene(Situation::Denied).is_ok() {
-        Stage::play(run, Situation::Denied, |stage| Box::pin(denied_is_not_gone(stage))).await?;
+        denied_is_not_gone(Stage::set(run, Situation::Denied).await?).await?;
     }
     Ok(())
 }
 
-async fn denied_is_not_gone(stage: &mut Stage<'_>) -> Outcome {
+async fn denied_is_not_gone(mut stage: Stage<'_>) -> Outcome {
     let healthy = stage.made().await?;
-    stage.begin()?;
+    stage.begin();
     let answer = stage.refresh(&healthy).await;
-    let cloud = stage.cloud()?;
-    if stage.answers().iter().all(|it| cloud.times(&it.request).is_empty()) {
+    if stage.asked().iter().all(|(_, times)| times.is_empty()) {
         // Reading is allowed in this scene.
         return Ok(());
     }
