@@ -139,6 +139,13 @@ fn refusal<T>(answer: Result<T, Status>, what: &str) -> Outcome<Status> {
     answer.err().map_or_else(|| failed(format!("{what} to fail, as the situation has it"), "success"), Ok)
 }
 
+/// Creates the resource in a situation in which that has to fail.
+async fn refused(stage: &mut Stage<'_>) -> Outcome<Status> {
+    stage.begin();
+    let answer = stage.create(60.0).await?;
+    refusal(answer, &format!("Create of {}", stage.subject.name))
+}
+
 /// Creates the resource of the situation Pending within 2 s, which has to fail.
 async fn pending(stage: &mut Stage<'_>) -> Outcome<Status> {
     stage.begin();
@@ -319,9 +326,7 @@ async fn well_formed_details(run: &Run) -> Outcome {
 
 async fn keeps_nothing(run: &Run) -> Outcome {
     let mut stage = Stage::set(run, Situation::Refused).await?;
-    stage.begin();
-    let answer = stage.create(60.0).await?;
-    let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
+    let status = refused(&mut stage).await?;
     let kept = InitFailed::of(&status)?;
     expect(
         kept.is_none(),
@@ -545,9 +550,7 @@ async fn explains(run: &Run) -> Outcome {
     if stage.scene.says.is_empty() {
         return not_applicable("the samples do not tell what the error in the situation Denied has to say (`says`)");
     }
-    stage.begin();
-    let answer = stage.create(60.0).await?;
-    let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
+    let status = refused(&mut stage).await?;
     stage.expect_said(status.message())?;
     let sent = crate::schema::as_sent(&run.settings(stage.provider.cloud.as_ref()), run.schema()?.settings());
     let environment = run.options.samples.provider.environment.iter();
@@ -580,8 +583,7 @@ async fn outlasts(mut stage: Stage<'_>) -> Outcome {
 }
 
 async fn gives_in(mut stage: Stage<'_>) -> Outcome {
-    stage.begin();
-    refusal(stage.create(60.0).await?, &format!("Create of {}", stage.subject.name))?;
+    refused(&mut stage).await?;
     let tried: Vec<_> = stage.asked().into_iter().map(|(answer, times)| (times.len(), answer.request)).collect();
     expect(tried.iter().any(|(times, _)| *times > 0), "the request that is denied", "none like it")?;
     let again = tried.iter().filter(|(times, _)| *times > 1);
@@ -594,9 +596,7 @@ async fn clear_codes(run: &Run) -> Outcome {
     for situation in [Situation::Refused, Situation::Denied] {
         if run.scene(situation).is_ok() {
             let mut stage = Stage::set(run, situation).await?;
-            stage.begin();
-            let answer = stage.create(60.0).await?;
-            let status = refusal(answer, &format!("Create of {}", stage.subject.name))?;
+            let status = refused(&mut stage).await?;
             vague.extend(doubtful(&status).then(|| format!("{:?} in the situation {situation:?}", status.code())));
             seen += 1;
         }
