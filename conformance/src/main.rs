@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser;
 use provider_conformance::{
     check,
@@ -15,6 +15,7 @@ use provider_conformance::{
     run::{Options, Run, Source},
     samples::Samples,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays the Pulumi engine to a provider, and tells how well it keeps to the protocol.
 ///
@@ -54,7 +55,16 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return ExitCode::from(2);
+    };
+    let result = tokio::select! {
+        result = run(Arguments::parse()) => result,
+        // What is dropped here takes its processes and folders along.
+        _ = interrupt.recv() => Err(anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow!("terminated")),
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -88,6 +98,10 @@ async fn run(arguments: Arguments) -> Result<bool> {
     });
     let options = Options { provider, samples, clouds: clouds.collect(), pulumi: arguments.pulumi };
     let run = Run::new(options).await?;
+    let mistakes = run.mistakes();
+    if !mistakes.is_empty() {
+        bail!("the samples do not fit: {}", mistakes.join("; "));
+    }
     let mut checked = 0;
     let report = check(&run, &items, |row| {
         checked += 1;

@@ -109,7 +109,7 @@ impl Process {
             Some(first) => _ = first.send(line),
             None => lock(&all.stdout).push(line),
         });
-        let Ok(line) = timeout(Duration::from_secs(30), seen).await else { bail!("nothing on stdout within 30 s") };
+        let Ok(line) = timeout(Duration::from_secs(15), seen).await else { bail!("nothing on stdout within 15 s") };
         let Ok(first_line) = line else {
             let status = child.wait().await?;
             bail!("{status} before a line on stdout; stderr: {}", lock(&stderr).join(" | "))

@@ -106,7 +106,12 @@ impl fmt::Display for Report {
             };
             table.add_row([row.item.number.to_string(), word(&row.outcome).to_owned(), format!("{}{more}", row.item.title)]);
         }
-        writeln!(f, "{table}")?;
+        writeln!(f, "{}", table.trim_fmt())?;
+        let failed = self.rows.iter().filter(|it| matches!(it.outcome, Err(Stop::Failed { .. })));
+        let failed: Vec<_> = failed.map(|it| it.item.number.to_string()).collect();
+        if !failed.is_empty() {
+            writeln!(f, "failed: {}", failed.join(", "))?;
+        }
         let (passed, failed) = (self.passed(), self.failures());
         write!(f, "{}: {passed} passed, {failed} failed, {} not applicable", self.provider, self.rows.len() - passed - failed)
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value as Json, json};
 use tokio::{sync::OnceCell, time::timeout};
 use tonic::{Code, Status};
@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 use crate::{
     cloud::Cloud,
     engine::{Engine, Manner, lock},
-    item::{Outcome, expect_none, failed, not_applicable},
+    item::{Outcome, Stop, expect_none, failed, not_applicable},
     life::{Lives, State, Subject},
     provider::{Client, Heard, Launch, Process, Provider, client, connect},
     rpc,
@@ -55,6 +55,7 @@ pub struct Run {
     pub heard: Arc<Heard>,
     /// The schema, or why there is none.
     schema: Result<Schema, String>,
+    mute: bool,
     lives: OnceCell<Outcome<Lives>>,
     waited: OnceCell<Outcome<Waited>>,
     /// What items have made beside the lives, and nobody has deleted.
@@ -94,6 +95,7 @@ impl Run {
             options,
             heard: Arc::default(),
             schema: Err(String::new()),
+            mute: false,
             lives: OnceCell::new(),
             waited: OnceCell::new(),
             made: Mutex::default(),
@@ -104,16 +106,56 @@ impl Run {
         Ok(run)
     }
 
-    async fn read_schema(&self) -> Result<Schema> {
-        let mut provider = self.start(Special::default()).await.map_err(|it| anyhow::anyhow!("{it:?}"))?;
+    async fn read_schema(&mut self) -> Result<Schema> {
+        let answer = timeout(Duration::from_secs(30), self.ask_for_schema()).await;
+        let answer = answer.unwrap_or_else(|_| failed("an answer to Handshake and GetSchema", "none within 30 s"));
+        match answer {
+            Ok(Ok(text)) => Schema::parse(text),
+            Ok(Err(status)) => bail!("GetSchema answers {:?}: {}", status.code(), status.message()),
+            Err(Stop::NotApplicable(why)) => bail!(why),
+            Err(Stop::Failed { seen, .. }) => {
+                self.mute = true;
+                bail!(seen)
+            }
+        }
+    }
+
+    async fn ask_for_schema(&self) -> Outcome<Result<String, Status>> {
+        let mut provider = self.start(Special::default()).await?;
         // Providers without a handshake have a schema as well.
         _ = provider.client.handshake(handshake_request(&provider.engine.address)).await;
-        let answer = provider
-            .client
-            .get_schema(rpc::GetSchemaRequest::default())
-            .await
-            .map_err(|status| anyhow::anyhow!("GetSchema answers {:?}: {}", status.code(), status.message()))?;
-        Schema::parse(answer.into_inner().schema)
+        let answer = provider.client.get_schema(rpc::GetSchemaRequest::default()).await;
+        Ok(answer.map(|it| it.into_inner().schema))
+    }
+
+    /// Why nothing but its start can be asked of the provider: it does not start, or does not answer.
+    pub fn mute(&self) -> Option<&str> {
+        self.schema.as_ref().err().filter(|_| self.mute).map(String::as_str)
+    }
+
+    /// What is wrong with the samples, as far as the schema and they themselves tell.
+    pub fn mistakes(&self) -> Vec<String> {
+        let Ok(schema) = &self.schema else { return Vec::new() };
+        let samples = &self.options.samples;
+        let mut mistakes = Vec::new();
+        let mut earlier: Vec<&str> = Vec::new();
+        for (name, sample) in &samples.resources {
+            let token = sample.r#type.as_deref().unwrap_or(name);
+            if !schema.resources().any(|it| it.is_called(token)) {
+                mistakes.push(format!("the schema has no resource {token}"));
+            }
+            let referred = references(&Json::Object(sample.inputs.clone()));
+            let unknown = referred.into_iter().filter(|it| !earlier.contains(&it.as_str()));
+            mistakes.extend(unknown.map(|it| format!("{name} refers to {it}, of which there is no sample before it")));
+            earlier.push(name);
+        }
+        let scenes = samples.situations.iter().filter(|(_, it)| !samples.resources.contains_key(&it.resource));
+        mistakes.extend(scenes.map(|(it, scene)| format!("{it:?} happens to {}, of which there is no sample", scene.resource)));
+        let functions = samples.functions.keys().filter(|name| !schema.functions().any(|it| it.is_called(name)));
+        mistakes.extend(functions.map(|it| format!("the schema has no function {it}")));
+        let components = samples.components.keys().filter(|name| !schema.components().any(|it| it.is_called(name)));
+        mistakes.extend(components.map(|it| format!("the schema has no component {it}")));
+        mistakes
     }
 
     /// The schema.
@@ -353,6 +395,19 @@ impl Run {
         };
         let inputs = self.lives().await?.fill_in(&overlay(&sample.inputs, changes))?;
         Ok(as_sent(&inputs, entry.inputs()))
+    }
+}
+
+/// The samples that a value refers to, by `${Name.path}`.
+fn references(value: &Json) -> Vec<String> {
+    match value {
+        Json::String(text) => {
+            let places = text.split("${").skip(1).filter_map(|it| it.split_once('}')?.0.split_once('.'));
+            places.map(|(name, _)| name.to_owned()).filter(|it| it != "cloud").collect()
+        }
+        Json::Array(items) => items.iter().flat_map(references).collect(),
+        Json::Object(map) => map.values().flat_map(references).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::probe::{Checked, told};
 use crate::{
     detail::detail,
     item::{Item, Outcome, expect, expect_none, failed, not_applicable},
-    life::SEED,
+    life::{SEED, Subject},
     provider::{Client, Provider},
     rpc::{
         self,
@@ -489,10 +489,13 @@ async fn before_configure(run: &Run) -> Outcome {
     let lives = run.lives().await?;
     let mut provider = run.greeted().await?;
     for life in &lives.all {
-        match provider.client.create(life.subject.create(&life.checked, false)).await {
+        // Another one: where it is made all the same, it is deleted again.
+        let subject = Subject::new(&life.subject.token, &format!("early-{}", life.subject.name));
+        let checked = subject.checked(&mut lives.provider.client.clone(), &Map::new(), &life.inputs).await?;
+        match provider.client.create(subject.create(&checked, false)).await {
             Err(status) => refused_early(&status, &format!("Create of {}", life.name))?,
             Ok(made) => {
-                run.keep(&life.subject, &life.checked, made.into_inner().into());
+                run.keep(&subject, &checked, made.into_inner().into());
                 return failed(format!("Create of {} to be refused before Configure", life.name), "it was created");
             }
         }

@@ -15,6 +15,9 @@ mod probe;
 mod process;
 mod read;
 
+/// The last item about how a process starts.
+pub const ABOUT_STARTING: u16 = 19;
+
 /// Those that change or end what others look at, in this order: updates, deletion, and what all processes have written by
 /// then.
 pub const LAST: [u16; 10] = [104, 105, 121, 98, 109, 110, 111, 115, 18, 2];
