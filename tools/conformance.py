@@ -82,7 +82,7 @@ def others(folder):
         program.symlink_to(folder / "providers")
         yield name, program, SAMPLES / "others" / f"{name}.yaml"
     for name, command in [
-        ("pulumi-python", f"{sys.executable} -m pulumi.dynamic"),
+        ("pulumi-python", f"{sys.executable} -u -m pulumi.dynamic"),
         ("pulumi-nodejs", f"node {NODE}"),
     ]:
         program = folder / f"pulumi-resource-{name}"

@@ -160,7 +160,8 @@ impl Run {
 
     /// The schema.
     pub fn schema(&self) -> Outcome<&Schema> {
-        self.schema.as_ref().or_else(|why| failed("a schema", why))
+        // That is an item of its own.
+        self.schema.as_ref().or_else(|why| not_applicable(format!("the provider tells no schema: {why}")))
     }
 
     /// Starts the provider and connects; nothing has been said to it.
