@@ -22,10 +22,11 @@ HEADING = "## What it found\n"
 # Of those that Pulumi tests its language hosts with, some that between them have what providers have.
 FROM_GO = ["simple", "secret", "primitive-defaults", "replaceonchanges", "component"]
 WHOSE = f"""
-`fargate` is ours, and `our component` stands on its library. {", ".join(f"`{it}`" for it in FROM_GO)} are what Pulumi
-tests its language hosts with: they do little, and some of it wrong on purpose, so much of what shows is Pulumi's SDK for
-Go. `pulumi-python` and `pulumi-nodejs` run the dynamic providers of programs: without a program, little can be asked of
-them.
+`fargate` is ours, and `our component` stands on its library. Those of Go are what Pulumi tests its language hosts with
+({", ".join(f"`{it}`" for it in FROM_GO)}):
+they do little, and some of it wrong on purpose, so much of what shows is Pulumi's SDK for Go. They know no Handshake and
+leave Diff to the engine (DIFF_UNKNOWN), which it takes as well. `pulumi-python` and `pulumi-nodejs` run the dynamic
+providers of programs: without a program, little can be asked of them.
 """
 WORDS = {"passed": "✓", "failed": "✗", "not applicable": ""}
 
