@@ -102,9 +102,9 @@ impl<'a> Entry<'a> {
         texts(&self.json["requiredInputs"])
     }
 
-    /// The outputs that are always there.
+    /// The outputs that are always there, but for those that the engine adds.
     pub fn required(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        texts(&self.json["required"])
+        texts(&self.json["required"]).filter(|it| !["id", "urn"].contains(it))
     }
 }
 

@@ -21,9 +21,13 @@ const AT_ONCE: usize = 4;
 /// The items about how a provider starts.
 const STARTING: [u16; 8] = [1, 5, 6, 7, 8, 9, 12, 19];
 
-async fn report(items: &[Item], fault: Option<u16>) -> Report {
+fn samples() -> Samples {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample/samples.yaml");
-    let mut samples = Samples::read(Some(&file)).expect("a file of samples");
+    Samples::read(Some(&file)).expect("a file of samples")
+}
+
+async fn report(items: &[Item], fault: Option<u16>) -> Report {
+    let mut samples = samples();
     samples.provider.environment.extend(fault.map(|it| ("FAULT".to_owned(), it.to_string())));
     let cloud = cloud::start(Duration::from_millis(20)).await.expect("a cloud");
     let options = Options {
@@ -68,4 +72,19 @@ async fn every_item_catches_its_fault() {
     });
     let missed: Vec<_> = tried.buffer_unordered(AT_ONCE).filter_map(async |it| it).collect().await;
     assert!(missed.is_empty(), "{} faults are not caught:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[tokio::test]
+async fn samples_that_do_not_fit_are_told() {
+    let mut samples = samples();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "resources: { Thing: { inputs: { zone: '${Part.id}' } }, Crate: { inputs: {} } }")
+        .expect("written");
+    samples.resources = Samples::read(Some(file.path())).expect("samples").resources;
+    let provider = Source::Program(env!("CARGO_BIN_EXE_pulumi-resource-sample").into());
+    let run = Run::new(Options { provider, samples, clouds: BTreeMap::new(), pulumi: None }).await.expect("a run");
+    let mistakes = run.mistakes().join("; ");
+    for told in ["Thing refers to Part, of which there is no sample before it", "the schema has no resource Crate"] {
+        assert!(mistakes.contains(told), "{mistakes}");
+    }
 }

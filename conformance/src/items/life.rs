@@ -256,8 +256,8 @@ async fn complete(run: &Run) -> Outcome {
     let (_, created) = created(run).await?;
     let mut wrong = Vec::new();
     for (life, state) in created {
-        let required = run.resource(&life.name)?.required().filter(|it| !["id", "urn"].contains(it));
-        let missing = required.filter(|it| state.outputs.get(*it).is_none_or(serde_json::Value::is_null));
+        let missing =
+            run.resource(&life.name)?.required().filter(|it| state.outputs.get(*it).is_none_or(serde_json::Value::is_null));
         wrong.extend(missing.map(|it| format!("{}.{it}, which the schema requires, is missing", life.name)));
         let foreign = state.outputs.keys().filter(|it| ["id", "urn"].contains(&it.as_str()) || it.starts_with("__"));
         wrong.extend(foreign.map(|it| format!("{}.{it} is not for outputs", life.name)));
@@ -436,7 +436,7 @@ async fn waits_again(run: &Run) -> Outcome {
     let done = stage.update(&made, &same, 60.0).await?;
     let done =
         done.or_else(|status| failed(format!("Update of {name}, now that it becomes ready, to succeed"), status.message()))?;
-    let missing = stage.entry.required().filter(|it| !["id", "urn"].contains(it) && !done.outputs.contains_key(*it));
+    let missing = stage.entry.required().filter(|it| !done.outputs.contains_key(*it));
     expect_none(missing, "all required outputs after that Update; missing")
 }
 

@@ -343,7 +343,7 @@ async fn gets(run: &Run) -> Outcome {
         let expected = format!("Read of {} with an empty state to find it", life.name);
         let read = read.or_else(|status| failed(expected, status.message()))?;
         let outputs = from_struct(read.properties.as_ref());
-        let missing = run.resource(&life.name)?.required().filter(|it| !["id", "urn"].contains(it) && !outputs.contains_key(*it));
+        let missing = run.resource(&life.name)?.required().filter(|it| !outputs.contains_key(*it));
         let missing: Vec<_> = if read.id.is_empty() { vec!["the resource"] } else { missing.collect() };
         expect_none(missing, format!("Read of {} with an empty state to find it, and all required outputs; missing", life.name))?;
     }
