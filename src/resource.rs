@@ -79,6 +79,12 @@ pub trait Resource: Send + Sync + 'static {
     /// id may have any form that a person would paste.
     fn read(context: &Context, id: &str) -> impl Future<Output = Result<Option<Self::Outputs>>> + Send;
 
+    /// Whether somebody else, such as autoscaling, moves what is only `initial` in the program, which asked for `old` and
+    /// sees `now`. Then a refresh leaves it alone.
+    fn moved(_context: &Context, _old: &Self::Inputs, _now: &Self::Outputs) -> impl Future<Output = Result<bool>> + Send {
+        async { Ok(false) }
+    }
+
     /// The id of the resource, in the one form that the state holds.
     fn id(outputs: &Self::Outputs) -> String;
 
@@ -246,13 +252,24 @@ impl<R: Resource> Erased<R> {
         inputs
     }
 
+    /// Leaves those inputs as they were that somebody else moves.
+    async fn leave_moved(&self, context: &Context, old: &Map, now: &Map, inputs: &mut Map) -> Result<()> {
+        let names: Vec<_> = self.inputs.root().properties().filter(|(_, it)| it.flag("initial")).map(|(name, _)| name).collect();
+        let stays = names.is_empty() || !R::moved(context, &codec::decode(old)?, &self.last_seen(now)?).await?;
+        if !stays {
+            inputs.extend(names.into_iter().filter_map(|it| Some((it.to_owned(), old.get(it)?.clone()))));
+        }
+        Ok(())
+    }
+
     /// What an update starts from: what AWS was last seen to have, but for two things. What the program leaves alone is as
-    /// it wants it. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
+    /// it wants it, and so is what it only starts with and says as before. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
     fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
         let mut outputs = old.outputs.clone();
         for (name, property) in self.inputs.root().properties() {
             let (before, wanted) = (old.inputs.get(name), new.get(name));
-            if old.ignored.iter().any(|it| it == name) {
+            let same = |it: &Value| wanted.is_some_and(|wanted| diff::means_the_same(it, wanted, property));
+            if old.ignored.iter().any(|it| it == name) || property.flag("initial") && before.is_some_and(same) {
                 outputs.extend(wanted.map(|it| (name.to_owned(), it.clone())));
             } else if let (Some(before), Some(wanted), Some(seen)) = (before, wanted, old.outputs.get(name))
                 && diff::means_the_same(seen, wanted, property)
@@ -375,6 +392,9 @@ impl<R: Resource> AnyResource for Erased<R> {
         let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
         let Some((id, outputs)) = shown else { return Ok(None) };
         let mut inputs = self.inputs_of(&outputs, old);
+        if let Some(old) = old {
+            self.leave_moved(context, old, &outputs, &mut inputs).await?;
+        }
         if old.is_none() && context.aws.is_home() {
             inputs.remove("region");
         }

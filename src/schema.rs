@@ -16,6 +16,7 @@ use serde_json::{Map, Value as Json, json};
 /// - `reserved`: what names may not start with.
 /// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
+/// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
 ///   several items could say, `"never"` for what other properties say already.
@@ -24,7 +25,7 @@ use serde_json::{Map, Value as Json, json};
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 15] = [
+pub const KEYWORDS: [&str; 16] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -34,6 +35,7 @@ pub const KEYWORDS: [&str; 15] = [
     "lowercase",
     "exclusive",
     "computed",
+    "initial",
     "compare",
     "keyedBy",
     "writeOnly",

@@ -604,9 +604,9 @@ fn write(map: Map) -> Option<Struct> {
     Some(map_to_proto(map))
 }
 
-/// What the user reads of an error: one line, without what is secret in `properties`.
+/// What the user reads of an error, without what is secret in `properties`. The engine indents only the first line.
 fn tell(error: &Error, properties: &[&Map]) -> String {
-    without_secrets(format!("{error:#}"), properties).replace('\n', " ")
+    without_secrets(format!("{error:#}"), properties).replace('\n', "\n\t  ")
 }
 
 /// Nothing was made or changed.

@@ -1,4 +1,9 @@
-//! What the resources of ECS share.
+//! What the resources of ECS share: capacity, tags, and watching over deployments.
+
+mod advice;
+pub mod deployment;
+mod diagnosis;
+mod network;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aws, Explain as _};
 use crate::resource::tag_changes;
+
+pub use diagnosis::{Diagnosis, Evidence, why};
 
 /// How many tasks a capacity provider gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ pub mod ecs;
 pub mod elasticache;
 pub mod elb;
 mod error;
+pub mod logs;
 pub mod scaling;
 mod session;
 mod wait;
@@ -23,7 +24,7 @@ use aws_config::SdkConfig;
 pub use batch::Lookup;
 pub use error::{Explain, Refusal, refused_with};
 pub use session::{Session, default_region, missing_region};
-pub use wait::{Observer, Passing, Patience, Seen};
+pub use wait::{Observer, Passing, Patience, Seen, TimedOut};
 
 use crate::config::Endpoints;
 

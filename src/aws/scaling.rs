@@ -1,11 +1,14 @@
 //! What the resources of Application Auto Scaling share: what is scaled, and how that is spelled in an id.
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::{Result, bail};
 use aws_sdk_applicationautoscaling::types;
+use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Passing;
+use super::{Aws, Explain as _, Lookup, Passing};
 use crate::{
     check::Report,
     codec::{name_of, named},
@@ -58,6 +61,15 @@ pub struct Scaled {
 }
 
 impl Scaled {
+    /// The number of tasks of a service.
+    pub fn service(cluster: &str, name: &str) -> Self {
+        Self {
+            namespace: ServiceNamespace::Ecs,
+            resource: format!("service/{cluster}/{name}"),
+            dimension: ScalableDimension::DesiredCount,
+        }
+    }
+
     /// Reads it off `ecs/service/cluster/name/ecs:service:DesiredCount`, and what follows, the name of a policy. For the
     /// number of tasks, `service/cluster/name` or the service's ARN say enough.
     pub fn parse(id: &str) -> Result<(Self, Option<&str>)> {
@@ -148,6 +160,36 @@ const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, 
 fn is_service(resource: &str) -> bool {
     let parts: Vec<_> = resource.split('/').collect();
     parts.len() == 3 && parts[0] == "service" && parts.iter().all(|it| !it.is_empty())
+}
+
+/// `DescribeScalableTargets`, which answers for one service of AWS at a time.
+pub struct DescribeScalableTargets;
+
+impl Lookup for DescribeScalableTargets {
+    type Key = Scaled;
+    type Found = types::ScalableTarget;
+    const LIMIT: usize = 50;
+
+    async fn load(aws: &Aws, wanted: Vec<Scaled>) -> Result<HashMap<Scaled, types::ScalableTarget>> {
+        let mut resources: HashMap<ServiceNamespace, Vec<Scaled>> = HashMap::new();
+        for it in wanted {
+            resources.entry(it.namespace).or_default().push(it);
+        }
+        let describe = |(namespace, wanted): (ServiceNamespace, Vec<Scaled>)| async move {
+            let request = aws.application_auto_scaling().describe_scalable_targets();
+            let request = request.service_namespace(wanted[0].namespace());
+            let ids: HashSet<_> = wanted.into_iter().map(|it| it.resource).collect();
+            let request = request.set_resource_ids(Some(ids.into_iter().collect()));
+            let targets = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+            let found = targets.into_iter().filter_map(move |it| {
+                // Other dimensions of the same resource are none of ours.
+                let dimension = named(it.scalable_dimension.as_str()).ok()?;
+                Some((Scaled { namespace, resource: it.resource_id.clone(), dimension }, it))
+            });
+            Ok::<_, anyhow::Error>(found)
+        };
+        Ok(try_join_all(resources.into_iter().map(describe)).await?.into_iter().flatten().collect())
+    }
 }
 
 #[cfg(test)]

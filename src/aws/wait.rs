@@ -51,6 +51,18 @@ impl Patience {
     }
 }
 
+/// The end of a wait that took longer than it may.
+#[derive(Debug)]
+pub struct TimedOut(String);
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
 /// A refusal that passes with time: its code, and a part of its message.
 pub type Passing = (&'static str, &'static str);
 
@@ -96,6 +108,7 @@ impl Observer {
             }
         };
         tokio::pin!(stop);
+        let begun = Instant::now();
         let (mut last, mut told, mut pause) = (String::from("nothing yet"), false, patience.first);
         let cancelled = loop {
             let looking = look();
@@ -113,7 +126,11 @@ impl Observer {
                     return Ok(it);
                 }
                 Seen::Pending(status) if status != last => {
-                    (self.progress)(&status);
+                    // The time alone is no news: a log gets a line a change, and not one a look.
+                    match begun.elapsed() {
+                        it if it < Duration::from_secs(1) => (self.progress)(&status),
+                        it => (self.progress)(&format!("{status} ({})", in_words(it))),
+                    }
                     (last, told) = (status, true);
                 }
                 Seen::Pending(_) => {}
@@ -128,7 +145,8 @@ impl Observer {
             bail!("cancelled while waiting for {what}; last seen: {last}; `pulumi up` carries on from here");
         }
         let way_out = if patience.stretches { "; customTimeouts sets another limit" } else { "" };
-        bail!("gave up waiting for {what} after {}; last seen: {last}{way_out}", in_words(limit));
+        let text = format!("gave up waiting for {what} after {}; last seen: {last}{way_out}", in_words(limit));
+        Err(TimedOut(text).into())
     }
 
     /// Asks AWS something that makes nothing, or nothing that the state does not know: given up when cancelled, however long

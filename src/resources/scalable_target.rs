@@ -1,20 +1,18 @@
 //! application-autoscaling: a service whose size follows its load.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Result, bail};
 use aws_sdk_applicationautoscaling::types;
-use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Patience, Seen, refused_with,
-        scaling::{BUSY, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
+        Explain as _, Patience, Seen, refused_with,
+        scaling::{BUSY, DescribeScalableTargets, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
     },
     check::Report,
-    codec::named,
     list::{Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
@@ -23,7 +21,7 @@ pub struct ScalableTarget;
 
 /// A service whose number of tasks follows its load, between two bounds. What it follows is said by a `ScalingPolicy`.
 ///
-/// Leave `desiredCount` out of the service: it is no longer the program's to set.
+/// `desiredCount` of the service is where it starts; from then on, the count is left to scaling.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalableTargetInputs {
@@ -227,32 +225,3 @@ async fn register(
     Ok(context.observer.settle(UNSETTLED, register).await?.scalable_target_arn)
 }
 
-/// `DescribeScalableTargets`, which answers for one service of AWS at a time.
-struct DescribeScalableTargets;
-
-impl Lookup for DescribeScalableTargets {
-    type Key = Scaled;
-    type Found = types::ScalableTarget;
-    const LIMIT: usize = 50;
-
-    async fn load(aws: &Aws, wanted: Vec<Scaled>) -> Result<HashMap<Scaled, types::ScalableTarget>> {
-        let mut resources: HashMap<ServiceNamespace, Vec<Scaled>> = HashMap::new();
-        for it in wanted {
-            resources.entry(it.namespace).or_default().push(it);
-        }
-        let describe = |(namespace, wanted): (ServiceNamespace, Vec<Scaled>)| async move {
-            let request = aws.application_auto_scaling().describe_scalable_targets();
-            let request = request.service_namespace(wanted[0].namespace());
-            let ids: HashSet<_> = wanted.into_iter().map(|it| it.resource).collect();
-            let request = request.set_resource_ids(Some(ids.into_iter().collect()));
-            let targets = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
-            let found = targets.into_iter().filter_map(move |it| {
-                // Other dimensions of the same resource are none of ours.
-                let dimension = named(it.scalable_dimension.as_str()).ok()?;
-                Some((Scaled { namespace, resource: it.resource_id.clone(), dimension }, it))
-            });
-            Ok::<_, anyhow::Error>(found)
-        };
-        Ok(try_join_all(resources.into_iter().map(describe)).await?.into_iter().flatten().collect())
-    }
-}

@@ -1,6 +1,6 @@
 //! ecs: a service, which keeps tasks running and replaces them by deployments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Error, Result, bail};
 use aws_sdk_ecs::{
@@ -14,9 +14,13 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
-        ecs::{self, CapacityProviderStrategy},
+        Aws, Explain as _, Passing, Patience, Refusal, Seen,
+        ecs::{
+            self, CapacityProviderStrategy,
+            deployment::{self, DescribeServices, Key, REFRESH, found, primary},
+        },
         refused_with,
+        scaling::{DescribeScalableTargets, Scaled},
     },
     check::Report,
     codec::{name_of, named},
@@ -46,17 +50,24 @@ const BUSY: &[Passing] = &[
 ];
 /// By what AWS says that a service, or the cluster it was in, is there no more.
 const GONE: &[&str] = &["ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"];
-/// The way out when a service was deleted behind Pulumi's back.
-const REFRESH: &str = "`pulumi refresh` takes note of that, and the next `pulumi up` makes it anew";
-/// How many of the latest events of a service tell why a deployment failed.
-const EVENTS: usize = 5;
+/// What AWS makes real by a deployment; all else it takes over as it is.
+const DEPLOYED: &[&str] = &[
+    "taskDefinition",
+    "networkConfiguration",
+    "platformVersion",
+    "loadBalancers",
+    "serviceRegistries",
+    "capacityProviderStrategies",
+    "triggers",
+];
 
 pub struct Service;
 
 /// A service: it keeps a number of tasks running, and replaces them by a deployment when their task definition changes.
 ///
-/// An update ends when the deployment that it started has ended: well, or with an error that says why not. A deployment
-/// that AWS rolled back is an error, too; the next `pulumi up` tries again.
+/// An update ends when the deployment that it started has ended: well, or with an error that says why not, and the way out.
+/// It ends early when nothing can get better, for instance because the image does not exist. A deployment that AWS rolled
+/// back is an error, too; the next `pulumi up` tries again. An update that starts no deployment waits for none.
 #[expect(clippy::struct_excessive_bools, reason = "AWS has them")]
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -76,9 +87,10 @@ pub struct ServiceInputs {
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]+:[0-9]+$"))]
     #[schemars(extend("expects" = "the ARN of a task definition with its revision, or family:revision", "compare" = "arn"))]
     pub task_definition: String,
-    /// How many tasks to keep running. Default: 1 in a new service; one that exists keeps what it has, so that scaling is
-    /// left alone.
-    #[schemars(range(min = 0), extend("computed" = true))]
+    /// How many tasks to keep running. With a `ScalableTarget`, this is where it starts: `refresh` and `up` leave the count that
+    /// scaling has come to alone, until the program says another number. Default: 1 in a new service; one that exists keeps
+    /// what it has.
+    #[schemars(range(min = 0), extend("computed" = true, "initial" = true))]
     pub desired_count: Option<i32>,
     /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
     #[schemars(extend("compare" = "never", "computed" = true))]
@@ -138,7 +150,7 @@ pub struct ServiceInputs {
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     pub triggers: BTreeMap<String, String>,
-    /// Whether to wait until the deployment has ended. Default: true.
+    /// Whether to wait until the deployment has ended. Without, a deployment that fails is no error. Default: true.
     #[serde(default = "yes")]
     #[schemars(extend("writeOnly" = true))]
     pub wait_for_steady_state: bool,
@@ -200,7 +212,8 @@ pub struct ServiceDeploymentCircuitBreaker {
     /// Whether it is stopped. Default: true.
     #[serde(default = "yes")]
     pub enable: bool,
-    /// Whether AWS then goes back to the last deployment that ended well. Default: true.
+    /// Whether AWS then goes back to the last deployment that ended well. Without `enable`, it is asked to as soon as it is
+    /// certain that the deployment cannot succeed. Default: true.
     #[serde(default = "yes")]
     pub rollback: bool,
 }
@@ -341,26 +354,41 @@ impl Resource for Service {
         Ok(arn)
     }
 
+    async fn moved(context: &Context, old: &ServiceInputs, now: &ServiceOutputs) -> Result<bool> {
+        if old.desired_count == now.inputs.desired_count {
+            return Ok(false);
+        }
+        let (cluster, name) = key(&now.arn)?;
+        let scaled = Scaled::service(&cluster, &name);
+        Ok(context.aws.look_up::<DescribeScalableTargets>(scaled).await?.is_some())
+    }
+
     async fn update(context: &Context, id: &str, old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
         let changed = changed(&old.inputs, new)?;
         let key = key(id)?;
         ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
-        let sends = new.force_new_deployment || !changed.iter().all(unsent);
-        let mut service = if sends {
-            let any_of = |names: &[&str]| names.iter().any(|it| changed.contains(*it));
-            send(context, &key, new, any_of).await?
-        } else {
+        let deploys = new.force_new_deployment || DEPLOYED.iter().any(|it| changed.contains(*it));
+        let mut service = if new.force_new_deployment || !changed.iter().all(unsent) {
+            send(context, &key, new, |names| names.iter().any(|it| changed.contains(*it))).await?
+        } else if changed.is_empty() {
             found(context, &key).await?
-        };
-        // Nothing changed, so the last `up` failed. What it wanted may have been rolled back since.
-        let rolled_back = changed.is_empty() && service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
-        let failed = primary(&service).and_then(types::Deployment::rollout_state) == Some(&DeploymentRolloutState::Failed);
-        if rolled_back || failed {
-            service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
-        } else if !sends && changed.contains("tags") {
-            // Whatever else goes on in the service was not started here.
+        } else {
             return Ok(());
+        };
+        if !deploys {
+            // Nothing changed that runs, so it may be that the last `up` failed, and what it wanted was rolled back since.
+            let runs_another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
+            let fails = primary(&service).is_some_and(|it| {
+                it.rollout_state() == Some(&DeploymentRolloutState::Failed)
+                    || it.rollout_state() == Some(&DeploymentRolloutState::InProgress) && it.failed_tasks() > 0
+            });
+            if !changed.is_empty() && !runs_another {
+                return Ok(());
+            }
+            if runs_another || fails {
+                service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
+            }
         }
         deployed(context, id, service, new).await
     }
@@ -512,85 +540,12 @@ async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl F
     updated.map_err(|error| explained(error, new))?.service.context("AWS changed a service and shows none")
 }
 
-/// Waits until the deployment that is the primary one of `service`, the answer to what was sent, has ended well.
+/// Waits until the deployment has ended that is the primary one of `service`, the answer to what was sent.
 async fn deployed(context: &Context, id: &str, service: types::Service, inputs: &ServiceInputs) -> Result<()> {
-    let started = primary(&service).and_then(types::Deployment::id).map(str::to_owned);
-    let (Some(started), true) = (started, inputs.wait_for_steady_state) else { return Ok(()) };
-    let key = &key(id)?;
-    let mut answer = Some(service);
-    let look = || {
-        let (answer, started) = (answer.take(), started.as_str());
-        async move {
-            let service = match answer {
-                Some(it) => it,
-                None => found(context, key).await?,
-            };
-            progress(&service, started)
-        }
-    };
-    context.observer.wait(format!("service {}", key.1), Patience::minutes(20), look).await
-}
-
-/// How it stands with the deployment `started`.
-fn progress(service: &types::Service, started: &str) -> Result<Seen<()>> {
-    let name = service.service_name().unwrap_or_default();
-    let ours = service.deployments().iter().find(|it| it.id() == Some(started));
-    let primary = primary(service);
-    let replaced = primary.and_then(types::Deployment::id) != Some(started);
-    let by = primary.and_then(types::Deployment::task_definition).map_or("nothing", name_in);
-    match (ours, ours.and_then(types::Deployment::rollout_state)) {
-        (Some(ours), Some(DeploymentRolloutState::Failed)) => {
-            let reason = ours.rollout_state_reason().unwrap_or("AWS gives no reason").trim_end_matches('.');
-            let then = if replaced { format!("; AWS rolls back to {by}") } else { String::new() };
-            bail!("the deployment of {} failed: {reason}{then}{}", task(ours), events(service, ours));
-        }
-        (Some(_), Some(DeploymentRolloutState::Completed)) if replaced => Ok(Seen::Ready(())),
-        (Some(ours), state) if !replaced => {
-            let there = service.running_count() >= service.desired_count();
-            if state == Some(&DeploymentRolloutState::Completed) && there {
-                return Ok(Seen::Ready(()));
-            }
-            let event = happened(service, ours).next().map(|it| format!("; {it}")).unwrap_or_default();
-            Ok(Seen::Pending(format!(
-                "{}: {} of {} tasks running, {} pending, {} failed{event}",
-                state.map_or("IN_PROGRESS", DeploymentRolloutState::as_str),
-                ours.running_count(),
-                ours.desired_count(),
-                ours.pending_count(),
-                ours.failed_tasks(),
-            )))
-        }
-        _ => {
-            let reason = primary.and_then(types::Deployment::rollout_state_reason).unwrap_or_default().trim_end_matches('.');
-            let all = primary.map(|it| events(service, it)).unwrap_or_default();
-            bail!("another deployment, of {by}, took the place of the one that was started for service {name}: {reason}{all}")
-        }
+    if !inputs.wait_for_steady_state {
+        return Ok(());
     }
-}
-
-fn task(deployment: &types::Deployment) -> &str {
-    deployment.task_definition().map_or("the service", name_in)
-}
-
-fn events(service: &types::Service, since: &types::Deployment) -> String {
-    let told: Vec<_> = happened(service, since).take(EVENTS).collect();
-    if told.is_empty() { String::new() } else { format!("; what the service told, the latest first: {}", told.join("; ")) }
-}
-
-/// What the service tells of the time since a deployment began, the latest first.
-fn happened<'a>(service: &'a types::Service, since: &'a types::Deployment) -> impl Iterator<Item = &'a str> {
-    let during = |it: &&types::ServiceEvent| it.created_at() >= since.created_at();
-    service.events().iter().filter(during).filter_map(|it| Some(it.message()?.trim_end_matches('.')))
-}
-
-fn primary(service: &types::Service) -> Option<&types::Deployment> {
-    service.deployments().iter().find(|it| it.status() == Some("PRIMARY"))
-}
-
-/// The service, which has to be there.
-async fn found(context: &Context, key: &Key) -> Result<types::Service> {
-    let service = context.aws.look_up::<DescribeServices>(key.clone()).await?.filter(|it| it.status() == Some("ACTIVE"));
-    service.with_context(|| format!("service {} is gone: {REFRESH}", key.1))
+    deployment::ended(context, &key(id)?, service, inputs.deployment_circuit_breaker.rollback).await
 }
 
 /// Waits until nothing is left of the service.
@@ -630,9 +585,6 @@ fn explained(error: Error, inputs: &ServiceInputs) -> Error {
     error
 }
 
-/// The names of a cluster and of a service in it.
-type Key = (String, String);
-
 /// The names, from `cluster/service` or from an ARN, `arn:aws:ecs:region:account:service/cluster/service`.
 fn key(id: &str) -> Result<Key> {
     let names = id.rsplit_once(":service/").map_or(id, |(_, names)| names);
@@ -641,30 +593,6 @@ fn key(id: &str) -> Result<Key> {
             Ok((cluster.to_owned(), name.to_owned()))
         }
         _ => bail!("{id:?} is no service; give cluster/service, or its ARN"),
-    }
-}
-
-/// `DescribeServices`, by the names of cluster and service. A service that has been deleted stays visible for a while.
-struct DescribeServices;
-
-impl Lookup for DescribeServices {
-    type Key = Key;
-    type Found = types::Service;
-    const LIMIT: usize = 10;
-    const MISSING: &'static [&'static str] = &["ClusterNotFoundException"];
-
-    async fn load(aws: &Aws, keys: Vec<Key>) -> Result<HashMap<Key, types::Service>> {
-        let mut clusters = BTreeMap::<String, Vec<String>>::new();
-        for (cluster, name) in keys {
-            clusters.entry(cluster).or_default().push(name);
-        }
-        let mut found = HashMap::new();
-        for (cluster, names) in clusters {
-            let request = aws.ecs().describe_services().cluster(&cluster).set_services(Some(names));
-            let services = request.include(types::ServiceField::Tags).send().await.explain()?.services.unwrap_or_default();
-            found.extend(services.into_iter().filter_map(|it| Some(((cluster.clone(), it.service_name()?.to_owned()), it))));
-        }
-        Ok(found)
     }
 }
 
@@ -790,61 +718,10 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::primitives::DateTime;
     use serde_json::json;
 
     use super::*;
     use crate::resource::mistakes;
-
-    fn deployment(id: &str, status: &str, state: DeploymentRolloutState, reason: &str) -> types::Deployment {
-        let task = format!("arn:aws:ecs:eu-west-1:123456789012:task-definition/web:{}", &id[1..]);
-        let deployment = types::Deployment::builder().id(id).status(status).rollout_state(state).rollout_state_reason(reason);
-        let deployment = deployment.task_definition(task).created_at(DateTime::from_secs(100));
-        deployment.desired_count(2).running_count(1).pending_count(1).build()
-    }
-
-    fn service(running: i32, deployments: Vec<types::Deployment>) -> types::Service {
-        let event = |at, text: &str| {
-            types::ServiceEvent::builder().created_at(DateTime::from_secs(at)).message(format!("(service web) {text}.")).build()
-        };
-        let events = vec![event(120, "was unable to place a task"), event(50, "has reached a steady state")];
-        let service = types::Service::builder().service_name("web").desired_count(2).running_count(running);
-        service.set_deployments(Some(deployments)).set_events(Some(events)).build()
-    }
-
-    /// What a look at the deployment `d2` says.
-    fn look(running: i32, deployments: Vec<types::Deployment>) -> String {
-        match progress(&service(running, deployments), "d2") {
-            Ok(Seen::Ready(())) => "ready".to_owned(),
-            Ok(Seen::Pending(status)) => status,
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn only_the_deployment_that_was_started_counts() {
-        use DeploymentRolloutState::{Completed, Failed, InProgress};
-        let old = deployment("d1", "ACTIVE", Completed, "");
-        let running = deployment("d2", "PRIMARY", InProgress, "");
-        let status = "IN_PROGRESS: 1 of 2 tasks running, 1 pending, 0 failed; (service web) was unable to place a task";
-        assert_eq!(look(1, vec![running, old.clone()]), status);
-        let done = deployment("d2", "PRIMARY", Completed, "");
-        assert_eq!(look(2, vec![done.clone(), old]), "ready");
-        // Scaled up since: it is not as large as it should be.
-        assert!(look(1, vec![done]).starts_with("COMPLETED: 1 of 2"));
-        let failed = deployment("d2", "ACTIVE", Failed, "tasks failed to start.");
-        let back = deployment("d3", "PRIMARY", InProgress, "rolling back to deploymentId d1.");
-        assert_eq!(
-            look(2, vec![back.clone(), failed]),
-            "the deployment of web:2 failed: tasks failed to start; AWS rolls back to web:3; what the service told, the latest \
-             first: (service web) was unable to place a task"
-        );
-        assert_eq!(
-            look(2, vec![back]),
-            "another deployment, of web:3, took the place of the one that was started for service web: rolling back to \
-             deploymentId d1; what the service told, the latest first: (service web) was unable to place a task"
-        );
-    }
 
     #[test]
     fn a_deployment_has_to_have_room() {

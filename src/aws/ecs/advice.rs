@@ -1,0 +1,737 @@
+//! Why tasks do not come up, and the way out: one rule a known cause. The first that applies is told, so that what is
+//! special stands before what is general.
+
+use aws_sdk_ecs::types::{CpuArchitecture, TaskStopCode};
+use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthReasonEnum};
+
+use super::{
+    diagnosis::{Case, Evidence, is_healthy},
+    network::Look,
+};
+
+/// What is known of a cause.
+pub struct Rule {
+    /// What the cause is called in tests.
+    pub name: &'static str,
+    /// Which way through the network is worth a look.
+    pub looks_at: Look,
+    /// After how many failed tasks nothing can get better by itself: more than one for what AWS may only not know yet.
+    certain_after: Option<i32>,
+    /// The container at fault, if it is one, and the words by which the cause is recognised.
+    pub applies: fn(&Evidence) -> Option<Words>,
+    /// The cause, and the way out.
+    pub tells: fn(&Evidence, &Case) -> (String, String),
+}
+
+/// The container at fault, if it is one, and what was said.
+type Words = (Option<String>, String);
+
+impl Rule {
+    /// After how many failed tasks nothing can get better by itself.
+    pub fn certain(&self, evidence: &Evidence) -> Option<i32> {
+        // A look that found what stands in the way leaves no doubt.
+        self.certain_after.or(evidence.network.obstacle.is_some().then_some(1))
+    }
+}
+
+/// A rule that looks at no network.
+const fn rule(
+    name: &'static str,
+    certain_after: Option<i32>,
+    applies: fn(&Evidence) -> Option<Words>,
+    tells: fn(&Evidence, &Case) -> (String, String),
+) -> Rule {
+    Rule { name, looks_at: Look::Nothing, certain_after, applies, tells }
+}
+
+impl Rule {
+    const fn looking_at(self, looks_at: Look) -> Self {
+        Self { looks_at, ..self }
+    }
+}
+
+/// All rules, the special ones first.
+pub(super) static RULES: &[Rule] = &[
+    rule("rate limit of a registry", None, |it| it.says(&["toomanyrequests"]), |it, case| {
+        (
+            format!("the registry of image {} lets nobody pull so often", it.image(case)),
+            format!(
+                "copy the image to a Repository of your own and name that in {}, or log in by `repositoryCredentials`",
+                it.property(case, "image")
+            ),
+        )
+    }),
+    rule("unsupported manifest", Some(1), |it| it.says(&["unsupported media type"]), |it, case| {
+        (
+            format!("Fargate cannot read the manifest of image {}", it.image(case)),
+            format!(
+                "build it with `docker buildx build --provenance=false --sbom=false --platform {}`, and push it again",
+                it.platform()
+            ),
+        )
+    }),
+    rule(
+        "wrong processor",
+        Some(1),
+        |it| it.says(&["descriptor matching platform"]).or_else(|| it.logs("exec format error")),
+        |it, case| {
+            (
+                format!("image {} is not built for {}, which its tasks run on", it.image(case), it.platform()),
+                format!(
+                    "build it with `docker buildx build --platform {}`, or set runtimePlatform.cpuArchitecture of TaskDefinition {} \
+                     to what it is built for",
+                    it.platform(),
+                    it.family()
+                ),
+            )
+        },
+    ),
+    rule(
+        "no route to the registry",
+        None,
+        |it| it.says_one_of("cannotpull", NO_ROUTE).or_else(|| it.says_one_of("unable to pull secrets or registry auth", NO_ROUTE)),
+        |it, _| {
+            it.obstacle(
+                "the tasks do not reach the registry, or whatever else they need before they start",
+                "look at `networkConfiguration` of the Service: its subnets need a route to a NatGateway, or VpcEndpoints for ECR, S3 \
+                 and logs whose security groups let the tasks in at port 443",
+            )
+        },
+    )
+    .looking_at(Look::WayOut),
+    rule(
+        "image refused",
+        Some(2),
+        |it| it.says_one_of("cannotpull", &["403", "accessdenied", "access denied", "not authorized", "no basic auth", "authorization failed"]),
+        |it, case| {
+            (
+                format!("the registry does not let the tasks pull image {}", it.image(case)),
+                format!(
+                    "attach AmazonECSTaskExecutionRolePolicy to the Role that executionRoleArn of TaskDefinition {} names, and allow \
+                     that role in the repository's policy if it is another account's; for other registries set {}",
+                    it.family(),
+                    it.property(case, "repositoryCredentials")
+                ),
+            )
+        },
+    ),
+    rule(
+        "image not found",
+        Some(1),
+        |it| {
+            it.says_one_of("cannotpull", &["not found", "manifest unknown", "does not exist", "no such manifest", "name unknown"])
+        },
+        |it, case| {
+            (
+                format!("image {} does not exist", it.image(case)),
+                format!("push it, or correct {}", it.property(case, "image")),
+            )
+        },
+    ),
+    rule(
+        "key of a secret missing",
+        Some(1),
+        |it| it.says(&["did not contain json key"]),
+        |it, case| {
+            (
+                format!("a secret has no such key: {}", it.gist(case)),
+                format!("add the key to the secret, or correct valueFrom in {}", it.property(case, "secrets")),
+            )
+        },
+    ),
+    rule(
+        "secret missing",
+        Some(1),
+        |it| it.says_one_of("resourceinitializationerror", &["can't find the specified secret", "parameternotfound", "invalid parameters:"]),
+        |it, case| {
+            (
+                format!("a secret of the tasks does not exist: {}", it.gist(case)),
+                format!("make the secret or the parameter, or correct valueFrom in {}", it.property(case, "secrets")),
+            )
+        },
+    ),
+    rule(
+        "secret not allowed",
+        // A policy that was attached a moment ago may not be known everywhere yet.
+        Some(2),
+        |it| it.says_one_of("accessdenied", &["secretsmanager:", "ssm:", "kms:", "unable to pull secrets"]),
+        |it, case| {
+            (
+                format!("the tasks may not read a secret: {}", it.gist(case)),
+                format!(
+                    "allow secretsmanager:GetSecretValue or ssm:GetParameters, and kms:Decrypt for a key of your own, in \
+                     inlinePolicies of the Role that executionRoleArn of TaskDefinition {} names",
+                    it.family()
+                ),
+            )
+        },
+    ),
+    rule(
+        "log group missing",
+        Some(1),
+        |it| {
+            it.says(&["log group does not exist"]).or_else(|| it.says_one_of("logger args", &["resourcenotfound", "does not exist"]))
+        },
+        |it, case| {
+            (
+                format!("the log group {} does not exist", it.log_group(case)),
+                format!(
+                    "make it by a LogGroup that the Service depends on, or correct logConfiguration.options[\"awslogs-group\"] of {}",
+                    it.property(case, "")
+                ),
+            )
+        },
+    ),
+    rule(
+        "log group not allowed",
+        Some(2),
+        |it| it.says_one_of("logger args", &["accessdenied", "not authorized"]),
+        |it, case| {
+            (
+                format!("the tasks may not write to the log group {}", it.log_group(case)),
+                format!(
+                    "attach AmazonECSTaskExecutionRolePolicy to the Role that executionRoleArn of TaskDefinition {} names",
+                    it.family()
+                ),
+            )
+        },
+    ),
+    rule(
+        "role not assumable",
+        Some(3),
+        |it| it.says(&["unable to assume the role"]),
+        |it, case| {
+            (
+                format!("ECS may not act as a role of the tasks: {}", it.gist(case)),
+                format!(
+                    "let `ecs-tasks.amazonaws.com` assume it in assumeRolePolicy of the Role, or correct executionRoleArn and \
+                     taskRoleArn of TaskDefinition {}",
+                    it.family()
+                ),
+            )
+        },
+    ),
+    rule(
+        "file system not mounted",
+        Some(2),
+        |it| it.says(&["efs utils"]).or_else(|| it.says_one_of("mount", &["efs", "nfs"])),
+        |it, case| {
+            (
+                format!("a file system cannot be mounted: {}", it.gist(case)),
+                format!(
+                    "let the tasks in at port 2049 in the SecurityGroup of its mount targets, and check efsVolumeConfiguration in \
+                     volumes of TaskDefinition {}",
+                    it.family()
+                ),
+            )
+        },
+    ),
+    rule(
+        "out of memory",
+        None,
+        |it| it.says(&["outofmemory"]).or_else(|| it.exited(&[137])),
+        |it, case| {
+            let memory = it.definition.as_ref().and_then(|it| it.memory()).map_or(String::new(), |it| format!(" of {it} MiB"));
+            (
+                format!("container {} ran out of its memory{memory}", it.name(case)),
+                format!("raise `memory` of TaskDefinition {}, or let the container use less", it.family()),
+            )
+        },
+    ),
+    rule(
+        "command not found",
+        Some(1),
+        |it| {
+            it.exited(&[127, 126])
+                .or_else(|| it.says_one_of("cannotstartcontainer", &["no such file or directory", "executable file not found", "permission denied"]))
+        },
+        |it, case| {
+            (
+                format!("container {} has no such command to run", it.name(case)),
+                format!("correct {} or `entryPoint`: an executable file that is in the image", it.property(case, "command")),
+            )
+        },
+    ),
+    rule(
+        "user not found",
+        Some(1),
+        |it| it.says(&["unable to find user"]),
+        |it, case| {
+            (
+                format!("container {} runs as a user that the image does not have", it.name(case)),
+                format!("correct {}, or add the user to the image", it.property(case, "user")),
+            )
+        },
+    ),
+    rule("disk full", None, |it| it.says(&["no space left on device"]).or_else(|| it.logs("no space left on device")), |it, _| {
+        (
+            "the disk of the tasks is full".to_owned(),
+            format!("raise ephemeralStorage.sizeInGiB of TaskDefinition {}, which has 20 by default", it.family()),
+        )
+    }),
+    rule(
+        "spot interruption",
+        None,
+        |it| {
+            let stopped = it.tasks.iter().find(|it| it.stop_code() == Some(&TaskStopCode::SpotInterruption));
+            stopped.map(|it| (None, it.stopped_reason().unwrap_or_default().to_owned())).or_else(|| it.says(&["spot interruption"]))
+        },
+        |_, _| {
+            (
+                "AWS took the spot capacity of the tasks away".to_owned(),
+                "give FARGATE a base or a weight beside FARGATE_SPOT in capacityProviderStrategies of the Service".to_owned(),
+            )
+        },
+    ),
+    rule(
+        "quota reached",
+        None,
+        |it| it.says(&["you've reached the limit"]).or_else(|| it.says(&["limit on the number of"])),
+        |it, case| {
+            (
+                format!("a quota of the account is used up: {}", it.gist(case)),
+                "ask for more in Service Quotas under AWS Fargate (vCPUs per account and region), stop tasks that nobody needs, or \
+                 lower desiredCount of the Service"
+                    .to_owned(),
+            )
+        },
+    ),
+    rule("no capacity", None, |it| it.says(&["capacity is unavailable"]), |it, _| {
+        let spot = it.capacity.iter().any(|it| it == "FARGATE_SPOT");
+        let spot = if spot { "give FARGATE a weight in capacityProviderStrategies" } else { "let AWS try on" };
+        (
+            "AWS has no capacity for the tasks there now".to_owned(),
+            format!("{spot}, or add subnets of other zones to networkConfiguration.subnets of the Service"),
+        )
+    }),
+    rule(
+        "no address free",
+        None,
+        |it| it.says(&["network interface provisioning"]).or_else(|| it.says(&["insufficient free addresses"])),
+        |_, _| {
+            (
+                "the tasks got no network interface in time".to_owned(),
+                "choose subnets with more free addresses in networkConfiguration.subnets of the Service".to_owned(),
+            )
+        },
+    ),
+    rule(
+        "health check of the container",
+        None,
+        |it| it.says(&["failed container health checks"]),
+        |it, case| {
+            (
+                format!("container {} is unhealthy by its own health check", it.name(case)),
+                format!(
+                    "run the command in the image to see what it says; then correct {} (is its tool, such as curl, in the image?), or \
+                     raise its startPeriod",
+                    it.property(case, "healthCheck.command")
+                ),
+            )
+        },
+    ),
+    rule(
+        "health check path",
+        None,
+        |it| it.unhealthy(TargetHealthReasonEnum::ResponseCodeMismatch, "failed with these codes"),
+        |it, case| {
+            let group = it.group();
+            (
+                format!("the health check of target group {} gets the wrong answer: {}", name_of(group), it.gist(case)),
+                format!(
+                    "correct healthCheck.path, which is {}, or healthCheck.matcher, which is {}, of that TargetGroup",
+                    group.and_then(TargetGroup::health_check_path).unwrap_or("/"),
+                    group.and_then(|it| it.matcher()).and_then(|it| it.http_code()).unwrap_or("200")
+                ),
+            )
+        },
+    ),
+    rule(
+        "health check without an answer",
+        None,
+        |it| it.unhealthy(TargetHealthReasonEnum::Timeout, "request timed out"),
+        |it, _| {
+            let group = it.group();
+            let seconds = group.and_then(TargetGroup::health_check_timeout_seconds).unwrap_or(5);
+            it.obstacle(
+                &format!("the health check of target group {} gets no answer within {seconds} s", name_of(group)),
+                "let the SecurityGroup of the tasks admit the load balancer's at the container port; bind the application to 0.0.0.0; \
+                 or raise healthCheck.timeout of the TargetGroup if it is only slow",
+            )
+        },
+    )
+    .looking_at(Look::WayIn),
+    rule(
+        "health check refused",
+        None,
+        |it| it.unhealthy(TargetHealthReasonEnum::FailedHealthChecks, "reason health checks failed"),
+        |it, _| {
+            let group = it.group();
+            let port = group.and_then(TargetGroup::health_check_port).unwrap_or("traffic-port");
+            it.obstacle(
+                &format!("nothing listens where the health check of target group {} asks, at {port}", name_of(group)),
+                &format!(
+                    "make the application listen at 0.0.0.0 on the port of portMappings in TaskDefinition {}, and containerPort in \
+                     loadBalancers of the Service and healthCheck.port of the TargetGroup the same",
+                    it.family()
+                ),
+            )
+        },
+    )
+    .looking_at(Look::WayIn),
+    rule(
+        "health check of the load balancer",
+        None,
+        |it| it.says(&["failed elb health checks"]),
+        |it, _| {
+            it.obstacle(
+                &format!("the load balancer finds the tasks unhealthy in target group {}", name_of(it.group())),
+                &format!(
+                    "check path, port and timeout in healthCheck of the TargetGroup; if the application starts slowly, raise \
+                     healthCheckGracePeriodSeconds of the Service, which is {}",
+                    it.grace_period
+                ),
+            )
+        },
+    )
+    .looking_at(Look::WayIn),
+    rule(
+        "container exited",
+        None,
+        |it| {
+            let failed = it.tasks.iter().filter(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited));
+            failed.flat_map(|it| it.containers()).find_map(|it| {
+                let code = it.exit_code()?;
+                Some((Some(it.name()?.to_owned()), code.to_string()))
+            })
+        },
+        |it, case| {
+            (
+                format!("container {} ended by itself, with exit code {}", it.name(case), case.said),
+                match &it.log {
+                    Some(_) => "its last lines below say why: mend the application, or its `environment` and `secrets`".to_owned(),
+                    None => format!(
+                        "AWS has no log of it: set {} to see why, with awslogs-stream-prefix among its options",
+                        it.property(case, "logConfiguration")
+                    ),
+                },
+            )
+        },
+    ),
+];
+
+/// By what a task tells that it reached nobody.
+const NO_ROUTE: &[&str] =
+    &["i/o timeout", "timed out", "dial tcp", "connection refused", "context deadline exceeded", "canceled, context"];
+
+impl Evidence {
+    /// All that AWS says of the tasks, with the container it says it of.
+    fn sayings(&self) -> impl Iterator<Item = Words> {
+        let of_tasks = self.tasks.iter().flat_map(|task| {
+            let containers =
+                task.containers().iter().filter_map(|it| Some((it.name().map(str::to_owned), it.reason()?.to_owned())));
+            let reason = task.stopped_reason().map(|it| (self.mentioned(it), it.to_owned()));
+            containers.chain(reason).collect::<Vec<_>>()
+        });
+        of_tasks.chain(self.events.iter().map(|it| (self.mentioned(it), it.clone())))
+    }
+
+    /// The container whose image or name a text holds.
+    fn mentioned(&self, text: &str) -> Option<String> {
+        let containers = self.definition.as_ref()?.container_definitions();
+        let found = containers.iter().find(|it| it.image().is_some_and(|it| text.contains(it)));
+        found.or((containers.len() == 1).then(|| &containers[0]))?.name().map(str::to_owned)
+    }
+
+    /// What holds all of these words.
+    fn says(&self, words: &[&str]) -> Option<Words> {
+        self.sayings().find(|(_, it)| words.iter().all(|word| it.to_lowercase().contains(word)))
+    }
+
+    /// What holds `word` and one of `others`.
+    fn says_one_of(&self, word: &str, others: &[&str]) -> Option<Words> {
+        self.sayings().find(|(_, it)| {
+            let it = it.to_lowercase();
+            it.contains(word) && others.iter().any(|other| it.contains(other))
+        })
+    }
+
+    /// The log of a container that holds `words`.
+    fn logs(&self, words: &str) -> Option<Words> {
+        let log = self.log.as_ref()?;
+        let line = log.lines.iter().find(|it| it.to_lowercase().contains(words))?;
+        Some((Some(log.container.clone()), line.clone()))
+    }
+
+    /// A container that ended by itself with one of these codes.
+    fn exited(&self, codes: &[i32]) -> Option<Words> {
+        let by_itself = self.tasks.iter().filter(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited));
+        let container =
+            by_itself.flat_map(|it| it.containers()).find(|it| it.exit_code().is_some_and(|it| codes.contains(&it)))?;
+        Some((container.name().map(str::to_owned), container.reason().unwrap_or_default().to_owned()))
+    }
+
+    /// What a target that is unhealthy for this reason says, or an event of one that is there no more.
+    fn unhealthy(&self, reason: TargetHealthReasonEnum, words: &str) -> Option<Words> {
+        // A container that ended by itself answers nobody: that is the cause.
+        if self.tasks.iter().any(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited)) {
+            return None;
+        }
+        let targets =
+            self.targets.iter().flat_map(|it| &it.health).filter(|it| !is_healthy(it)).filter_map(|it| it.target_health());
+        let of_targets = targets.filter(|it| it.reason() == Some(&reason)).find_map(|it| it.description().map(str::to_owned));
+        of_targets.map(|it| (None, it)).or_else(|| {
+            let (_, said) = self.sayings().find(|(_, it)| it.to_lowercase().replace('(', "").contains(words))?;
+            // `… due to (reason Health checks failed with these codes: [404])`
+            let gist = said.split_once("(reason ").map(|(_, it)| it.trim_end_matches(['.', ')']).to_owned());
+            Some((None, gist.unwrap_or(said)))
+        })
+    }
+
+    /// What stands in the way, if a look found it, or else what most likely does.
+    fn obstacle(&self, cause: &str, way_out: &str) -> (String, String) {
+        match &self.network.obstacle {
+            Some(it) => (format!("{cause}: {}", it.cause), it.way_out.clone()),
+            None => (cause.to_owned(), way_out.to_owned()),
+        }
+    }
+
+    fn group(&self) -> Option<&TargetGroup> {
+        let sick = self.targets.iter().find(|it| it.health.iter().any(|it| !is_healthy(it)));
+        sick.or(self.targets.first()).map(|it| &it.group)
+    }
+
+    /// The name of the container at fault.
+    fn name<'a>(&'a self, case: &'a Case) -> &'a str {
+        self.container(case.container.as_deref()).and_then(|it| it.name()).or(case.container.as_deref()).unwrap_or("of the task")
+    }
+
+    /// The image of the container at fault.
+    fn image(&self, case: &Case) -> String {
+        let image = self.container(case.container.as_deref()).and_then(|it| it.image()).unwrap_or("of the task");
+        format!("{image} of container {}", self.name(case))
+    }
+
+    /// How a reader finds a property of the container at fault.
+    fn property(&self, case: &Case, property: &str) -> String {
+        let property = if property.is_empty() { String::new() } else { format!("`{property}` of ") };
+        format!("{property}container {} in TaskDefinition {}", self.name(case), self.family())
+    }
+
+    fn log_group(&self, case: &Case) -> String {
+        let options = self.container(case.container.as_deref()).and_then(|it| it.log_configuration()).and_then(|it| it.options());
+        options.and_then(|it| it.get("awslogs-group")).map_or_else(|| "of the tasks".to_owned(), Clone::clone)
+    }
+
+    /// What the tasks run on, as Docker calls it.
+    fn platform(&self) -> &'static str {
+        let platform = self.definition.as_ref().and_then(|it| it.runtime_platform()).and_then(|it| it.cpu_architecture());
+        if platform == Some(&CpuArchitecture::Arm64) { "linux/arm64" } else { "linux/amd64" }
+    }
+
+    /// The words by which the cause was recognised, without what every such text begins with.
+    #[expect(clippy::unused_self, reason = "reads like its siblings")]
+    fn gist(&self, case: &Case) -> String {
+        let text = case.said.trim_end_matches('.');
+        text.strip_prefix("ResourceInitializationError: ").unwrap_or(text).to_owned()
+    }
+}
+
+fn name_of(group: Option<&TargetGroup>) -> &str {
+    group.and_then(TargetGroup::target_group_name).unwrap_or("of the service")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types;
+    use aws_sdk_elasticloadbalancingv2::types as elb;
+
+    use super::*;
+    use crate::aws::{
+        ecs::{
+            diagnosis::{Log, Targets},
+            network::{Findings, Obstacle},
+        },
+        logs::Stream,
+    };
+
+    /// A task of the container `app` that stopped for this reason.
+    fn stopped(reason: &str, code: TaskStopCode, exit: Option<i32>) -> types::Task {
+        let container = types::Container::builder().name("app").set_exit_code(exit).build();
+        let task = types::Task::builder().task_arn("arn:aws:ecs:eu-west-1:123456789012:task/main/1").stop_code(code);
+        task.stopped_reason(reason).containers(container).build()
+    }
+
+    fn evidence() -> Evidence {
+        let logs = types::LogConfiguration::builder().log_driver(types::LogDriver::Awslogs).options("awslogs-group", "/ecs/web");
+        let container = types::ContainerDefinition::builder().name("app").image("registry/web:1");
+        let container = container.log_configuration(logs.build().unwrap()).build();
+        let definition = types::TaskDefinition::builder().family("web").memory("512").container_definitions(container).build();
+        Evidence { service: Some("web".to_owned()), definition: Some(definition), ..Evidence::default() }
+    }
+
+    /// What a task that never started is told to have died of.
+    fn unstarted(reason: &str) -> Evidence {
+        Evidence { tasks: vec![stopped(reason, TaskStopCode::TaskFailedToStart, None)], ..evidence() }
+    }
+
+    fn exited(code: i32, line: Option<&str>) -> Evidence {
+        let stream = || Stream { group: "/ecs/web".to_owned(), name: "web/app/1".to_owned(), region: None };
+        let log = line.map(|it| Log { container: "app".to_owned(), stream: stream(), lines: vec![it.to_owned()] });
+        let task = stopped("Essential container in task exited", TaskStopCode::EssentialContainerExited, Some(code));
+        Evidence { tasks: vec![task], log, ..evidence() }
+    }
+
+    fn unhealthy(reason: TargetHealthReasonEnum, description: &str) -> Evidence {
+        let group = elb::TargetGroup::builder().target_group_name("web").health_check_path("/health").build();
+        let health = elb::TargetHealth::builder().state(elb::TargetHealthStateEnum::Unhealthy).reason(reason);
+        let health = health.description(description).build();
+        let target = elb::TargetDescription::builder().id("10.0.0.1").port(8000).build();
+        let health = elb::TargetHealthDescription::builder().target(target).target_health(health).build();
+        let stopped = stopped(
+            "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:…)",
+            TaskStopCode::ServiceSchedulerInitiated,
+            // Stopped by AWS, which does not make it run out of memory.
+            Some(137),
+        );
+        Evidence { tasks: vec![stopped], targets: vec![Targets { group, health: vec![health] }], ..evidence() }
+    }
+
+    /// As AWS words them.
+    fn known() -> Vec<(&'static str, Evidence)> {
+        use TargetHealthReasonEnum::{FailedHealthChecks, ResponseCodeMismatch, Timeout};
+        let pull = |reason: &str| {
+            unstarted(&format!("CannotPullContainerError: pull image manifest has been retried 1 time(s): {reason}"))
+        };
+        let init = |reason: &str| unstarted(&format!("ResourceInitializationError: {reason}"));
+        let event = |text: &str| Evidence { events: vec![text.to_owned()], ..evidence() };
+        let health = stopped("Task failed container health checks", TaskStopCode::ServiceSchedulerInitiated, Some(137));
+        let health = Evidence { tasks: vec![health], ..evidence() };
+        let spot = stopped("Your Spot Task was interrupted.", TaskStopCode::SpotInterruption, None);
+        let memory = types::Container::builder().name("app").exit_code(137);
+        let memory = memory.reason("OutOfMemoryError: Container killed due to memory usage").build();
+        let memory = types::Task::builder().stop_code(TaskStopCode::EssentialContainerExited).containers(memory).build();
+        let none = types::Container::builder().name("app").reason(
+            "CannotStartContainerError: failed to create shim task: exec: \"gunicorn\": executable file not found in $PATH",
+        );
+        let none = types::Task::builder().containers(none.build()).build();
+        let killed = Evidence {
+            targets: Vec::new(),
+            events: vec![
+                "(service web) (port 8000) is unhealthy in (target-group web) due to (reason Request timed out)".to_owned(),
+            ],
+            ..unhealthy(Timeout, "")
+        };
+        vec![
+            ("rate limit of a registry", pull("429 Too Many Requests - toomanyrequests: You have reached your pull rate limit")),
+            ("unsupported manifest", pull("unsupported media type application/vnd.in-toto+json")),
+            ("wrong processor", pull("image Manifest does not contain descriptor matching platform 'linux/amd64'")),
+            ("wrong processor", exited(1, Some("exec /usr/local/bin/uvicorn: exec format error"))),
+            ("no route to the registry", pull("failed to resolve ref registry/web:1: dial tcp 52.94.0.1:443: i/o timeout")),
+            (
+                "no route to the registry",
+                init(
+                    "unable to pull secrets or registry auth: The task cannot pull registry auth from Amazon ECR: There is a \
+                     connection issue between the task and Amazon ECR. RequestError: send request failed caused by: Post \
+                     \"https://api.ecr.eu-west-1.amazonaws.com/\": dial tcp 10.0.0.7:443: i/o timeout",
+                ),
+            ),
+            ("image refused", pull("failed to resolve ref registry/web:1: unexpected status from HEAD request: 403 Forbidden")),
+            ("image not found", pull("failed to resolve ref registry/web:1: registry/web:1: not found")),
+            (
+                "key of a secret missing",
+                init(
+                    "unable to pull secrets or registry auth: retrieved secret from Secrets Manager did not contain json key url",
+                ),
+            ),
+            (
+                "secret missing",
+                init(
+                    "unable to pull secrets or registry auth: ResourceNotFoundException: Secrets Manager can't find the specified \
+                     secret",
+                ),
+            ),
+            (
+                "secret not allowed",
+                init(
+                    "unable to pull secrets or registry auth: AccessDeniedException: User: … is not authorized to perform: \
+                     secretsmanager:GetSecretValue on resource: x",
+                ),
+            ),
+            (
+                "log group missing",
+                init(
+                    "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log \
+                     stream: ResourceNotFoundException: The specified log group does not exist.: exit status 1",
+                ),
+            ),
+            ("log group not allowed", init("failed to validate logger args: AccessDeniedException: User is not authorized")),
+            ("role not assumable", unstarted("ECS was unable to assume the role 'arn:aws:iam::1:role/x' that was provided")),
+            ("file system not mounted", init("failed to invoke EFS utils commands to set up EFS volumes: mount.nfs4: timed out")),
+            ("out of memory", Evidence { tasks: vec![memory], ..evidence() }),
+            ("out of memory", exited(137, None)),
+            ("command not found", exited(127, None)),
+            ("command not found", Evidence { tasks: vec![none], ..evidence() }),
+            (
+                "user not found",
+                unstarted("CannotStartContainerError: unable to find user app: no matching entries in passwd file"),
+            ),
+            ("disk full", exited(1, Some("OSError: [Errno 28] No space left on device"))),
+            ("spot interruption", Evidence { tasks: vec![spot], ..evidence() }),
+            ("quota reached", event("was unable to place a task. Reason: You've reached the limit on the number of vCPUs")),
+            ("no capacity", event("was unable to place a task. Reason: Capacity is unavailable at this time")),
+            ("no address free", unstarted("Timeout waiting for network interface provisioning to complete.")),
+            ("health check of the container", health),
+            ("health check path", unhealthy(ResponseCodeMismatch, "Health checks failed with these codes: [404]")),
+            ("health check without an answer", unhealthy(Timeout, "Request timed out")),
+            ("health check without an answer", killed),
+            ("health check refused", unhealthy(FailedHealthChecks, "Health checks failed")),
+            ("health check of the load balancer", Evidence { targets: Vec::new(), ..unhealthy(Timeout, "") }),
+            ("container exited", exited(1, Some("KeyError: 'DATABASE_URL'"))),
+        ]
+    }
+
+    #[test]
+    fn every_known_cause_is_recognised_and_told_with_its_way_out() {
+        for (name, evidence) in known() {
+            let case = evidence.case().unwrap_or_else(|| panic!("{name} is not recognised"));
+            assert_eq!(case.rule.name, name);
+            let (cause, way_out) = (case.rule.tells)(&evidence, &case);
+            assert!(!cause.is_empty() && way_out.contains(' '), "{name}: {cause}; {way_out}");
+            let names = ["TaskDefinition", "Service", "TargetGroup", "Role", "Repository", "docker", "mend the application"];
+            assert!(names.iter().any(|it| way_out.contains(it)), "{name}: the way out names nothing to change: {way_out}");
+        }
+        let unproven = RULES.iter().map(|it| it.name).filter(|name| !known().iter().any(|it| it.0 == *name));
+        assert_eq!(unproven.collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn only_what_cannot_get_better_is_given_up() {
+        let certain = |evidence: &Evidence, failed| evidence.certain(failed).map(|it| it.rule.name);
+        let named = |name: &str| known().into_iter().find(|it| it.0 == name).unwrap().1;
+        assert_eq!(certain(&named("image not found"), 1), Some("image not found"));
+        assert_eq!(certain(&named("secret not allowed"), 1), None, "a policy may not be known everywhere yet");
+        assert_eq!(certain(&named("secret not allowed"), 2), Some("secret not allowed"));
+        assert_eq!(certain(&named("container exited"), 9), None);
+        let mut closed = named("health check without an answer");
+        assert_eq!(certain(&closed, 9), None);
+        let obstacle = Obstacle { cause: "sg-1 is closed".to_owned(), way_out: "open it".to_owned() };
+        closed.network = Findings { obstacle: Some(obstacle), lines: Vec::new() };
+        assert_eq!(certain(&closed, 1), Some("health check without an answer"));
+    }
+
+    #[test]
+    fn the_cause_stands_first_and_the_way_out_second() {
+        let evidence = exited(1, Some("KeyError: 'DATABASE_URL'"));
+        let told = evidence.diagnosis("the deployment of web:2 failed: tasks failed to start".to_owned()).to_string();
+        assert_eq!(
+            told,
+            "container app ended by itself, with exit code 1\n\
+             way out: its last lines below say why: mend the application, or its `environment` and `secrets`\n\
+             the deployment of web:2 failed: tasks failed to start\n\
+             1 task stopped: Essential container in task exited; app exited with 1\n\
+             the last lines of container app, from /ecs/web/web/app/1:\n  \
+             | KeyError: 'DATABASE_URL'"
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! Why tasks do not come up: what AWS knows of it, gathered, and told so that nobody has to open a console.
+
+use std::{collections::BTreeMap, fmt};
+
+use anyhow::Result;
+use aws_sdk_ecs::types;
+use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetHealthStateEnum};
+use futures::future::join_all;
+
+use super::{
+    advice::{self, Rule},
+    network,
+};
+use crate::{
+    aws::{
+        Aws, Explain as _,
+        logs::{self, Stream},
+    },
+    resource::Context,
+};
+
+/// How many of the last lines of a log are shown.
+const LINES: i32 = 20;
+/// How many stopped tasks are looked at: they fail alike.
+const TASKS: usize = 20;
+
+/// Why something did not come up: the cause first, the way out second, and then what both are concluded from.
+#[derive(Debug)]
+pub struct Diagnosis {
+    pub cause: String,
+    pub way_out: Option<String>,
+    pub evidence: Vec<String>,
+}
+
+impl Diagnosis {
+    /// Adds what happens next.
+    #[must_use]
+    pub fn then(mut self, next: String) -> Self {
+        self.evidence.insert(0, format!("what happens now: {next}"));
+        self
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)?;
+        if let Some(it) = &self.way_out {
+            write!(f, "\nway out: {it}")?;
+        }
+        self.evidence.iter().try_for_each(|it| write!(f, "\n{it}"))
+    }
+}
+
+impl std::error::Error for Diagnosis {}
+
+/// What AWS knows of tasks that do not come up. What it does not tell is left out.
+#[derive(Default)]
+pub struct Evidence {
+    /// The service, or nothing where a task runs alone.
+    pub service: Option<String>,
+    /// How long the service lets a task be unhealthy after its start, in seconds.
+    pub grace_period: i32,
+    /// The capacity of the tasks, such as `FARGATE_SPOT`.
+    pub capacity: Vec<String>,
+    pub definition: Option<types::TaskDefinition>,
+    /// The tasks that stopped, the latest first.
+    pub tasks: Vec<types::Task>,
+    pub targets: Vec<Targets>,
+    pub events: Vec<String>,
+    /// The last lines of the container that failed.
+    pub log: Option<Log>,
+    /// What stands between the tasks and whom they have to reach, or who has to reach them.
+    pub network: network::Findings,
+    /// What AWS refused to tell.
+    pub untold: Vec<String>,
+}
+
+/// A target group, and the health of what is in it.
+pub struct Targets {
+    pub group: TargetGroup,
+    pub health: Vec<TargetHealthDescription>,
+}
+
+/// The last lines that a container wrote.
+pub struct Log {
+    pub container: String,
+    pub stream: Stream,
+    pub lines: Vec<String>,
+}
+
+/// A known cause, as it stands in what AWS tells.
+pub struct Case {
+    pub rule: &'static Rule,
+    /// The container that is at fault, if one is.
+    pub container: Option<String>,
+    /// What the rule was recognised by.
+    pub said: String,
+}
+
+impl Evidence {
+    /// What is known of the tasks of a deployment.
+    pub async fn of_service(context: &Context, service: &types::Service, deployment: &types::Deployment) -> Self {
+        let aws = &context.aws;
+        let cluster = service.cluster_arn().unwrap_or_default();
+        let mut evidence = Self {
+            service: service.service_name().map(str::to_owned),
+            grace_period: service.health_check_grace_period_seconds().unwrap_or_default(),
+            capacity: service.capacity_provider_strategy().iter().map(|it| it.capacity_provider().to_owned()).collect(),
+            ..Self::default()
+        };
+        let tasks = stopped(aws, cluster, service.service_name().unwrap_or_default(), deployment.id());
+        let groups = service.load_balancers().iter().filter_map(types::LoadBalancer::target_group_arn);
+        let definition = definition(aws, deployment.task_definition().unwrap_or_default());
+        let (tasks, targets, definition) = tokio::join!(tasks, join_all(groups.map(|it| targets(aws, it))), definition);
+        evidence.tasks = evidence.told(tasks).unwrap_or_default();
+        evidence.targets = targets.into_iter().filter_map(|it| evidence.told(it)).collect();
+        evidence.definition = evidence.told(definition);
+        let vpc = service.network_configuration().and_then(|it| it.awsvpc_configuration());
+        evidence.look_closer(context, vpc, service.load_balancers()).await;
+        evidence
+    }
+
+    /// What is known of a task that runs alone.
+    pub async fn of_task(context: &Context, task: &types::Task, network: Option<&types::AwsVpcConfiguration>) -> Self {
+        let mut evidence = Self { tasks: vec![task.clone()], ..Self::default() };
+        let definition = definition(&context.aws, task.task_definition_arn().unwrap_or_default()).await;
+        evidence.definition = evidence.told(definition);
+        evidence.look_closer(context, network, &[]).await;
+        evidence
+    }
+
+    /// Asks for what only matters once it is known what failed: a log, routes, security groups.
+    async fn look_closer(
+        &mut self,
+        context: &Context,
+        vpc: Option<&types::AwsVpcConfiguration>,
+        balancers: &[types::LoadBalancer],
+    ) {
+        self.log = self.read_log(&context.aws).await;
+        let Some(vpc) = vpc else { return };
+        if let Some(case) = self.case().filter(|it| it.rule.looks_at != network::Look::Nothing) {
+            let found = match case.rule.looks_at {
+                network::Look::WayOut => network::way_out(&context.aws, vpc).await,
+                _ => network::way_in(&context.aws, vpc, &self.targets, balancers).await,
+            };
+            self.network = self.told(found).unwrap_or_default();
+        }
+    }
+
+    async fn read_log(&mut self, aws: &Aws) -> Option<Log> {
+        let task = self.tasks.first()?;
+        let failed = |it: &&types::Container| it.exit_code().is_some_and(|it| it != 0);
+        let unhealthy = |it: &&types::Container| it.health_status() == Some(&types::HealthStatus::Unhealthy);
+        let containers = || task.containers().iter();
+        let name = containers().find(failed).or(containers().find(unhealthy)).or(containers().next())?.name()?.to_owned();
+        let definition = self.definition.as_ref()?.container_definitions().iter().find(|it| it.name() == Some(&name))?;
+        let stream = Stream::of(definition, task.task_arn()?)?;
+        let lines = logs::tail(aws, &stream, LINES).await;
+        let lines = self.told(lines).filter(|it| !it.is_empty())?;
+        Some(Log { container: name, stream, lines })
+    }
+
+    /// Keeps what AWS refuses to tell, for that is worth knowing, too.
+    fn told<T>(&mut self, answer: Result<T>) -> Option<T> {
+        answer.map_err(|error| self.untold.push(format!("not known: {error:#}"))).ok()
+    }
+
+    /// The known cause that fits.
+    pub fn case(&self) -> Option<Case> {
+        advice::RULES.iter().find_map(|rule| {
+            let (container, said) = (rule.applies)(self)?;
+            Some(Case { rule, container, said })
+        })
+    }
+
+    /// The known cause that fits, if nothing can get better after so many failed tasks.
+    pub fn certain(&self, failed_tasks: i32) -> Option<Case> {
+        let failed = failed_tasks.max(self.tasks.len().try_into().unwrap_or(i32::MAX));
+        self.case().filter(|it| it.rule.certain(self).is_some_and(|least| failed >= least))
+    }
+
+    /// What to tell when AWS says `headline`.
+    pub fn diagnosis(&self, headline: String) -> Diagnosis {
+        match self.case() {
+            Some(case) => self.told_of(case, headline),
+            None => Diagnosis { cause: headline, way_out: None, evidence: self.lines() },
+        }
+    }
+
+    /// What to tell of a known cause.
+    pub fn told_of(&self, case: Case, headline: String) -> Diagnosis {
+        let (cause, way_out) = (case.rule.tells)(self, &case);
+        let mut evidence = vec![headline];
+        evidence.extend(self.lines());
+        Diagnosis { cause, way_out: Some(way_out), evidence }
+    }
+
+    /// All of it, a line each.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (text, count) in grouped(&self.tasks) {
+            lines.push(format!("{count} {} stopped: {text}", if count == 1 { "task" } else { "tasks" }));
+        }
+        for targets in &self.targets {
+            let name = targets.group.target_group_name().unwrap_or_default();
+            let unhealthy = targets.health.iter().filter(|it| !is_healthy(it));
+            lines.extend(unhealthy.map(|it| format!("target {} of target group {name}: {}", address(it), health(it))));
+        }
+        lines.extend(self.network.lines.clone());
+        lines.extend(self.events.iter().map(|it| format!("event: {it}")));
+        lines.extend(self.untold.iter().cloned());
+        if let Some(log) = &self.log {
+            lines.push(format!("the last lines of container {}, from {}/{}:", log.container, log.stream.group, log.stream.name));
+            lines.extend(log.lines.iter().map(|it| format!("  | {}", it.trim_end())));
+        }
+        lines
+    }
+
+    /// The container of the task definition with this name, or the first one.
+    pub fn container(&self, name: Option<&str>) -> Option<&types::ContainerDefinition> {
+        let containers = self.definition.as_ref()?.container_definitions();
+        containers.iter().find(|it| it.name() == name).or(containers.first())
+    }
+
+    /// The family of the task definition.
+    pub fn family(&self) -> &str {
+        let of_task = || {
+            let arn = self.tasks.first()?.task_definition_arn()?;
+            arn.rsplit('/').next()?.split(':').next()
+        };
+        self.definition.as_ref().and_then(types::TaskDefinition::family).or_else(of_task).unwrap_or("of the service")
+    }
+}
+
+/// The tasks of a deployment that stopped, the latest first.
+async fn stopped(aws: &Aws, cluster: &str, service: &str, started_by: Option<&str>) -> Result<Vec<types::Task>> {
+    let request = aws.ecs().list_tasks().cluster(cluster).service_name(service).desired_status(types::DesiredStatus::Stopped);
+    let arns = request.send().await.explain()?.task_arns.unwrap_or_default();
+    if arns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let arns = arns.into_iter().take(100).collect();
+    let tasks = aws.ecs().describe_tasks().cluster(cluster).set_tasks(Some(arns)).send().await.explain()?.tasks;
+    let ours = tasks.unwrap_or_default().into_iter().filter(|it| it.started_by() == started_by);
+    // What AWS stops to make room or to scale in has not failed.
+    let mut failed: Vec<_> =
+        ours.filter(|it| !it.stopped_reason().is_some_and(|it| it.starts_with("Scaling activity"))).collect();
+    failed.sort_by_key(|it| std::cmp::Reverse(it.stopped_at().or(it.stopping_at()).copied()));
+    failed.truncate(TASKS);
+    Ok(failed)
+}
+
+async fn definition(aws: &Aws, name: &str) -> Result<types::TaskDefinition> {
+    let answer = aws.ecs().describe_task_definition().task_definition(name).send().await.explain()?;
+    answer.task_definition.ok_or_else(|| anyhow::anyhow!("AWS does not show task definition {name}"))
+}
+
+async fn targets(aws: &Aws, group: &str) -> Result<Targets> {
+    let groups = aws.elb().describe_target_groups().target_group_arns(group).send();
+    let health = aws.elb().describe_target_health().target_group_arn(group).send();
+    let (groups, health) = tokio::join!(groups, health);
+    let group = groups.explain()?.target_groups.unwrap_or_default().pop();
+    let health = health.explain()?.target_health_descriptions.unwrap_or_default();
+    Ok(Targets { group: group.unwrap_or_else(|| TargetGroup::builder().build()), health })
+}
+
+/// Tasks that stopped alike count together.
+fn grouped(tasks: &[types::Task]) -> Vec<(String, usize)> {
+    let mut groups = BTreeMap::<String, usize>::new();
+    for task in tasks {
+        *groups.entry(why(task)).or_default() += 1;
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|it| std::cmp::Reverse(it.1));
+    groups
+}
+
+/// Why a task stopped, as AWS words it: the reason, and what became of its containers.
+pub fn why(task: &types::Task) -> String {
+    let reason = task.stopped_reason().filter(|it| !it.is_empty()).unwrap_or("AWS gives no reason").trim_end_matches('.');
+    let mut text = reason.to_owned();
+    for container in task.containers() {
+        let name = container.name().unwrap_or_default();
+        if let Some(code) = container.exit_code() {
+            text += &format!("; {name} exited with {code}");
+        }
+        if let Some(it) = container.reason().filter(|it| !it.is_empty() && !reason.contains(it)) {
+            text += &format!("; {name}: {}", it.trim_end_matches('.'));
+        }
+    }
+    text
+}
+
+/// Whether a target gets requests.
+pub(super) fn is_healthy(target: &TargetHealthDescription) -> bool {
+    target.target_health().and_then(|it| it.state()) == Some(&TargetHealthStateEnum::Healthy)
+}
+
+fn address(target: &TargetHealthDescription) -> String {
+    let target = target.target();
+    format!("{}:{}", target.and_then(|it| it.id()).unwrap_or("?"), target.and_then(|it| it.port()).unwrap_or_default())
+}
+
+fn health(target: &TargetHealthDescription) -> String {
+    let Some(health) = target.target_health() else { return "unknown".to_owned() };
+    let state = health.state().map_or("unknown", TargetHealthStateEnum::as_str);
+    let reason = health.reason().map(|it| format!(", {}", it.as_str())).unwrap_or_default();
+    let description = health.description().map(|it| format!(" ({})", it.trim_end_matches('.'))).unwrap_or_default();
+    format!("{state}{reason}{description}")
+}

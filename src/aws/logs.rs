@@ -1,0 +1,34 @@
+//! CloudWatch Logs: what a container wrote.
+
+use anyhow::Result;
+use aws_sdk_ecs::types::{ContainerDefinition, LogDriver};
+
+use super::{Aws, Explain as _, refused_with};
+
+/// Where `awslogs` writes what a container says.
+pub struct Stream {
+    pub group: String,
+    pub name: String,
+    pub region: Option<String>,
+}
+
+impl Stream {
+    /// The stream of a container of a task, if it can be told.
+    pub fn of(container: &ContainerDefinition, task_arn: &str) -> Option<Self> {
+        let logs = container.log_configuration().filter(|it| *it.log_driver() == LogDriver::Awslogs)?;
+        let option = |name: &str| logs.options()?.get(name).cloned();
+        let task = task_arn.rsplit('/').next()?;
+        let name = format!("{}/{}/{task}", option("awslogs-stream-prefix")?, container.name()?);
+        Some(Self { group: option("awslogs-group")?, name, region: option("awslogs-region") })
+    }
+}
+
+/// The last lines of a stream, the oldest first; none if there is no such stream.
+pub async fn tail(aws: &Aws, stream: &Stream, lines: i32) -> Result<Vec<String>> {
+    let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
+    match request.limit(lines).start_from_head(false).send().await.explain() {
+        Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).collect()),
+        Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
