@@ -28,7 +28,7 @@ use crate::{
     package::Package,
     resource::{AnyResource, Before, Context, Made, Subject},
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
-    value::{Map, Value, map_from_proto, map_to_proto, path_of_key, without_secrets},
+    value::{Map, Value, map_from_proto, map_to_proto, path_of_key, remember_secrets, without_secrets},
 };
 
 /// The most that a message may hold, which is what the engine takes.
@@ -123,8 +123,8 @@ impl Provider {
         let urn = urn.to_owned();
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
-            let request =
-                rpc::LogRequest { severity, message: line.to_owned(), urn: urn.clone(), ephemeral: true, ..Default::default() };
+            let message = without_secrets(line.to_owned(), &[]);
+            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral: true, ..Default::default() };
             if let Some(log) = &log {
                 // An engine that is gone needs no status.
                 _ = log.send(request);
@@ -318,6 +318,7 @@ impl ResourceProvider for Provider {
             let news = read(request.news);
             let checked = resource.check(&subject, news.clone());
             let (inputs, failures) = checked.map_err(|error| refuse(&error, &[&news]))?;
+            remember_secrets(&inputs);
             let failures = failures.iter().map(failure).collect();
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::{Mutex, PoisonError},
 };
 
 use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
@@ -319,9 +320,27 @@ pub fn steps(path: &str) -> Vec<String> {
     steps
 }
 
+/// The secrets of the whole program, as far as they have come by: a text about one resource may hold what is secret in
+/// another, such as the last lines of a container that was given a password.
+static SECRETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Shorter ones are words that any text may hold.
+const SECRET_ANYWHERE: usize = 6;
+
+/// Takes note of the secrets in `map`, for [`without_secrets`].
+pub fn remember_secrets(map: &Map) {
+    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
+    map.values().for_each(|it| {
+        it.visit_secrets(&mut |it| {
+            if it.chars().count() >= SECRET_ANYWHERE && !secrets.contains(it) {
+                secrets.insert(it.to_owned());
+            }
+        });
+    });
+}
+
 /// `text` without what is secret in any of `maps`.
 pub fn without_secrets(mut text: String, maps: &[&Map]) -> String {
-    let mut secrets = Vec::new();
+    let mut secrets: Vec<_> = SECRETS.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
     for value in maps.iter().flat_map(|it| it.values()) {
         // As it is, and as it is written between quotes.
         value.visit_secrets(&mut |it| secrets.extend([it.to_owned(), it.escape_debug().to_string()]));

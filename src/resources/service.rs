@@ -376,19 +376,17 @@ impl Resource for Service {
         } else {
             return Ok(());
         };
-        if !deploys {
-            // Nothing changed that runs, so it may be that the last `up` failed, and what it wanted was rolled back since.
-            let runs_another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
-            let fails = primary(&service).is_some_and(|it| {
-                it.rollout_state() == Some(&DeploymentRolloutState::Failed)
-                    || it.rollout_state() == Some(&DeploymentRolloutState::InProgress) && it.failed_tasks() > 0
-            });
-            if !changed.is_empty() && !runs_another {
-                return Ok(());
-            }
-            if runs_another || fails {
-                service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
-            }
+        // What the last `up` wanted may have been rolled back, or be failing still: then it starts anew.
+        let runs_another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
+        let fails = primary(&service).is_some_and(|it| {
+            it.rollout_state() == Some(&DeploymentRolloutState::Failed)
+                || it.rollout_state() == Some(&DeploymentRolloutState::InProgress) && it.failed_tasks() > 0
+        });
+        if !deploys && !changed.is_empty() && !runs_another {
+            return Ok(());
+        }
+        if runs_another || fails {
+            service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
         }
         deployed(context, id, service, new).await
     }

@@ -114,8 +114,11 @@ async fn a_service_is_made_when_its_deployment_has_ended() {
     let created = plugin.client.create(create()).await.unwrap().into_inner();
     assert_eq!(created.id, ARN);
     assert_eq!(read(created.properties)["cluster"].as_str(), Some("main"), "as the program says it");
-    // Two looks at the deployment after the answer to CreateService, and one closing read.
-    assert_eq!(aws.calls()[1..], ["CreateService", "DescribeServices", "DescribeServices", "DescribeServices"]);
+    // An event of trouble is looked into, once; two looks at the deployment after the answer to CreateService, and one closing
+    // read.
+    let looked_into = ["ListTasks", "DescribeTaskDefinition"];
+    let looks = ["DescribeServices", "DescribeServices", "DescribeServices"];
+    assert_eq!(aws.calls()[1..], [&["CreateService"][..], &looked_into, &looks].concat());
 }
 
 #[tokio::test]
@@ -131,8 +134,10 @@ async fn a_first_deployment_that_fails_starts_again_with_the_next_up() {
     assert_eq!(failed.id, ARN);
     assert_eq!(
         failed.reasons,
-        ["the deployment of web:1 failed: ECS deployment circuit breaker: tasks failed to start; what the service told, the \
-          latest first: (service web) was unable to start a task: CannotPullContainerError"]
+        ["the deployment of web:1 failed: ECS deployment circuit breaker: tasks failed to start\n\t  \
+          what happens now: AWS has stopped it, with nothing to roll back to; the next `pulumi up` starts another\n\t  \
+          event: (service web) was unable to start a task: CannotPullContainerError\n\t  \
+          not known: AWS does not show task definition arn:aws:ecs:eu-central-1:123456789012:task-definition/web:1"]
     );
     plugin.client.update(update(failed.properties, 1)).await.unwrap();
     assert_eq!(aws.count("UpdateService"), 1);
@@ -151,7 +156,8 @@ async fn a_deployment_that_is_rolled_back_is_an_error_and_tried_again() {
     .await;
     let mut plugin = Plugin::configured(&aws.url).await;
     let failed = init_failed(&plugin.client.update(update(outputs(1), 2)).await.unwrap_err());
-    let reason = "the deployment of web:2 failed: ECS deployment circuit breaker: tasks failed to start; AWS rolls back to web:1";
+    let reason = "the deployment of web:2 failed: ECS deployment circuit breaker: tasks failed to start\n\t  \
+                  what happens now: AWS rolls back to web:1\n";
     assert!(failed.reasons[0].starts_with(reason), "{:?}", failed.reasons);
     assert_eq!(read(failed.properties.clone())["taskDefinition"], Value::String(task(2)));
     plugin.client.update(update(failed.properties, 2)).await.unwrap();

@@ -239,6 +239,9 @@ impl Watch<'_> {
         let then = match told.and_then(types::ServiceDeployment::status) {
             Some(Status::RollbackFailed) => "the rollback failed, too: see the events below".to_owned(),
             _ if replaced => format!("AWS rolls back to {}", primary(service).map_or("nothing", task)),
+            _ if ours.rollout_state() == Some(&DeploymentRolloutState::Failed) => {
+                "AWS has stopped it, with nothing to roll back to; the next `pulumi up` starts another".to_owned()
+            }
             _ => self.next(service, ours).await,
         };
         Error::new(diagnosis.then(then))
