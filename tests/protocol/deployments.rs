@@ -227,3 +227,103 @@ async fn a_preview_knows_which_changes_make_a_revision() {
         assert_eq!(outputs["arn"] != Value::Unknown, known);
     }
 }
+
+/// A task of the second deployment that could not pull its image.
+fn unpulled() -> (u16, Json) {
+    let reason = "CannotPullContainerError: failed to resolve ref example/web:2: example/web:2: not found";
+    let task = json!({
+        "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/main/1",
+        "startedBy": "ecs-svc/2",
+        "stopCode": "TaskFailedToStart",
+        "stoppedReason": reason,
+        "containers": [{ "name": "app" }],
+    });
+    (200, json!({ "tasks": [task], "taskArns": ["arn:aws:ecs:eu-central-1:123456789012:task/main/1"] }))
+}
+
+fn definition() -> (u16, Json) {
+    let container = json!({ "name": "app", "image": "example/web:2" });
+    (200, json!({ "taskDefinition": { "family": "web", "containerDefinitions": [container] } }))
+}
+
+/// The second deployment, of which so many tasks have failed.
+fn failing(tasks: u32) -> Json {
+    let mut failing = deployment(2, "PRIMARY", "IN_PROGRESS");
+    failing["failedTasks"] = tasks.into();
+    failing
+}
+
+#[tokio::test]
+async fn what_cannot_get_better_is_given_up_and_rolled_back_as_configured() {
+    let breaker_off = |deployment: Json| {
+        let mut service = service("ACTIVE", &[deployment]);
+        service["deploymentConfiguration"]["deploymentCircuitBreaker"]["enable"] = false.into();
+        service["currentServiceDeployment"] = "arn:aws:ecs:eu-central-1:123456789012:service-deployment/main/web/2".into();
+        service
+    };
+    let aws = FakeAws::answering(move |operation, _| match operation {
+        "UpdateService" => (200, json!({ "service": breaker_off(failing(0)) })),
+        "DescribeServices" => (200, json!({ "services": [breaker_off(failing(1))] })),
+        "ListTasks" | "DescribeTasks" => unpulled(),
+        "DescribeTaskDefinition" => definition(),
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = init_failed(&plugin.client.update(update(outputs(1), 2)).await.unwrap_err());
+    let told: Vec<_> = failed.reasons[0].split("\n\t  ").take(4).collect();
+    assert_eq!(
+        told,
+        [
+            "image example/web:2 of container app does not exist",
+            "way out: push it, or correct `image` of container app in TaskDefinition web",
+            "what happens now: the circuit breaker is off, so AWS was asked to roll back",
+            "the deployment of web:2 cannot succeed",
+        ]
+    );
+    assert_eq!(aws.requests("StopServiceDeployment")[0]["stopType"], "ROLLBACK");
+    assert_eq!(aws.count("DescribeServices"), 1, "the closing read: the answer to UpdateService held an event of it");
+}
+
+#[tokio::test]
+async fn a_deployment_that_still_fails_starts_anew() {
+    let aws = FakeAws::answering(move |operation, n| match (operation, n) {
+        ("UpdateService", 1) => changed(&[failing(4)]),
+        ("UpdateService", _) => changed(&[deployment(3, "PRIMARY", "COMPLETED")]),
+        _ => shown(&[deployment(3, "PRIMARY", "COMPLETED")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    plugin.client.update(update(outputs(1), 2)).await.unwrap();
+    assert_eq!(aws.requests("UpdateService")[1]["forceNewDeployment"], true);
+    assert_eq!(aws.count("ListTasks"), 0, "those tasks failed before");
+}
+
+#[tokio::test]
+async fn a_deployment_of_somebody_else_is_named() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "UpdateService" => changed(&[deployment(2, "PRIMARY", "IN_PROGRESS")]),
+        _ => shown(&[deployment(7, "PRIMARY", "IN_PROGRESS"), deployment(2, "ACTIVE", "IN_PROGRESS")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = init_failed(&plugin.client.update(update(outputs(1), 2)).await.unwrap_err());
+    let reason = "another deployment, of web:7, took the place of the one that was started for service web\n\t  \
+                  way out: find out who else deploys this service";
+    assert!(failed.reasons[0].starts_with(reason), "{:?}", failed.reasons);
+}
+
+#[tokio::test]
+async fn a_change_that_starts_no_deployment_waits_for_none() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "UpdateService" => changed(&[deployment(1, "PRIMARY", "IN_PROGRESS")]),
+        _ => shown(&[deployment(1, "PRIMARY", "IN_PROGRESS")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let mut more = inputs(1);
+    more["desiredCount"] = 3.into();
+    let request = rpc::UpdateRequest { news: props(more), ..update(outputs(1), 1) };
+    plugin.client.update(request).await.unwrap();
+    assert_eq!(aws.calls()[1..], ["UpdateService", "DescribeServices"]);
+}
