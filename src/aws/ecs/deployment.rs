@@ -174,7 +174,10 @@ impl Watch<'_> {
                 if let Some(certain) = evidence.certain(ours.failed_tasks()) {
                     return Err(self.hopeless(service, ours, &evidence, certain).await);
                 }
-                self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
+                // AWS may count a failed task before it shows it.
+                if !evidence.tasks.is_empty() || ours.failed_tasks() == 0 {
+                    self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
+                }
             }
         }
         let mut status = format!(
