@@ -42,7 +42,18 @@ test: tools ## everything that must hold, on a clean clone
 	@$(STEP) --show "checking our provider against the protocol" $(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
 	@$(STEP) --show "leading every resource through its life with the real pulumi" \
 		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
+	@$(STEP) --show "playing the stories of what goes wrong" $(PYTHON) tools/stories.py play
 	@$(MAKE) --no-print-directory lint sdks
+
+.PHONY: stories
+stories: tools ## play what can go wrong in AWS, with the real pulumi, and compare what it says
+	@$(STEP) "building the provider for tests" cargo test --locked --no-run
+	@$(PYTHON) tools/stories.py play
+
+.PHONY: story
+story: tools ## watch one of the stories in this terminal: make story NAME=image-not-found
+	@$(STEP) "building the provider for tests" cargo test --locked --no-run
+	@$(PYTHON) tools/stories.py watch $(NAME)
 
 .PHONY: conformance
 conformance: tools ## check our provider against the protocol, item by item

@@ -17,12 +17,15 @@ The program has the resource under test under the name `it`, and `fixtures` besi
 Every test works in an AWS account of its own, so that they run side by side.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +33,9 @@ import boto3
 
 from plugin import Plugin
 
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".tools" / "bin"
+PROVIDER = Path(os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulumi-resource-fargate"))
 OWNER = {"owner": "lifecycle"}  # the provider's default tags
 UNREACHABLE = "http://127.0.0.1:1"
 LIMIT = 120  # seconds for one command
@@ -129,6 +135,33 @@ def run(stack: "Stack", life: Lifecycle):
 def changed(properties: dict, change: dict) -> dict:
     """`properties` with `change`; None takes one away."""
     return {key: it for key, it in (properties | change).items() if it is not None}
+
+
+@contextlib.contextmanager
+def local_aws(home: Path) -> Iterator[dict]:
+    """What `pulumi` and the provider run in: a local AWS, and a Pulumi home that holds the provider alone."""
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    plugin = home / "plugins" / f"resource-fargate-v{version}"
+    plugin.mkdir(parents=True)
+    assert PROVIDER.exists(), f"{PROVIDER} is not built: run `cargo test --no-run`"
+    shutil.copy(PROVIDER, plugin / "pulumi-resource-fargate")
+    command = [sys.executable, ROOT / "tools" / "local_aws.py", "run"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as aws:
+        settings = {}
+        for line in aws.stdout:
+            if line.strip() == "ready":
+                break
+            name, value = line.strip().split("=", 1)
+            settings[name] = value
+        yield settings | {
+            "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_HOME": str(home),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
+        }
+        aws.stdin.close()
 
 
 class Stack:

@@ -136,7 +136,7 @@ async fn a_first_deployment_that_fails_starts_again_with_the_next_up() {
         failed.reasons,
         ["the deployment of web:1 failed: ECS deployment circuit breaker: tasks failed to start\n\t  \
           what happens now: AWS has stopped it, with nothing to roll back to; the next `pulumi up` starts another\n\t  \
-          event: (service web) was unable to start a task: CannotPullContainerError\n\t  \
+          event: was unable to start a task: CannotPullContainerError\n\t  \
           not known: AWS does not show task definition arn:aws:ecs:eu-central-1:123456789012:task-definition/web:1"]
     );
     plugin.client.update(update(failed.properties, 1)).await.unwrap();

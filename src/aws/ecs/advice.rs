@@ -248,7 +248,7 @@ pub(super) static RULES: &[Rule] = &[
         |it, case| {
             (
                 format!("container {} has no such command to run", it.name(case)),
-                format!("correct {} or `entryPoint`: an executable file that is in the image", it.property(case, "command")),
+                format!("let {}, or its `entryPoint`, name an executable file that is in the image", it.property(case, "command")),
             )
         },
     ),
@@ -409,7 +409,7 @@ pub(super) static RULES: &[Rule] = &[
             (
                 format!("container {} ended by itself, with exit code {}", it.name(case), case.said),
                 match &it.log {
-                    Some(_) => "its last lines below say why: mend the application, or its `environment` and `secrets`".to_owned(),
+                    Some(_) => "read its last lines below; then mend the application, or its `environment` and `secrets`".to_owned(),
                     None => format!(
                         "AWS has no log of it: set {} to see why, with awslogs-stream-prefix among its options",
                         it.property(case, "logConfiguration")
@@ -532,8 +532,14 @@ impl Evidence {
     /// The words by which the cause was recognised, without what every such text begins with.
     #[expect(clippy::unused_self, reason = "reads like its siblings")]
     fn gist(&self, case: &Case) -> String {
+        let openings = [
+            "was unable to place a task. Reason: ",
+            "ResourceInitializationError: ",
+            "unable to pull secrets or registry auth: ",
+            "execution resource retrieval failed: ",
+        ];
         let text = case.said.trim_end_matches('.');
-        text.strip_prefix("ResourceInitializationError: ").unwrap_or(text).to_owned()
+        openings.iter().fold(text, |text, it| text.strip_prefix(it).unwrap_or(text)).to_owned()
     }
 }
 
@@ -727,7 +733,7 @@ mod tests {
         assert_eq!(
             told,
             "container app ended by itself, with exit code 1\n\
-             way out: its last lines below say why: mend the application, or its `environment` and `secrets`\n\
+             way out: read its last lines below; then mend the application, or its `environment` and `secrets`\n\
              the deployment of web:2 failed: tasks failed to start\n\
              1 task stopped: Essential container in task exited; app exited with 1\n\
              the last lines of container app, from /ecs/web/web/app/1:\n  \

@@ -311,7 +311,11 @@ impl Watch<'_> {
     /// What becomes of a deployment that we wait for no longer.
     async fn next(&self, service: &types::Service, ours: &types::Deployment) -> String {
         let breaker = service.deployment_configuration().and_then(types::DeploymentConfiguration::deployment_circuit_breaker);
+        let first = service.deployments().len() == 1;
         match (breaker.is_some_and(types::DeploymentCircuitBreaker::enable), self.rolls_back) {
+            (true, true) if first => {
+                "AWS ends the deployment by its circuit breaker; there is none before to roll back to".to_owned()
+            }
             (true, true) => "AWS ends the deployment by its circuit breaker, and rolls back".to_owned(),
             (true, false) => "AWS ends the deployment by its circuit breaker, and does not roll back, as configured".to_owned(),
             (false, true) => self.ask_to_roll_back(ours).await,
@@ -400,5 +404,11 @@ fn events(service: &types::Service, since: &types::Deployment) -> Vec<String> {
 /// What the service tells of the time since a deployment began, the latest first.
 fn happened<'a>(service: &'a types::Service, since: &'a types::Deployment) -> impl Iterator<Item = &'a str> {
     let during = |it: &&types::ServiceEvent| it.created_at() >= since.created_at();
-    service.events().iter().filter(during).filter_map(|it| Some(bare(it.message()?)))
+    // `(service web) has started 2 tasks: …`: which service it is, the reader knows.
+    let told = |it: &'a types::ServiceEvent| {
+        let text = bare(it.message()?);
+        let name = service.service_name().map(|it| format!("(service {it}) ")).unwrap_or_default();
+        Some(text.strip_prefix(&name).unwrap_or(text))
+    };
+    service.events().iter().filter(during).filter_map(told)
 }

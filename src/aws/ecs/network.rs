@@ -24,8 +24,18 @@ pub enum Look {
 pub struct Findings {
     /// What stands in the way, if that is certain.
     pub obstacle: Option<Obstacle>,
-    /// What was found, for the reader.
+    /// What else was found, for the reader.
     pub lines: Vec<String>,
+}
+
+impl Findings {
+    /// Keeps the first obstacle; others are only told.
+    fn stands_in_the_way(&mut self, cause: String, way_out: String) {
+        match self.obstacle {
+            Some(_) => self.lines.push(cause),
+            None => self.obstacle = Some(Obstacle { cause, way_out }),
+        }
+    }
 }
 
 /// What stands in the way, and how to take it away.
@@ -83,8 +93,7 @@ pub(super) async fn way_out(aws: &Aws, vpc: &AwsVpcConfiguration) -> Result<Find
             )),
         };
         if let Some((cause, way_out)) = obstacle {
-            findings.lines.push(cause.clone());
-            findings.obstacle.get_or_insert(Obstacle { cause, way_out });
+            findings.stands_in_the_way(cause, way_out);
         }
     }
     Ok(findings)
@@ -122,8 +131,7 @@ pub(super) async fn way_in(
             vpc.security_groups()[0],
             theirs.join(", ")
         );
-        findings.lines.push(cause.clone());
-        findings.obstacle.get_or_insert(Obstacle { cause, way_out });
+        findings.stands_in_the_way(cause, way_out);
     }
     Ok(findings)
 }
