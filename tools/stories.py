@@ -188,6 +188,8 @@ def in_terminal(command, folder, environment, step, proxy, watched):
         stream.feed(data)
         # Where Pulumi shows the resource now: once, or it was not replaced in place.
         now = [re.sub(r"\s+", " ", it).strip(" │") for it in screen.display if "fargate:index:Service" in it and " web " in it]
+        # Before the first news and after the last there is a moment without any.
+        now = [it for it in now if not re.search(r"ing \(\S+s\)\W*$", it)]
         if now and (not rows or normal(rows[-1]) != normal(now[-1])):
             rows.append(now[-1])
     code = process.wait(timeout=LIMIT)
