@@ -26,7 +26,8 @@ use crate::{
     list::{self, Position, Step},
     monitor::{Monitor, ShutDown},
     package::Package,
-    resource::{AnyResource, Before, Context, Made, Subject},
+    plan::Plan,
+    resource::{AnyResource, Before, Checked, Context, Made, Subject},
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     value::{Map, Value, map_from_proto, map_to_proto, path_of_key, without_secrets},
 };
@@ -42,6 +43,7 @@ struct State {
     package: &'static Package,
     configured: RwLock<Option<Configured>>,
     engine: Mutex<Engine>,
+    plan: Plan,
     /// The components that are being constructed.
     constructions: TaskTracker,
 }
@@ -73,7 +75,8 @@ impl Provider {
         let constructions = TaskTracker::new();
         // Only closed it can be waited for; it still takes more.
         constructions.close();
-        let state = State { package, configured: RwLock::new(None), engine: Mutex::new(engine), constructions };
+        let (configured, plan) = (RwLock::new(None), Plan::default());
+        let state = State { package, configured, engine: Mutex::new(engine), plan, constructions };
         let provider = Self(Arc::new(state));
         provider.attach_to(address);
         provider
@@ -132,6 +135,25 @@ impl Provider {
         }
     }
 
+    /// Warns the user, and waits until the engine knows: with the next answer, the run may be over.
+    async fn warn(&self, urn: &str, warnings: &[Failure]) {
+        let address = self.engine().address.clone();
+        let new = warnings.iter().map(Failure::to_string).filter(|it| self.0.plan.tells(urn, it));
+        let (Some(address), new) = (address, new.collect::<Vec<_>>()) else { return };
+        let Some(endpoint) = Endpoint::from_shared(format!("http://{address}")).ok().filter(|_| !new.is_empty()) else { return };
+        let mut engine = EngineClient::new(endpoint.connect_lazy());
+        let tell = async {
+            for message in new {
+                let severity = rpc::LogSeverity::Warning.into();
+                engine.log(rpc::LogRequest { severity, message, urn: urn.to_owned(), ..Default::default() }).await?;
+            }
+            Ok::<_, Status>(())
+        };
+        if !matches!(timeout(Duration::from_secs(2), tell).await, Ok(Ok(()))) {
+            tracing::debug!("the engine takes no warnings");
+        }
+    }
+
     fn configured(&self) -> Result<Configured, Status> {
         let configured = self.0.configured.read().unwrap_or_else(PoisonError::into_inner).clone();
         configured.ok_or_else(not_configured)
@@ -157,6 +179,13 @@ impl Provider {
 
     fn tags(&self) -> TagRules {
         self.session().map(|it| it.config().tags()).unwrap_or_default()
+    }
+
+    /// What a preview says of the outputs of a resource.
+    fn foresee(&self, urn: &str, resource: &dyn AnyResource, inputs: &Map, old_outputs: &Map) -> Option<Struct> {
+        let outputs = resource.foresee(inputs, old_outputs);
+        self.0.plan.settle(urn, &outputs);
+        write(outputs)
     }
 
     /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
@@ -293,6 +322,7 @@ impl ResourceProvider for Provider {
             // Of several instances in one process, none is told which of them is asked.
             let reference = reference.filter(|_| !self.engine().attached);
             *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) = Some(Configured { session, reference });
+            self.0.plan.begin(self.engine().attached);
             self.attach_to(None);
             Ok(Response::new(rpc::ConfigureResponse {
                 accept_secrets: true,
@@ -310,14 +340,20 @@ impl ResourceProvider for Provider {
             let (resource, old) = (self.resource(&request.urn)?, read(request.olds));
             let subject = Subject {
                 name: name_in(&request.urn),
+                urn: &request.urn,
                 seed: &request.random_seed,
                 old: &old,
                 autonaming: autonaming(request.autonaming.as_ref()),
                 tags: &self.tags(),
+                plan: &self.0.plan,
             };
             let news = read(request.news);
             let checked = resource.check(&subject, news.clone());
-            let (inputs, failures) = checked.map_err(|error| refuse(&error, &[&news]))?;
+            let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
+            // Whoever changes nothing knows them already.
+            if !warnings.is_empty() && !resource.diff(&old, &inputs).is_empty() {
+                self.warn(&request.urn, &warnings).await;
+            }
             let failures = failures.iter().map(failure).collect();
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
@@ -328,9 +364,13 @@ impl ResourceProvider for Provider {
         let request = request.into_inner();
         guard(async {
             let resource = self.resource(&request.urn)?;
-            let (old, new) = (read(request.old_inputs.or(request.olds)), read(request.news));
+            let (olds, new) = (read(request.olds), read(request.news));
+            let old = request.old_inputs.map_or_else(|| olds.clone(), map_from_proto);
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
+            if changes.is_empty() {
+                self.0.plan.settle(&request.urn, &olds);
+            }
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
         })
         .await
@@ -341,11 +381,12 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, inputs) = (self.resource(&request.urn)?, read(request.properties));
             if request.preview {
-                let properties = write(resource.foresee(&inputs, &Map::new()));
+                let properties = self.foresee(&request.urn, resource, &inputs, &Map::new());
                 return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs)).await?;
             let made = resource.create(&context, &inputs).await.map_err(|error| refuse(&error, &[&inputs]))?;
+            self.0.plan.settle(&request.urn, &made.outputs);
             let (id, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::CreateResponse { id, properties, ..Default::default() }))
         })
@@ -357,13 +398,14 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, olds, inputs) = (self.resource(&request.urn)?, read(request.olds), read(request.news));
             if request.preview {
-                let properties = write(resource.foresee(&inputs, &olds));
+                let properties = self.foresee(&request.urn, resource, &inputs, &olds);
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
             let before = Before { inputs: &read(request.old_inputs), outputs: &olds, ignored: &request.ignore_changes };
             let made = resource.update(&context, &request.id, &before, &inputs).await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
+            self.0.plan.settle(&request.urn, &made.outputs);
             let (_, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
         })

@@ -14,6 +14,7 @@ use crate::{
     check::Report,
     document::Document,
     list::{Cursor, Listed, Page},
+    plan::{self, Part},
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
 };
@@ -133,6 +134,11 @@ impl Resource for Role {
                 "has a name that AWS does not allow: up to 128 letters, digits and any of _+=,.@-",
             );
         }
+    }
+
+    fn part(inputs: &RoleInputs, report: &Report<'_>) -> Option<Part> {
+        let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
+        Some(Part::Role(plan::Role { name: report.shown(&inputs.name), is_for_tasks }))
     }
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {

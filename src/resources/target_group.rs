@@ -17,6 +17,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
+    plan::{Part, Targets},
     resource::{Context, Resource, changed},
 };
 
@@ -438,6 +439,24 @@ impl Resource for TargetGroup {
         for (name, set) in network_only {
             report.rule(&[name, "protocol"], !http || !set, "is not for the protocols HTTP and HTTPS");
         }
+    }
+
+    fn part(inputs: &TargetGroupInputs, report: &Report<'_>) -> Option<Part> {
+        let check = &inputs.health_check;
+        let protocols: &[_] = match inputs.protocol {
+            TargetGroupProtocol::Udp => &["udp"],
+            TargetGroupProtocol::TcpUdp => &["tcp", "udp"],
+            _ => &["tcp"],
+        };
+        Some(Part::Targets(Targets {
+            name: report.shown(&inputs.name),
+            protocols: report.known("protocol", protocols),
+            check_port: report.known("healthCheck.port", check.port.parse().ok()).flatten(),
+            interval: report.known("healthCheck.interval", check.interval),
+            healthy_threshold: report.known("healthCheck.healthyThreshold", check.healthy_threshold),
+            unhealthy_threshold: report.known("healthCheck.unhealthyThreshold", check.unhealthy_threshold),
+            deregistration_delay: report.known("deregistrationDelay", inputs.deregistration_delay),
+        }))
     }
 
     async fn create(context: &Context, inputs: &TargetGroupInputs) -> Result<String> {

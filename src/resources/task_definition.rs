@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOutput, types};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use regex_lite::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
-    check::Report,
+    check::{Report, nearest},
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
+    plan::{Container, Part, Role, Task},
     resource::{Context, Resource, changed},
 };
 
@@ -145,7 +147,7 @@ pub struct TaskDefinitionContainerDefinition {
     #[serde(default)]
     #[schemars(extend("keyedBy" = "containerName"))]
     pub depends_on: Vec<TaskDefinitionContainerDependency>,
-    /// How long to wait for the containers this one depends on, in seconds. Default: 3 minutes.
+    /// How long the containers that depend on this one wait for it, in seconds. Default: 3 minutes.
     #[schemars(range(min = 2, max = 120))]
     pub start_timeout: Option<i32>,
     /// How long the container has to end by itself after `SIGTERM`, in seconds. Default: 30.
@@ -210,7 +212,7 @@ pub struct TaskDefinitionPortMapping {
 }
 
 /// The protocol of a port.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskDefinitionTransportProtocol {
     #[default]
@@ -675,11 +677,21 @@ impl Resource for TaskDefinition {
                 || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
             "is ARM64, which Windows does not run on; use X86_64, or LINUX",
         );
+        report.rule(
+            &["cpu", "runtimePlatform.operatingSystemFamily"],
+            inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux
+                || ["1024", "2048", "4096"].contains(&inputs.cpu.as_str()),
+            format!("is {}, which Fargate does not have for Windows; there it has 1024, 2048 and 4096", inputs.cpu),
+        );
         report_doubles("containerDefinitions", "name", inputs.container_definitions.iter().map(|it| &it.name), report);
         report_doubles("volumes", "name", inputs.volumes.iter().map(|it| &it.name), report);
         for (index, volume) in inputs.volumes.iter().enumerate() {
-            check_volume(&format!("volumes[{index}]"), volume, report);
+            check_volume(&format!("volumes[{index}]"), volume, inputs, report);
         }
+        check_roles(inputs, report);
+        check_ports(inputs, report);
+        check_order(inputs, report);
+        check_log_router(inputs, report);
         let essential = paths(inputs, "essential");
         report.rule(
             &essential.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -689,9 +701,21 @@ impl Resource for TaskDefinition {
         for (index, container) in inputs.container_definitions.iter().enumerate() {
             let path = format!("containerDefinitions[{index}]");
             check_container(&path, container, report);
+            check_health(&path, container, inputs, report);
+            check_logs(&path, container, inputs, report);
             check_references(&path, container, inputs, report);
             check_execution_role(&path, container, inputs, report);
         }
+    }
+
+    fn part(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Option<Part> {
+        let containers = inputs.container_definitions.iter().enumerate();
+        let containers = containers.map(|(index, it)| part_of(&format!("containerDefinitions[{index}]"), it, report)).collect();
+        Some(Part::Task(Task {
+            family: report.shown(&inputs.family),
+            containers: report.sees("containerDefinitions").then_some(containers),
+            has_task_role: inputs.task_role_arn.is_some() || !report.knows("taskRoleArn"),
+        }))
     }
 
     async fn create(context: &Context, inputs: &TaskDefinitionInputs) -> Result<String> {
@@ -770,6 +794,10 @@ fn check_size(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let reason = format!("is {memory}, less than the {mebibytes} that its containers reserve");
     let of_containers = [paths(inputs, "memory"), paths(inputs, "memoryReservation")].concat();
     report.rule(&with("memory", &of_containers), mebibytes <= memory, reason);
+    for (path, container) in paths(inputs, "memory").iter().zip(containers) {
+        let most = container.memory.unwrap_or_default();
+        report.rule(&[path, "memory"], most <= memory, format!("is {most}, more than the task has, which is {memory}"));
+    }
 }
 
 /// The CPU units that Fargate has.
@@ -820,7 +848,7 @@ fn report_doubles<'a>(path: &str, property: &str, names: impl Iterator<Item = &'
     }
 }
 
-fn check_volume(path: &str, volume: &TaskDefinitionVolume, report: &mut Report<'_>) {
+fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let Some(efs) = &volume.efs_volume_configuration else { return };
     let at = |name: &str| format!("{path}.efsVolumeConfiguration.{name}");
     let Some(authorization) = &efs.authorization_config else { return };
@@ -834,6 +862,92 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, report: &mut Report<'
         authorization.access_point_id.is_none() || efs.root_directory == "/",
         format!("is {:?}, but an access point has a root of its own; leave it out", efs.root_directory),
     );
+    report.rule(
+        &["taskRoleArn", &at("authorizationConfig.iam")],
+        authorization.iam == TaskDefinitionEnabled::Disabled || inputs.task_role_arn.is_some(),
+        format!("is required, for volume {} is mounted with its rights (authorizationConfig.iam)", volume.name),
+    );
+}
+
+/// The roles have to be for tasks: AWS takes any, and then no task starts.
+fn check_roles(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    for (path, arn) in [("executionRoleArn", &inputs.execution_role_arn), ("taskRoleArn", &inputs.task_role_arn)] {
+        let meant = report.meant::<Role>(path, arn.as_deref());
+        report.compare(path, &[], &meant, |role| match role.is_for_tasks {
+            false => Err(format!(
+                "is role {}, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
+                 assumeRolePolicy",
+                role.name
+            )),
+            true => Ok(()),
+        });
+    }
+}
+
+/// All containers of a task share one address.
+fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let mut earlier = Vec::<(String, String, &TaskDefinitionPortMapping)>::new();
+    for (index, container) in inputs.container_definitions.iter().enumerate() {
+        for (port_index, port) in container.port_mappings.iter().enumerate() {
+            let path = format!("containerDefinitions[{index}].portMappings[{port_index}]");
+            let at = |name: &str| format!("{path}.{name}");
+            for (other, owner, taken) in &earlier {
+                let same = taken.container_port == port.container_port && taken.protocol == port.protocol;
+                report.rule(
+                    &[&at("containerPort"), &at("protocol"), other],
+                    !same,
+                    format!("is {}, on which container {owner} listens already; the containers of a task share one address", port.container_port),
+                );
+                let name = port.name.as_ref().filter(|it| taken.name.as_ref() == Some(it));
+                let reason = format!("is {:?}, which {other} is called already", port.name.as_deref().unwrap_or_default());
+                report.rule(&[&at("name"), &format!("{other}.name")], name.is_none(), reason);
+            }
+            earlier.push((path, container.name.clone(), port));
+        }
+    }
+}
+
+/// Containers that wait for each other wait for ever.
+fn check_order(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let containers = &inputs.container_definitions;
+    let position = |name: &String| containers.iter().position(|it| it.name == *name);
+    let waits_for = |index: usize| containers[index].depends_on.iter().filter_map(|it| position(&it.container_name));
+    let over = [paths(inputs, "name"), paths(inputs, "dependsOn")].concat();
+    for first in 0..containers.len() {
+        // From each container back to itself, by what comes after it in the list: so that a circle is told once.
+        let mut ways = vec![vec![first]];
+        while let Some(way) = ways.pop() {
+            let last = way[way.len() - 1];
+            if way.len() > 1 && waits_for(last).any(|it| it == first) {
+                let names: Vec<_> = way.iter().chain([&first]).map(|it| containers[*it].name.as_str()).collect();
+                let reason = format!("goes round in a circle, so that none can start: {}", names.join(", which waits for "));
+                report.rule(&with(&format!("containerDefinitions[{first}].dependsOn"), &over), false, reason);
+                break;
+            }
+            ways.extend(waits_for(last).filter(|it| *it > first && !way.contains(it)).map(|it| [way.clone(), vec![it]].concat()));
+        }
+    }
+}
+
+/// A task has one log router, for the logs of the other containers.
+fn check_log_router(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let configurations = paths(inputs, "firelensConfiguration");
+    let containers = inputs.container_definitions.iter().enumerate();
+    let routers: Vec<_> = containers.filter(|(_, it)| it.firelens_configuration.is_some()).collect();
+    for (index, _) in routers.iter().skip(1) {
+        let reason = format!("makes a second log router, beside container {}; a task has one", routers[0].1.name);
+        report.rule(&with(&configurations[*index], &configurations), false, reason);
+    }
+    for (index, router) in routers {
+        let Some(firelens) = &router.firelens_configuration else { continue };
+        let path = format!("{}.options", configurations[index]);
+        let kind = firelens.options.get("config-file-type").map_or("file", String::as_str);
+        report.rule(
+            &[&format!("{path}.config-file-type"), &path],
+            kind == "file",
+            format!("is {kind}, but on Fargate the router reads its configuration from a file of its image: say file"),
+        );
+    }
 }
 
 fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, report: &mut Report<'_>) {
@@ -869,19 +983,11 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
             ["CMD", "CMD-SHELL", "NONE"].contains(&first),
             "starts with neither CMD nor CMD-SHELL; for a line of shell, [\"CMD-SHELL\", \"…\"]",
         );
-    }
-    if let Some(logs) = container.log_configuration.as_ref().filter(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs) {
-        for (option, why) in [
-            ("awslogs-group", "the name of the log group"),
-            ("awslogs-region", "the region of the log group"),
-            ("awslogs-stream-prefix", "what names of log streams start with, such as the container's name"),
-        ] {
-            report.rule(
-                &[&at(&format!("logConfiguration.options.{option}"))],
-                logs.options.contains_key(option),
-                format!("is required by awslogs: {why}"),
-            );
-        }
+        report.rule(
+            &[&at("healthCheck.command")],
+            !first.starts_with("CMD") || health.command.len() > 1,
+            format!("has nothing to run after {first}"),
+        );
     }
     if let Some(linux) = &container.linux_parameters {
         report.rule(
@@ -898,6 +1004,141 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
         );
     }
 }
+
+/// What waits for a container to be healthy has to wait for its health check.
+fn check_health(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let Some(health) = &container.health_check else { return };
+    let waits = |it: &TaskDefinitionContainerDefinition| {
+        let healthy = TaskDefinitionContainerCondition::Healthy;
+        it.depends_on.iter().any(|on| on.container_name == container.name && on.condition == healthy)
+    };
+    let Some(waiting) = inputs.container_definitions.iter().find(|it| waits(it)) else { return };
+    let at = |name: &str| format!("{path}.{name}");
+    let over = [&*at("startTimeout"), &*at("healthCheck"), &*at("name")];
+    let most = container.start_timeout.unwrap_or(START_TIMEOUT);
+    let (interval, period) = (health.interval, health.start_period);
+    let (of, waiting) = (if container.start_timeout.is_some() { "" } else { " by default" }, &waiting.name);
+    report.warn(
+        &over,
+        interval < most,
+        format!(
+            "is {most} seconds{of}, after which {waiting} gives up, but healthCheck looks at the container only after {interval}; \
+             lower healthCheck.interval"
+        ),
+    );
+    report.warn(
+        &over,
+        interval >= most || period <= most,
+        format!(
+            "is {most} seconds{of}, after which {waiting} gives up, but healthCheck.startPeriod lets the container take {period} to \
+             become healthy; lower that"
+        ),
+    );
+}
+
+/// How long containers wait for one that they depend on, unless that says otherwise; in seconds.
+const START_TIMEOUT: i32 = 180;
+
+/// What awslogs requires, and why.
+const AWSLOGS_REQUIRED: [(&str, &str); 3] = [
+    ("awslogs-group", "the name of the log group"),
+    ("awslogs-region", "the region of the log group"),
+    ("awslogs-stream-prefix", "what names of log streams start with, such as the container's name"),
+];
+
+/// The other options of awslogs, and then those that Docker alone speaks of.
+const AWSLOGS_OPTIONS: [&str; 12] = [
+    "awslogs-create-group",
+    "awslogs-datetime-format",
+    "awslogs-multiline-pattern",
+    "mode",
+    "max-buffer-size",
+    "awslogs-create-stream",
+    "awslogs-credentials-endpoint",
+    "awslogs-endpoint",
+    "awslogs-force-flush-interval-seconds",
+    "awslogs-format",
+    "awslogs-max-buffered-events",
+    "tag",
+];
+
+fn check_logs(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let Some(logs) = &container.log_configuration else { return };
+    let at = |name: &str| format!("{path}.logConfiguration.{name}");
+    let (driver, option) = (at("logDriver"), |name: &str| at(&format!("options.{name}")));
+    let given = |name: &str| logs.options.contains_key(name) || logs.secret_options.iter().any(|it| it.name == name);
+    match logs.log_driver {
+        TaskDefinitionLogDriver::Awslogs => {
+            for (name, why) in AWSLOGS_REQUIRED {
+                let reason = format!("is required by awslogs: {why}");
+                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), reason);
+            }
+            let names: Vec<_> = AWSLOGS_REQUIRED.iter().map(|it| it.0).chain(AWSLOGS_OPTIONS).collect();
+            for name in logs.options.keys() {
+                let hint = match nearest(name, &names) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("there are {}", names[..8].join(", ")),
+                };
+                // Its value does not matter.
+                report.rule(&[&option(name), &driver], names.contains(&name.as_str()), format!("is no option of awslogs; {hint}"));
+            }
+            report.rule(
+                &[&option("awslogs-multiline-pattern"), &driver],
+                !given("awslogs-multiline-pattern") || !given("awslogs-datetime-format"),
+                "is set beside awslogs-datetime-format; awslogs takes one of them",
+            );
+            let create = logs.options.get("awslogs-create-group").map_or("true", String::as_str);
+            let reason = format!("is {create:?}, not true; to have a log group of your own, leave it out");
+            report.rule(&[&option("awslogs-create-group"), &driver], ["true", "false"].contains(&create), reason);
+        }
+        TaskDefinitionLogDriver::Awsfirelens => {
+            let router = inputs.container_definitions.iter().any(|it| it.firelens_configuration.is_some());
+            report.rule(
+                &with(&driver, &paths(inputs, "firelensConfiguration")),
+                router,
+                "is awsfirelens, but no container is the log router; give one a firelensConfiguration",
+            );
+            report.rule(
+                &[&driver, &format!("{path}.firelensConfiguration")],
+                !router || container.firelens_configuration.is_none(),
+                "is awsfirelens, but this container is the log router itself; awslogs shows what it says",
+            );
+        }
+        TaskDefinitionLogDriver::Splunk => {
+            for (name, why) in [("splunk-url", "where Splunk is"), ("splunk-token", "its token, best in secretOptions")] {
+                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), format!("is required by splunk: {why}"));
+            }
+        }
+    }
+    let mode = logs.options.get("mode").map_or("non-blocking", String::as_str);
+    report.rule(
+        &[&option("mode")],
+        ["blocking", "non-blocking"].contains(&mode),
+        format!("is {mode:?}; it is blocking or non-blocking"),
+    );
+    let Some(size) = logs.options.get("max-buffer-size") else { return };
+    report.rule(
+        &[&option("max-buffer-size"), &option("mode")],
+        mode != "blocking",
+        "has no meaning with mode blocking, which keeps nothing back",
+    );
+    // The pattern is ours; a test reads sizes by it.
+    let legal = Regex::new(SIZE).is_ok_and(|it| it.is_match(size));
+    report.rule(&[&option("max-buffer-size")], legal, format!("is {size:?}, which is no size such as 25m"));
+}
+
+/// A size as Docker reads it.
+const SIZE: &str = "^[0-9]+(\\.[0-9]+)? ?([kKmMgGtTpP]?([iI]?[bB])?)$";
 
 /// What a container says of other containers and of volumes.
 fn check_references(
@@ -916,13 +1157,13 @@ fn check_references(
         report.rule(&with(&at, &names), on.is_some(), unknown(name));
         let (Some(on), at) = (on, format!("{path}.dependsOn[{index}].condition")) else { continue };
         report.rule(
-            &[&at, "containerDefinitions"],
+            &with(&at, &[&names[..], &paths(inputs, "healthCheck")].concat()),
             dependency.condition != TaskDefinitionContainerCondition::Healthy || on.health_check.is_some(),
             format!("is HEALTHY, but {name} has no healthCheck"),
         );
         let ends = [TaskDefinitionContainerCondition::Complete, TaskDefinitionContainerCondition::Success];
         report.rule(
-            &[&at, "containerDefinitions"],
+            &with(&at, &[&names[..], &paths(inputs, "essential")].concat()),
             !ends.contains(&dependency.condition) || !on.essential,
             format!("waits for {name} to end, but with an essential container the task ends; set its essential to false"),
         );
@@ -950,7 +1191,7 @@ fn check_execution_role(
 ) {
     let logs = container.log_configuration.as_ref();
     let needs = [
-        ("image", container.image.contains(".dkr.ecr."), "to pull its image"),
+        ("image", [".dkr.ecr.", ".dkr-ecr."].iter().any(|it| container.image.contains(it)), "to pull its image"),
         ("secrets", !container.secrets.is_empty(), "to read its secrets"),
         ("environmentFiles", !container.environment_files.is_empty(), "to read its environmentFiles"),
         ("repositoryCredentials", container.repository_credentials.is_some(), "to log in to its registry"),
@@ -968,6 +1209,27 @@ fn check_execution_role(
                 container.name
             ),
         );
+    }
+}
+
+/// What services have to know of a container.
+fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &Report<'_>) -> Container {
+    let at = |name: &str| format!("{path}.{name}");
+    let protocol = |it: &TaskDefinitionPortMapping| match it.protocol {
+        TaskDefinitionTransportProtocol::Tcp => "tcp",
+        TaskDefinitionTransportProtocol::Udp => "udp",
+    };
+    let health = container.health_check.as_ref().filter(|_| report.knows(&at("healthCheck")));
+    Container {
+        name: report.known(&at("name"), container.name.clone()),
+        shown: report.shown(&container.name),
+        essential: container.essential,
+        ports: report.known(
+            &at("portMappings"),
+            container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect(),
+        ),
+        health: health.map(|it| (it.interval, it.start_period)),
+        stop_timeout: container.stop_timeout.filter(|_| report.knows(&at("stopTimeout"))),
     }
 }
 
