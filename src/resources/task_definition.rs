@@ -1658,7 +1658,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{diff, schema::Shapes};
+    use crate::{diff, plan::Plan, resource::findings, resources::role, schema::Shapes, value::Value};
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
         crate::resource::mistakes::<TaskDefinition>(inputs.into())
@@ -1729,6 +1729,202 @@ mod tests {
                 "executionRoleArn is required, for container side needs it to write logs; give a role that \
                  ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy",
                 "memory is 1024, less than the 1112 that its containers reserve",
+            ]
+        );
+    }
+
+    fn of(containers: serde_json::Value) -> Vec<String> {
+        mistakes(json!({ "executionRoleArn": "arn:aws:iam::123456789012:role/x", "containerDefinitions": containers }))
+    }
+
+    #[test]
+    fn windows_and_each_container_get_what_there_is() {
+        let container = json!({ "name": "app", "image": "nginx", "memory": 1024 });
+        let platform = json!({ "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE" });
+        assert_eq!(
+            mistakes(json!({ "runtimePlatform": platform, "containerDefinitions": [container] })),
+            [
+                "containerDefinitions[0].memory is 1024, more than the task has, which is 512",
+                "cpu is 256, which Fargate does not have for Windows; there it has 1024, 2048 and 4096",
+                "memory is 512, less than the 1024 that its containers reserve",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_options_of_logs_are_those_of_their_driver() {
+        let logs = |driver: &str, options: serde_json::Value| {
+            of(json!([{ "name": "app", "image": "nginx", "logConfiguration": { "logDriver": driver, "options": options } }]))
+        };
+        let at = |rest: &str| format!("containerDefinitions[0].logConfiguration.{rest}");
+        let required = json!({ "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p" });
+        let awslogs = |more: serde_json::Value| {
+            let mut options = required.clone();
+            options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            logs("awslogs", options)
+        };
+        let none: [&str; 0] = [];
+        for size in ["25m", "4096", "1.5 MiB"] {
+            assert_eq!(awslogs(json!({ "mode": "non-blocking", "max-buffer-size": size, "awslogs-create-group": "true" })), none);
+        }
+        assert_eq!(
+            awslogs(json!({ "awslogs-steam-prefix": "p", "colour": "red", "mode": "lazy", "max-buffer-size": "big" })),
+            [
+                at("options.awslogs-steam-prefix is no option of awslogs; did you mean awslogs-stream-prefix?"),
+                at("options.colour is no option of awslogs; there are awslogs-group, awslogs-region, awslogs-stream-prefix, \
+                    awslogs-create-group, awslogs-datetime-format, awslogs-multiline-pattern, mode, max-buffer-size"),
+                at("options.max-buffer-size is \"big\", which is no size such as 25m"),
+                at("options.mode is \"lazy\"; it is blocking or non-blocking"),
+            ]
+        );
+        let both = json!({
+            "awslogs-datetime-format": "%d", "awslogs-multiline-pattern": "^a", "mode": "blocking", "max-buffer-size": "1m",
+            "awslogs-create-group": "yes",
+        });
+        assert_eq!(
+            awslogs(both),
+            [
+                at("options.awslogs-create-group is \"yes\", not true; to have a log group of your own, leave it out"),
+                at("options.awslogs-multiline-pattern is set beside awslogs-datetime-format; awslogs takes one of them"),
+                at("options.max-buffer-size has no meaning with mode blocking, which keeps nothing back"),
+            ]
+        );
+        assert_eq!(
+            logs("splunk", json!({ "splunk-url": "https://splunk" })),
+            [at("options.splunk-token is required by splunk: its token, best in secretOptions")]
+        );
+        let reason = "logDriver is awsfirelens, but no container is the log router; give one a firelensConfiguration";
+        assert_eq!(logs("awsfirelens", json!({ "Name": "http" })), [at(reason)]);
+    }
+
+    #[test]
+    fn a_task_has_one_log_router() {
+        let router = |name: &str, options: serde_json::Value| {
+            let firelens = json!({ "type": "fluentbit", "options": options });
+            json!({ "name": name, "image": "fluent-bit", "firelensConfiguration": firelens })
+        };
+        let app = json!({ "name": "app", "image": "nginx", "logConfiguration": { "logDriver": "awsfirelens" } });
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([app, router("log", json!({ "config-file-type": "file" }))])), none);
+        let mut circular = router("log", json!({ "config-file-type": "s3" }));
+        circular["logConfiguration"] = json!({ "logDriver": "awsfirelens" });
+        assert_eq!(
+            of(json!([circular, router("other", json!({}))])),
+            [
+                "containerDefinitions[0].firelensConfiguration.options.config-file-type is s3, but on Fargate the router reads its \
+                 configuration from a file of its image: say file",
+                "containerDefinitions[0].logConfiguration.logDriver is awsfirelens, but this container is the log router itself; \
+                 awslogs shows what it says",
+                "containerDefinitions[1].firelensConfiguration makes a second log router, beside container log; a task has one",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_containers_of_a_task_share_their_ports() {
+        let app = json!({
+            "name": "app", "image": "nginx",
+            "portMappings": [{ "containerPort": 53 }, { "containerPort": 53, "protocol": "udp", "name": "dns" }],
+        });
+        let side = json!({ "name": "side", "image": "nginx", "portMappings": [{ "containerPort": 53, "name": "dns" }] });
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([app])), none);
+        assert_eq!(
+            of(json!([app, side])),
+            [
+                "containerDefinitions[1].portMappings[0].containerPort is 53, on which container app listens already; the \
+                 containers of a task share one address",
+                "containerDefinitions[1].portMappings[0].name is \"dns\", which containerDefinitions[0].portMappings[1] is called \
+                 already",
+            ]
+        );
+    }
+
+    #[test]
+    fn containers_do_not_wait_for_each_other() {
+        let container = |name: &str, on: &[&str]| {
+            let on: Vec<_> = on.iter().map(|it| json!({ "containerName": it, "condition": "START" })).collect();
+            json!({ "name": name, "image": "nginx", "dependsOn": on })
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([container("a", &["b", "c"]), container("b", &["c"]), container("c", &[])])), none);
+        assert_eq!(
+            of(json!([container("a", &["b"]), container("b", &["c"]), container("c", &["b"])])),
+            ["containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"]
+        );
+    }
+
+    #[test]
+    fn health_is_waited_for_as_long_as_it_takes() {
+        let warnings = |more: serde_json::Value| {
+            let mut database = json!({ "name": "db", "image": "redis" });
+            database.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let on = json!([{ "containerName": "db", "condition": "HEALTHY" }]);
+            let app = json!({ "name": "app", "image": "nginx", "dependsOn": on });
+            let (failures, warnings) =
+                findings::<TaskDefinition>(&Plan::default(), json!({ "containerDefinitions": [app, database] }).into());
+            (failures.join("; "), warnings.join("; "))
+        };
+        let none = (String::new(), String::new());
+        let check = |interval: i32, period: i32| {
+            json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period })
+        };
+        assert_eq!(warnings(json!({ "healthCheck": check(10, 180) })), none);
+        let reason = "containerDefinitions[1].startTimeout is 20 seconds, after which app gives up, but healthCheck looks at the \
+                      container only after 30; lower healthCheck.interval";
+        let found = warnings(json!({ "startTimeout": 20, "healthCheck": check(30, 60) }));
+        assert_eq!(found, (String::new(), reason.to_owned()));
+        let reason = "containerDefinitions[1].startTimeout is 180 seconds by default, after which app gives up, but \
+                      healthCheck.startPeriod lets the container take 240 to become healthy; lower that";
+        assert_eq!(warnings(json!({ "healthCheck": check(30, 240) })), (String::new(), reason.to_owned()));
+        let reason = "containerDefinitions[0].dependsOn[0].condition is HEALTHY, but db has no healthCheck";
+        assert_eq!(warnings(json!({})), (reason.to_owned(), String::new()));
+        let reason = "containerDefinitions[1].healthCheck.command has nothing to run after CMD-SHELL";
+        let found = warnings(json!({ "healthCheck": { "command": ["CMD-SHELL"] } }));
+        assert_eq!(found, (reason.to_owned(), String::new()));
+    }
+
+    #[test]
+    fn roles_have_to_be_for_tasks() {
+        let role = |name: &str, service: &str| {
+            let statement = json!({ "Effect": "Allow", "Principal": { "Service": [service] }, "Action": "sts:AssumeRole" });
+            json!({ "name": name, "assumeRolePolicy": { "Statement": statement } })
+        };
+        let plan = Plan::default();
+        let told_of = |arn: Value| {
+            let inputs = json!({ "containerDefinitions": [{ "name": "app", "image": "nginx" }] });
+            let Value::Object(mut inputs) = inputs.into() else { panic!("a map") };
+            inputs.insert("taskRoleArn".to_owned(), arn);
+            findings::<TaskDefinition>(&plan, Value::Object(inputs))
+        };
+        let arn = Value::String("arn:aws:iam::123456789012:role/lambda".to_owned());
+        let (told, told_unknown) = (|| told_of(arn.clone()), || told_of(Value::Unknown));
+        let settle = || plan.settle("Role", &[("arn".to_owned(), arn.clone())].into());
+        assert_eq!(told(), (vec![], vec![]), "it is not of this program");
+        findings::<role::Role>(&plan, role("lambda", "lambda.amazonaws.com").into());
+        let reason = "is role lambda, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
+                      assumeRolePolicy";
+        assert_eq!(told_unknown(), (vec![], vec![format!("taskRoleArn most likely does not fit: it {reason}")]));
+        settle();
+        assert_eq!(told(), (vec![format!("taskRoleArn {reason}")], vec![]));
+        assert_eq!(told_unknown(), (vec![], vec![]), "it is of something else");
+        findings::<role::Role>(&plan, role("task", "ecs-tasks.amazonaws.com").into());
+        assert_eq!(told_unknown(), (vec![], vec![]));
+        settle();
+        assert_eq!(told(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_file_system_that_asks_for_a_role_gets_one() {
+        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "ENABLED", "authorizationConfig": { "iam": "ENABLED" } });
+        let volume = json!({ "name": "data", "efsVolumeConfiguration": efs });
+        let container = json!({ "name": "app", "image": "123456789012.dkr-ecr.eu-west-1.on.aws/app" });
+        assert_eq!(
+            mistakes(json!({ "volumes": [volume], "containerDefinitions": [container] })),
+            [
+                "executionRoleArn is required, for container app needs it to pull its image; give a role that \
+                 ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy",
+                "taskRoleArn is required, for volume data is mounted with its rights (authorizationConfig.iam)",
             ]
         );
     }

@@ -56,7 +56,7 @@ fn check_balancer(
             return Ok(());
         }
         let (family, name, protocols) = (&task.family, &group.name, protocols.join(" or "));
-        Err(format!("is {port}, to which target group {name} speaks {protocols}, but task definition {family} maps it for another"))
+        Err(format!("is {port}, to which target group {name} speaks {protocols}, but task definition {family} maps it for another protocol"))
     });
     // A container may listen on a port that it does not map.
     report.doubt(path, &[], &both, |(task, group)| {
@@ -208,4 +208,207 @@ fn rounds(inputs: &ServiceInputs, least: i32, most: i32) -> Option<i32> {
 
 fn minutes(seconds: i32) -> String {
     format!("{} min", (seconds + 30) / 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::{
+        plan::Plan,
+        resource::findings,
+        resources::{service::Service, target_group::TargetGroup, task_definition::TaskDefinition},
+        value::{Map, Value},
+    };
+
+    const TASK: &str = "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3";
+    const GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef";
+
+    /// A program in which container `app` listens on port 8000, behind a target group, but for what is said otherwise.
+    struct Program {
+        plan: Plan,
+        container: Json,
+        group: Json,
+        service: Json,
+    }
+
+    fn program() -> Program {
+        Program {
+            plan: Plan::default(),
+            container: json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] }),
+            group: json!({ "name": "web", "vpcId": "vpc-1" }),
+            service: json!({ "networkConfiguration": { "subnets": ["subnet-1"] } }),
+        }
+    }
+
+    impl Program {
+        fn container(mut self, more: Json) -> Self {
+            extend(&mut self.container, more);
+            self
+        }
+
+        fn group(mut self, more: Json) -> Self {
+            extend(&mut self.group, more);
+            self
+        }
+
+        fn service(mut self, more: Json) -> Self {
+            extend(&mut self.service, more);
+            self
+        }
+
+        /// What Check tells of the service: first while nothing is made, and then when all is known.
+        fn told(self) -> [(Vec<String>, Vec<String>); 2] {
+            let task = json!({ "family": "web", "containerDefinitions": [self.container] });
+            assert_eq!(findings::<TaskDefinition>(&self.plan, task.into()).0, Vec::<String>::new());
+            assert_eq!(findings::<TargetGroup>(&self.plan, self.group.into()).0, Vec::<String>::new());
+            let service = |task: Value, group: Value| {
+                let Value::Object(mut service) = self.service.clone().into() else { panic!("a map") };
+                let number = |it: f64| Value::Number(it);
+                let balancer: Map = [
+                    ("containerName".to_owned(), Value::String("app".to_owned())),
+                    ("containerPort".to_owned(), number(8000.0)),
+                    ("targetGroupArn".to_owned(), group),
+                ]
+                .into();
+                service.insert("taskDefinition".to_owned(), task);
+                service.entry("loadBalancers".to_owned()).or_insert(Value::List(vec![Value::Object(balancer)]));
+                findings::<Service>(&self.plan, Value::Object(service))
+            };
+            let first = service(Value::Unknown, Value::Unknown);
+            for (name, arn) in [("TaskDefinition", TASK), ("TargetGroup", GROUP)] {
+                self.plan.settle(name, &[("arn".to_owned(), Value::String(arn.to_owned()))].into());
+            }
+            [first, service(Value::String(TASK.to_owned()), Value::String(GROUP.to_owned()))]
+        }
+
+        /// The one mistake, which is a warning as long as it is not known what is meant.
+        #[track_caller]
+        fn mistaken(self, path: &str, reason: &str) {
+            let doubt = format!("{path} most likely does not fit: it {reason}");
+            assert_eq!(self.told(), [(vec![], vec![doubt]), (vec![format!("{path} {reason}")], vec![])]);
+        }
+
+        /// What is only a warning, whatever is known.
+        #[track_caller]
+        fn warned(self, warning: &str) {
+            let warned = (vec![], vec![warning.to_owned()]);
+            assert_eq!(self.told(), [warned.clone(), warned]);
+        }
+
+        #[track_caller]
+        fn fine(self) {
+            assert_eq!(self.told(), [(vec![], vec![]), (vec![], vec![])]);
+        }
+    }
+
+    fn extend(json: &mut Json, more: Json) {
+        let (Some(map), Json::Object(more)) = (json.as_object_mut(), more) else { panic!("maps") };
+        map.extend(more);
+    }
+
+    #[test]
+    fn a_balancer_names_a_container_and_its_port() {
+        program().fine();
+        let reason = "is \"app\", which no container of task definition web is called; there are api";
+        program().container(json!({ "name": "api" })).mistaken("loadBalancers[0].containerName", reason);
+        let reason = "is 8000, which is not in portMappings of container app of task definition web; it has 80, 443";
+        let ports = json!([{ "containerPort": 80 }, { "containerPort": 443 }]);
+        program().container(json!({ "portMappings": ports })).mistaken("loadBalancers[0].containerPort", reason);
+        let reason = "is 8000, which is not in portMappings of container app of task definition web; it has none";
+        program().container(json!({ "portMappings": [] })).mistaken("loadBalancers[0].containerPort", reason);
+    }
+
+    #[test]
+    fn what_another_task_definition_fits_is_not_doubted() {
+        let another = |container: Json| {
+            let it = program().container(json!({ "portMappings": [{ "containerPort": 80 }] }));
+            let task = json!({ "family": "other", "containerDefinitions": [container] });
+            let checked = findings::<TaskDefinition>(&it.plan, task.into());
+            assert_eq!(checked.0, Vec::<String>::new());
+            // The tests call all task definitions the same.
+            let part = it.plan.meant::<Task>(None).those.remove(0);
+            it.plan.declare("another", crate::plan::Part::Task(part));
+            it.told()[0].1.clone()
+        };
+        let fits = json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] });
+        assert_eq!(another(fits), Vec::<String>::new());
+        let doubt = "loadBalancers[0].containerPort most likely does not fit: it is 8000, which is not in portMappings of container \
+                     app of task definition web; it has 80";
+        assert_eq!(another(json!({ "name": "worker", "image": "nginx" })), [doubt]);
+    }
+
+    #[test]
+    fn the_port_is_of_a_protocol_that_the_target_group_speaks() {
+        let reason = "is 8000, to which target group web speaks udp, but task definition web maps it for another protocol";
+        program().group(json!({ "protocol": "UDP" })).mistaken("loadBalancers[0].containerPort", reason);
+        let udp = json!([{ "containerPort": 8000, "protocol": "udp" }]);
+        program().group(json!({ "protocol": "UDP" })).container(json!({ "portMappings": udp })).fine();
+    }
+
+    #[test]
+    fn health_is_asked_where_something_answers() {
+        program().group(json!({ "healthCheck": { "port": "8000" } })).fine();
+        program().group(json!({ "healthCheck": { "port": "8001" } })).warned(
+            "loadBalancers[0] is checked on port 8001 (healthCheck.port of target group web), which no container of task definition \
+             web maps: if none listens there all the same, no task gets healthy; set it to traffic-port",
+        );
+    }
+
+    #[test]
+    fn a_task_that_starts_is_left_in_peace() {
+        let slow = |period: i32| json!({ "healthCheck": { "command": ["CMD", "ask"], "startPeriod": period } });
+        program().container(slow(60)).fine();
+        program().container(slow(90)).service(json!({ "healthCheckGracePeriodSeconds": 90 })).fine();
+        program().container(slow(90)).group(json!({ "healthCheck": { "interval": 30 } })).fine();
+        program().container(slow(90)).warned(
+            "healthCheckGracePeriodSeconds is 60, so that a task which target group web finds unhealthy is stopped after 60 seconds, \
+             though container app may take 90 to start (healthCheck.startPeriod); raise it to 90",
+        );
+    }
+
+    #[test]
+    fn commands_can_be_run_by_a_role() {
+        let reason = "needs a taskRoleArn in task definition web: a role with the actions of ssmmessages";
+        program().service(json!({ "enableExecuteCommand": true })).mistaken("enableExecuteCommand", reason);
+    }
+
+    #[test]
+    fn a_registry_names_a_container_and_its_port() {
+        let registry = |name: &str, port: i32| {
+            let registry = json!({ "registryArn": "arn", "containerName": name, "containerPort": port });
+            program().service(json!({ "serviceRegistries": registry }))
+        };
+        registry("app", 8000).fine();
+        let reason = "is \"api\", which no container of task definition web is called; there are app";
+        registry("api", 8000).mistaken("serviceRegistries.containerName", reason);
+        let reason = "is 80, which is not in portMappings of container app of task definition web; it has 8000";
+        registry("app", 80).mistaken("serviceRegistries.containerPort", reason);
+    }
+
+    #[test]
+    fn what_takes_long_is_told_with_what_makes_it_so() {
+        program().group(json!({ "deregistrationDelay": 300 })).fine();
+        let delay = "a deployment may take about 17 min: 40 s to start, 20 s to become healthy, 930 s until the old tasks have ended; \
+                     with deregistrationDelay 30 instead of 900 in target group web, it is about 2 min";
+        program().group(json!({ "deregistrationDelay": 900 })).warned(delay);
+        program().group(json!({ "deregistrationDelay": 900 })).service(json!({ "waitForSteadyState": false })).fine();
+        let tight = json!({ "desiredCount": 10, "deploymentMaximumPercent": 110 });
+        program().service(tight.clone()).warned(
+            "a deployment may take about 20 min: 10 rounds, each of 40 s to start, 20 s to become healthy, 60 s until the old tasks \
+             have ended; with deploymentMaximumPercent 200 instead of 110, it is about 2 min",
+        );
+        program().service(json!({ "desiredCount": 10, "deploymentMaximumPercent": 150 })).fine();
+        program().service(json!({ "deploymentMaximumPercent": 110 })).warned(
+            "a deployment may take about 20 min: 10 rounds, each of 40 s to start, 20 s to become healthy, 60 s until the old tasks \
+             have ended; with deploymentMaximumPercent 200 instead of 110, it is about 2 min",
+        );
+        let slow = json!({ "healthCheck": { "interval": 300, "healthyThreshold": 5 } });
+        program().group(slow).warned(
+            "a deployment may take about 27 min: 40 s to start, 1500 s to become healthy, 60 s until the old tasks have ended; with \
+             healthCheck.interval 10 instead of 300 and healthyThreshold 2 instead of 5 in target group web, it is about 2 min; \
+             `pulumi up` gives up after 20 min, unless customTimeouts says otherwise",
+        );
+    }
 }
