@@ -181,17 +181,17 @@ fn estimate(inputs: &ServiceInputs, task: Option<&Task>, groups: &[Meant<Targets
 
     let Pace { rounds, healthy, drain, stop } = pace;
     let each = if rounds == 1 { String::new() } else { format!("{rounds} rounds, each of ") };
-    let sums = format!("{each}{START} s to start, {healthy} s to become healthy, {} s until the old tasks have ended", drain + stop);
-    let way = best.map(|(way, it)| format!("; with {way}, it is about {}", minutes(it.total()))).unwrap_or_default();
+    let sums = format!("{each}{START} s to start, {healthy} s to become healthy, {} s until the old ones have ended", drain + stop);
+    let way = best.map(|(way, it)| format!("; with {way}, about {}", minutes(it.total()))).unwrap_or_default();
     let patience = if pace.total() > PATIENCE {
-        format!("; `pulumi up` gives up after {}, unless customTimeouts says otherwise", minutes(PATIENCE))
+        format!(", and `pulumi up` gives up after {} unless customTimeouts says otherwise", minutes(PATIENCE))
     } else {
         String::new()
     };
     report.warn(
         &["", "desiredCount", "deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "waitForSteadyState"],
         !inputs.wait_for_steady_state || pace.total() <= LONG,
-        format!("a deployment may take about {}: {sums}{way}{patience}", minutes(pace.total())),
+        format!("a deployment that replaces all tasks may take about {}{patience}{way} ({sums})", minutes(pace.total())),
     );
 }
 
@@ -390,25 +390,38 @@ mod tests {
     #[test]
     fn what_takes_long_is_told_with_what_makes_it_so() {
         program().group(json!({ "deregistrationDelay": 300 })).fine();
-        let delay = "a deployment may take about 17 min: 40 s to start, 20 s to become healthy, 930 s until the old tasks have ended; \
-                     with deregistrationDelay 30 instead of 900 in target group web, it is about 2 min";
-        program().group(json!({ "deregistrationDelay": 900 })).warned(delay);
         program().group(json!({ "deregistrationDelay": 900 })).service(json!({ "waitForSteadyState": false })).fine();
-        let tight = json!({ "desiredCount": 10, "deploymentMaximumPercent": 110 });
-        program().service(tight.clone()).warned(
-            "a deployment may take about 20 min: 10 rounds, each of 40 s to start, 20 s to become healthy, 60 s until the old tasks \
-             have ended; with deploymentMaximumPercent 200 instead of 110, it is about 2 min",
-        );
-        program().service(json!({ "desiredCount": 10, "deploymentMaximumPercent": 150 })).fine();
-        program().service(json!({ "deploymentMaximumPercent": 110 })).warned(
-            "a deployment may take about 20 min: 10 rounds, each of 40 s to start, 20 s to become healthy, 60 s until the old tasks \
-             have ended; with deploymentMaximumPercent 200 instead of 110, it is about 2 min",
+        program().group(json!({ "deregistrationDelay": 900 })).warned(
+            "a deployment that replaces all tasks may take about 17 min; with deregistrationDelay 30 instead of 900 in target group \
+             web, about 2 min (40 s to start, 20 s to become healthy, 930 s until the old ones have ended)",
         );
         let slow = json!({ "healthCheck": { "interval": 300, "healthyThreshold": 5 } });
         program().group(slow).warned(
-            "a deployment may take about 27 min: 40 s to start, 1500 s to become healthy, 60 s until the old tasks have ended; with \
-             healthCheck.interval 10 instead of 300 and healthyThreshold 2 instead of 5 in target group web, it is about 2 min; \
-             `pulumi up` gives up after 20 min, unless customTimeouts says otherwise",
+            "a deployment that replaces all tasks may take about 27 min, and `pulumi up` gives up after 20 min unless \
+             customTimeouts says otherwise; with healthCheck.interval 10 instead of 300 and healthyThreshold 2 instead of 5 in \
+             target group web, about 2 min (40 s to start, 1500 s to become healthy, 60 s until the old ones have ended)",
+        );
+        program().service(json!({ "desiredCount": 10, "deploymentMaximumPercent": 150 })).fine();
+        let rounds = "a deployment that replaces all tasks may take about 20 min; with deploymentMaximumPercent 200 instead of 110, \
+                      about 2 min (10 rounds, each of 40 s to start, 20 s to become healthy, 60 s until the old ones have ended)";
+        program().service(json!({ "desiredCount": 10, "deploymentMaximumPercent": 110 })).warned(rounds);
+        // However many there are.
+        program().service(json!({ "deploymentMaximumPercent": 110 })).warned(rounds);
+        let tight = || program().service(json!({ "desiredCount": 4, "deploymentMaximumPercent": 125 }));
+        tight().fine();
+        let stop = "a deployment that replaces all tasks may take about 14 min; with deploymentMaximumPercent 200 instead of 125, \
+                    about 4 min (4 rounds, each of 40 s to start, 20 s to become healthy, 150 s until the old ones have ended)";
+        tight().container(json!({ "stopTimeout": 120 })).warned(stop);
+    }
+
+    /// Who waits for the next message of a queue, and for nobody's requests.
+    #[test]
+    fn workers_have_no_balancer_to_wait_for() {
+        let worker = || program().service(json!({ "loadBalancers": [], "desiredCount": 10, "deploymentMaximumPercent": 120 }));
+        worker().fine();
+        worker().container(json!({ "stopTimeout": 120 })).warned(
+            "a deployment that replaces all tasks may take about 17 min; with deploymentMaximumPercent 200 instead of 120, about 3 \
+             min (5 rounds, each of 40 s to start, 40 s to become healthy, 120 s until the old ones have ended)",
         );
     }
 }
