@@ -63,6 +63,18 @@ pub struct Role {
     pub name: String,
     /// Whether tasks may act as it, as far as is known.
     pub is_for_tasks: bool,
+    pub rights: Rights,
+}
+
+/// What a role may do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rights {
+    /// Nothing that the program would tell.
+    None,
+    /// What `AmazonECSTaskExecutionRolePolicy` allows: to pull from ECR, and to write to log groups that are there.
+    Execution,
+    /// More, or what is not known yet.
+    More,
 }
 
 /// One kind of [`Part`].

@@ -439,6 +439,12 @@ impl Resource for TargetGroup {
         for (name, set) in network_only {
             report.rule(&[name, "protocol"], !http || !set, "is not for the protocols HTTP and HTTPS");
         }
+        let udp = matches!(inputs.protocol, TargetGroupProtocol::Udp | TargetGroupProtocol::TcpUdp);
+        report.rule(
+            &["preserveClientIp", "protocol"],
+            !udp || inputs.preserve_client_ip != Some(false),
+            "is false, but with UDP targets always see the address of the client; leave it out",
+        );
     }
 
     fn part(inputs: &TargetGroupInputs, report: &Report<'_>) -> Option<Part> {
@@ -843,6 +849,9 @@ mod tests {
         let path = json!({ "vpcId": "vpc-1", "protocol": "TCP", "healthCheck": { "path": "/" } });
         let no_meaning = "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
         assert_eq!(mistakes::<TargetGroup>(path.into()), [no_meaning]);
+        let udp = json!({ "vpcId": "vpc-1", "protocol": "UDP", "preserveClientIp": false });
+        let always = "preserveClientIp is false, but with UDP targets always see the address of the client; leave it out";
+        assert_eq!(mistakes::<TargetGroup>(udp.into()), [always]);
         let wrong = json!({
             "vpcId": "vpc-1",
             "protocolVersion": "GRPC",

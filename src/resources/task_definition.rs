@@ -16,7 +16,7 @@ use crate::{
     check::{Report, nearest},
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
-    plan::{Container, Part, Role, Task},
+    plan::{Container, Part, Rights, Role, Task},
     resource::{Context, Resource, changed},
 };
 
@@ -705,6 +705,7 @@ impl Resource for TaskDefinition {
             check_logs(&path, container, inputs, report);
             check_references(&path, container, inputs, report);
             check_execution_role(&path, container, inputs, report);
+            check_rights(container, inputs, report);
         }
     }
 
@@ -1191,7 +1192,7 @@ fn check_execution_role(
 ) {
     let logs = container.log_configuration.as_ref();
     let needs = [
-        ("image", [".dkr.ecr.", ".dkr-ecr."].iter().any(|it| container.image.contains(it)), "to pull its image"),
+        ("image", is_in_ecr(&container.image), "to pull its image"),
         ("secrets", !container.secrets.is_empty(), "to read its secrets"),
         ("environmentFiles", !container.environment_files.is_empty(), "to read its environmentFiles"),
         ("repositoryCredentials", container.repository_credentials.is_some(), "to log in to its registry"),
@@ -1210,6 +1211,46 @@ fn check_execution_role(
             ),
         );
     }
+}
+
+fn is_in_ecr(image: &str) -> bool {
+    [".dkr.ecr.", ".dkr-ecr."].iter().any(|it| image.contains(it))
+}
+
+/// What the execution role is needed for, it has to be allowed. Others may allow it, so that it is not certain.
+fn check_rights(
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let logs = container.log_configuration.as_ref();
+    let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
+    let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
+    let any = |kind: fn(&str) -> bool| secrets().any(|it| kind(&it.value_from));
+    let basic = is_in_ecr(&container.image) || logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs);
+    let needs = [
+        (any(|from| from.contains(":secretsmanager:")), "secretsmanager:GetSecretValue", "to read its secrets"),
+        // What is not known yet is empty.
+        (any(str::is_empty), "secretsmanager:GetSecretValue or ssm:GetParameters", "to read its secrets"),
+        (any(|from| !from.contains(":secretsmanager:")), "ssm:GetParameters", "to read its secrets"),
+        (!container.environment_files.is_empty(), "s3:GetObject", "to read its environmentFiles"),
+        (container.repository_credentials.is_some(), "secretsmanager:GetSecretValue", "to log in to its registry"),
+        (log_option("awslogs-create-group") == Some("true"), "logs:CreateLogGroup", "for awslogs-create-group"),
+    ];
+    let more = needs.into_iter().find(|it| it.0);
+    let meant = report.meant::<Role>("executionRoleArn", inputs.execution_role_arn.as_deref());
+    report.doubt("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
+        (Rights::None, None) if basic => Err(format!(
+            "is role {}, which has no policies, so that container {} cannot start; add the ARN of \
+             service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
+            role.name, container.name
+        )),
+        (Rights::None | Rights::Execution, Some((_, action, why))) => Err(format!(
+            "is role {}, which is not allowed {action}, but container {} needs that {why}; allow it in inlinePolicies of the role",
+            role.name, container.name
+        )),
+        _ => Ok(()),
+    });
 }
 
 /// What services have to know of a container.
@@ -1912,6 +1953,48 @@ mod tests {
         assert_eq!(told_unknown(), (vec![], vec![]));
         settle();
         assert_eq!(told(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_execution_role_may_do_what_it_is_for() {
+        let warned = |role: serde_json::Value, container: serde_json::Value| {
+            let plan = Plan::default();
+            let statement = json!({ "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+            let mut inputs = json!({ "name": "starter", "assumeRolePolicy": { "Statement": [statement] } });
+            inputs.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
+            assert_eq!(findings::<role::Role>(&plan, inputs.into()).0, Vec::<String>::new());
+            let mut app = json!({ "name": "app", "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app" });
+            app.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+            let Value::Object(mut inputs) = json!({ "containerDefinitions": [app] }).into() else { panic!("a map") };
+            inputs.insert("executionRoleArn".to_owned(), Value::Unknown);
+            let (failures, warnings) = findings::<TaskDefinition>(&plan, Value::Object(inputs));
+            assert_eq!(failures, Vec::<String>::new());
+            warnings.join("; ")
+        };
+        let execution = json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"] });
+        assert_eq!(warned(execution.clone(), json!({})), "");
+        let nothing = "executionRoleArn is role starter, which has no policies, so that container app cannot start; add the ARN of \
+                       service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns";
+        assert_eq!(warned(json!({}), json!({})), nothing);
+        let lacks = |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
+        let secret = |from: &str| json!({ "secrets": [{ "name": "A", "valueFrom": from }] });
+        let managed = secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf");
+        let reads = "but container app needs that to read its secrets; allow it";
+        assert_eq!(warned(execution.clone(), managed.clone()), lacks(&format!("secretsmanager:GetSecretValue, {reads}")));
+        assert_eq!(warned(execution.clone(), secret("/app/a")), lacks(&format!("ssm:GetParameters, {reads}")));
+        assert_eq!(warned(json!({ "inlinePolicies": { "read": { "Statement": [] } } }), managed.clone()), "");
+        assert_eq!(warned(json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"] }), managed), "");
+        let files = json!({ "environmentFiles": [{ "value": "arn:aws:s3:::b/a.env" }] });
+        let reason = "s3:GetObject, but container app needs that to read its environmentFiles; allow it";
+        assert_eq!(warned(execution.clone(), files), lacks(reason));
+        let login = json!({ "repositoryCredentials": { "credentialsParameter": "arn" } });
+        let reason = "secretsmanager:GetSecretValue, but container app needs that to log in to its registry; allow it";
+        assert_eq!(warned(execution.clone(), login), lacks(reason));
+        let options = json!({
+            "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "true",
+        });
+        let reason = "logs:CreateLogGroup, but container app needs that for awslogs-create-group; allow it";
+        assert_eq!(warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })), lacks(reason));
     }
 
     #[test]
