@@ -75,20 +75,21 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Compares what is at `path` with what it refers to, once all of `over` is known. That it does not fit what it means is
-    /// a mistake; as long as it is not known what it means, that nothing fits which it may mean is most likely one.
-    pub fn compare<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, fits: impl Fn(&T) -> Result<(), String>) {
-        let Some(reason) = misfit(meant, fits).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
-        let (found, reason) = match meant.surely {
-            true => (&mut self.failures, reason),
-            false => (&mut self.warnings, format!("most likely does not fit: it {reason}")),
-        };
-        found.push(Failure { path: path.to_owned(), reason: without_secrets(reason, &[self.inputs]) });
+    /// Compares what is at `path` with what it refers to, once all of `over` is known; `misfit` tells why they do not go
+    /// together. That is a mistake. As long as it is not known what is meant, it is most likely one if nothing fits that may be.
+    pub fn compare<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
+        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
+        if meant.surely {
+            self.failures.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
+        } else {
+            let reason = self.shown(&format!("most likely does not fit: it {reason}"));
+            self.warnings.push(Failure { path: path.to_owned(), reason });
+        }
     }
 
     /// Compares in the same way what need not fit: that it does not is no more than a warning.
-    pub fn doubt<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, fits: impl Fn(&T) -> Result<(), String>) {
-        let Some(reason) = misfit(meant, fits).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
+    pub fn doubt<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
+        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
         self.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
     }
 
@@ -138,8 +139,8 @@ impl<'a> Report<'a> {
 }
 
 /// Why nothing that is meant fits, if so.
-fn misfit<T>(meant: &Meant<T>, fits: impl Fn(&T) -> Result<(), String>) -> Option<String> {
-    let mut reasons = meant.those.iter().map(|it| fits(it).err()).collect::<Option<Vec<_>>>()?;
+fn why_none<T>(meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
+    let mut reasons = meant.those.iter().map(misfit).collect::<Option<Vec<_>>>()?;
     reasons.dedup();
     // Of many, a few tell enough.
     reasons.truncate(3);

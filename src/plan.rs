@@ -125,7 +125,7 @@ impl<T> Meant<T> {
     }
 
     /// Each of these with each of `others`.
-    pub fn with<'a, U>(self, others: &'a Meant<U>) -> Meant<(T, &'a U)>
+    pub fn with<U>(self, others: &Meant<U>) -> Meant<(T, &U)>
     where
         T: Copy,
     {

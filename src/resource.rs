@@ -539,7 +539,8 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
     let Value::Object(inputs) = inputs else { panic!("inputs are a map") };
     let (old, tags) = (Map::new(), TagRules::default());
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
-    let checked = Erased::<R>::NEW.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
+    let resource = Erased::<R>::NEW;
+    let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }

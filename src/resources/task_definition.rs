@@ -863,10 +863,10 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
         authorization.access_point_id.is_none() || efs.root_directory == "/",
         format!("is {:?}, but an access point has a root of its own; leave it out", efs.root_directory),
     );
-    report.rule(
+    report.warn(
         &["taskRoleArn", &at("authorizationConfig.iam")],
         authorization.iam == TaskDefinitionEnabled::Disabled || inputs.task_role_arn.is_some(),
-        format!("is required, for volume {} is mounted with its rights (authorizationConfig.iam)", volume.name),
+        format!("is missing, but volume {} is mounted with its rights (authorizationConfig.iam)", volume.name),
     );
 }
 
@@ -874,13 +874,9 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
 fn check_roles(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     for (path, arn) in [("executionRoleArn", &inputs.execution_role_arn), ("taskRoleArn", &inputs.task_role_arn)] {
         let meant = report.meant::<Role>(path, arn.as_deref());
-        report.compare(path, &[], &meant, |role| match role.is_for_tasks {
-            false => Err(format!(
-                "is role {}, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
-                 assumeRolePolicy",
-                role.name
-            )),
-            true => Ok(()),
+        report.compare(path, &[], &meant, |role| {
+            let way = "allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy";
+            (!role.is_for_tasks).then(|| format!("is role {}, which tasks may not act as; {way}", role.name))
         });
     }
 }
@@ -1240,16 +1236,16 @@ fn check_rights(
     let more = needs.into_iter().find(|it| it.0);
     let meant = report.meant::<Role>("executionRoleArn", inputs.execution_role_arn.as_deref());
     report.doubt("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
-        (Rights::None, None) if basic => Err(format!(
+        (Rights::None, None) if basic => Some(format!(
             "is role {}, which has no policies, so that container {} cannot start; add the ARN of \
              service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
             role.name, container.name
         )),
-        (Rights::None | Rights::Execution, Some((_, action, why))) => Err(format!(
+        (Rights::None | Rights::Execution, Some((_, action, why))) => Some(format!(
             "is role {}, which is not allowed {action}, but container {} needs that {why}; allow it in inlinePolicies of the role",
             role.name, container.name
         )),
-        _ => Ok(()),
+        _ => None,
     });
 }
 
@@ -1774,6 +1770,7 @@ mod tests {
         );
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "as `json!` gives it")]
     fn of(containers: serde_json::Value) -> Vec<String> {
         mistakes(json!({ "executionRoleArn": "arn:aws:iam::123456789012:role/x", "containerDefinitions": containers }))
     }
@@ -1999,17 +1996,18 @@ mod tests {
 
     #[test]
     fn a_file_system_that_asks_for_a_role_gets_one() {
-        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "ENABLED", "authorizationConfig": { "iam": "ENABLED" } });
+        let efs = json!({ "fileSystemId": "fs-1", "authorizationConfig": { "iam": "ENABLED" } });
         let volume = json!({ "name": "data", "efsVolumeConfiguration": efs });
         let container = json!({ "name": "app", "image": "123456789012.dkr-ecr.eu-west-1.on.aws/app" });
+        let inputs = json!({ "volumes": [volume], "containerDefinitions": [container] });
+        let (failures, warnings) = findings::<TaskDefinition>(&Plan::default(), inputs.into());
         assert_eq!(
-            mistakes(json!({ "volumes": [volume], "containerDefinitions": [container] })),
-            [
-                "executionRoleArn is required, for container app needs it to pull its image; give a role that \
-                 ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy",
-                "taskRoleArn is required, for volume data is mounted with its rights (authorizationConfig.iam)",
-            ]
+            failures,
+            ["executionRoleArn is required, for container app needs it to pull its image; give a role that \
+              ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy"]
         );
+        let missing = "taskRoleArn is missing, but volume data is mounted with its rights (authorizationConfig.iam)";
+        assert_eq!(warnings, [missing]);
     }
 
     /// What AWS adds to a container that says nothing is no change to it.

@@ -70,3 +70,34 @@ def test_a_slow_deployment_is_told_of_once_with_the_setting_that_makes_it_so(sta
     assert diagnostics.count(warning) == 1
     stack.up()
     assert foretold(stack) == "", "nothing changes"
+
+
+def test_roles_are_asked_what_they_are_for(stack):
+    def role(service, **more):
+        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        return {"type": "fargate:Role", "properties": {"assumeRolePolicy": {"Statement": [statement]}, **more}}
+
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+    # Its ARN is not known before it is made.
+    secrets = [{"name": "TOKEN", "valueFrom": "${cluster.arn}"}]
+    task = {
+        "executionRoleArn": "${starter.arn}",
+        "containerDefinitions": [{"name": "app", "image": "nginx", "secrets": secrets}],
+    }
+    resources = {
+        "cluster": {"type": "fargate:Cluster"},
+        "starter": role("ecs-tasks.amazonaws.com", name="starter", managedPolicyArns=[policy]),
+        "it": {"type": "fargate:TaskDefinition", "properties": task},
+    }
+    stack.write_program(resources)
+    diagnostics = foretold(stack)
+    assert diagnostics.count("warning:") == 1
+    assert (
+        "warning: executionRoleArn is role starter, which is not allowed secretsmanager:GetSecretValue or ssm:GetParameters, but "
+        "container app needs that to read its secrets; allow it in inlinePolicies of the role\n"
+    ) in diagnostics
+
+    resources["starter"] = role("lambda.amazonaws.com", name="starter", inlinePolicies={"all": {"Statement": []}})
+    stack.write_program(resources)
+    reason = "is role starter, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy\n"
+    assert f"warning: executionRoleArn most likely does not fit: it {reason}" in foretold(stack)

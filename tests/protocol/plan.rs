@@ -29,7 +29,7 @@ const REASON: &str = "is 80, which is not in portMappings of container app of ta
 async fn started(engine: &FakeEngine) -> Plugin {
     let mut plugin = Plugin::start(UNREACHABLE).await;
     let request = rpc::ProviderHandshakeRequest { engine_address: engine.address.clone(), ..Default::default() };
-    plugin.client.handshake(request).await.unwrap();
+    plugin.client.handshake(request).await.expect("a handshake");
     plugin.configure(json!({})).await;
     plugin
 }

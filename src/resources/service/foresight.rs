@@ -27,9 +27,9 @@ pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
     }
     check_registry(inputs, &task, report);
     report.compare("enableExecuteCommand", &["enableExecuteCommand"], &task, |task| {
-        let holds = !inputs.enable_execute_command || task.has_task_role;
-        let reason = || format!("needs a taskRoleArn in task definition {}: a role with the actions of ssmmessages", task.family);
-        holds.then_some(()).ok_or_else(reason)
+        let roleless = inputs.enable_execute_command && !task.has_task_role;
+        let way = "a role with the actions of ssmmessages";
+        roleless.then(|| format!("needs a taskRoleArn in task definition {}: {way}", task.family))
     });
     estimate(inputs, task.only(), &groups, report);
 }
@@ -44,46 +44,46 @@ fn check_balancer(
     let (name, port) = (&balancer.container_name, balancer.container_port);
     let (container_name, container_port) = (format!("{path}.containerName"), format!("{path}.containerPort"));
     let over = [&*container_name, &*container_port];
-    report.compare(&container_name, &over[..1], task, |task| container(task, name).map(drop));
+    report.compare(&container_name, &over[..1], task, |task| container(task, name).err());
     // What does not fit is not meant, or has been told of.
     let task = task.which(|it| container(it, name).is_ok());
-    report.compare(&container_port, &over, &task, |task| has_port(task, name, port));
-    let both = task.which(|it| has_port(it, name, port).is_ok()).with(group);
+    report.compare(&container_port, &over, &task, |task| lacks_port(task, name, port));
+    let both = task.which(|it| lacks_port(it, name, port).is_none()).with(group);
     report.compare(&container_port, &over, &both, |(task, group)| {
-        let ports = container(task, name).ok().flatten().and_then(|it| it.ports.as_ref());
-        let (Some(ports), Some(protocols)) = (ports, group.protocols) else { return Ok(()) };
-        if ports.iter().any(|it| it.0 == port && protocols.contains(&it.1)) {
-            return Ok(());
-        }
+        let (ports, protocols) = (container(task, name).ok()??.ports.as_ref()?, group.protocols?);
+        let spoken = ports.iter().any(|it| it.0 == port && protocols.contains(&it.1));
         let (family, name, protocols) = (&task.family, &group.name, protocols.join(" or "));
-        Err(format!("is {port}, to which target group {name} speaks {protocols}, but task definition {family} maps it for another protocol"))
+        (!spoken).then(|| {
+            format!(
+                "is {port}, to which target group {name} speaks {protocols}, but task definition {family} maps it for another \
+                 protocol"
+            )
+        })
     });
     // A container may listen on a port that it does not map.
     report.doubt(path, &[], &both, |(task, group)| {
-        let (Some(port), Some(containers)) = (group.check_port, &task.containers) else { return Ok(()) };
+        let port = group.check_port?;
         let may = |it: &Container| it.ports.as_ref().is_none_or(|all| all.iter().any(|it| it.0 == port));
-        let reason = || {
+        (!task.containers.as_ref()?.iter().any(may)).then(|| {
             format!(
                 "is checked on port {port} (healthCheck.port of target group {}), which no container of task definition {} maps: \
                  if none listens there all the same, no task gets healthy; set it to traffic-port",
                 group.name, task.family
             )
-        };
-        containers.iter().any(may).then_some(()).ok_or_else(reason)
+        })
     });
     let grace = inputs.health_check_grace_period_seconds;
     report.doubt("healthCheckGracePeriodSeconds", &["healthCheckGracePeriodSeconds", &container_name], &both, |(task, group)| {
-        let (Some(interval), Some(threshold)) = (group.interval, group.unhealthy_threshold) else { return Ok(()) };
-        let Ok(Some(Container { health: Some((_, start_period)), shown, .. })) = container(task, name) else { return Ok(()) };
-        let stopped = grace.max(interval * threshold);
-        let reason = || {
+        let container = container(task, name).ok()??;
+        let (_, start_period) = container.health?;
+        let stopped = grace.max(group.interval? * group.unhealthy_threshold?);
+        (stopped < start_period).then(|| {
             format!(
                 "is {grace}, so that a task which target group {} finds unhealthy is stopped after {stopped} seconds, though \
-                 container {shown} may take {start_period} to start (healthCheck.startPeriod); raise it to {start_period}",
-                group.name
+                 container {} may take {start_period} to start (healthCheck.startPeriod); raise it to {start_period}",
+                group.name, container.shown
             )
-        };
-        (stopped >= *start_period).then_some(()).ok_or_else(reason)
+        })
     });
 }
 
@@ -91,10 +91,10 @@ fn check_registry(inputs: &ServiceInputs, task: &Meant<Task>, report: &mut Repor
     let Some(registry) = &inputs.service_registries else { return };
     let Some(name) = &registry.container_name else { return };
     let over = ["serviceRegistries.containerName", "serviceRegistries.containerPort"];
-    report.compare(over[0], &over[..1], task, |task| container(task, name).map(drop));
+    report.compare(over[0], &over[..1], task, |task| container(task, name).err());
     let Some(port) = registry.container_port else { return };
     let task = task.which(|it| container(it, name).is_ok());
-    report.compare(over[1], &over, &task, |task| has_port(task, name, port));
+    report.compare(over[1], &over, &task, |task| lacks_port(task, name, port));
 }
 
 /// The container of that name, if it is known which that is; or why there is none.
@@ -110,16 +110,14 @@ fn container<'a>(task: &'a Task, name: &str) -> Result<Option<&'a Container>, St
     Err(format!("is {name:?}, which no container of task definition {} is called; there are {}", task.family, names.join(", ")))
 }
 
-/// Whether the container has the port, as far as is known; that there is such a container is told elsewhere.
-fn has_port(task: &Task, name: &str, port: i32) -> Result<(), String> {
-    let Ok(Some(Container { ports: Some(ports), shown, .. })) = container(task, name) else { return Ok(()) };
-    if ports.iter().any(|it| it.0 == port) {
-        return Ok(());
-    }
-    let has: Vec<_> = ports.iter().map(|it| it.0.to_string()).collect();
-    let has = if has.is_empty() { "it has none".to_owned() } else { format!("it has {}", has.join(", ")) };
-    let family = &task.family;
-    Err(format!("is {port}, which is not in portMappings of container {shown} of task definition {family}; {has}"))
+/// Why the container does not have the port, if so; that there is no such container is told elsewhere.
+fn lacks_port(task: &Task, name: &str, port: i32) -> Option<String> {
+    let container = container(task, name).ok()??;
+    let ports: Vec<_> = container.ports.as_ref()?.iter().map(|it| it.0.to_string()).collect();
+    let has = if ports.is_empty() { "it has none".to_owned() } else { format!("it has {}", ports.join(", ")) };
+    let (family, name) = (&task.family, &container.shown);
+    (!ports.contains(&port.to_string()))
+        .then(|| format!("is {port}, which is not in portMappings of container {name} of task definition {family}; {has}"))
 }
 
 /// What a deployment consists of: rounds in which tasks start, become healthy, and take the place of others, which end.
