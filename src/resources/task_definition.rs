@@ -213,7 +213,7 @@ pub struct TaskDefinitionPortMapping {
 }
 
 /// The protocol of a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskDefinitionTransportProtocol {
     #[default]

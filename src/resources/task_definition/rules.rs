@@ -1,5 +1,7 @@
 //! The rules over a task definition, and what services have to know of it.
 
+use std::collections::{BTreeSet, HashMap};
+
 use regex_lite::Regex;
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
 };
 use crate::{
     check::{Report, nearest},
+    codec::name_of,
     plan::{Container, Rights, Role, Task},
 };
 
@@ -181,23 +184,23 @@ fn check_roles(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
 
 /// All containers of a task share one address.
 fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
-    let mut earlier = Vec::<(String, String, &TaskDefinitionPortMapping)>::new();
+    let mut taken = HashMap::new();
+    let mut named = HashMap::new();
     for (index, container) in inputs.container_definitions.iter().enumerate() {
         for (port_index, port) in container.port_mappings.iter().enumerate() {
             let path = format!("containerDefinitions[{index}].portMappings[{port_index}]");
-            let at = |name: &str| format!("{path}.{name}");
-            for (other, owner, taken) in &earlier {
-                let same = taken.container_port == port.container_port && taken.protocol == port.protocol;
-                report.rule(
-                    &[&at("containerPort"), &at("protocol"), other],
-                    !same,
-                    format!("is {}, on which container {owner} listens already; the containers of a task share one address", port.container_port),
-                );
-                let name = port.name.as_ref().filter(|it| taken.name.as_ref() == Some(it));
-                let reason = format!("is {:?}, which {other} is called already", port.name.as_deref().unwrap_or_default());
-                report.rule(&[&at("name"), &format!("{other}.name")], name.is_none(), reason);
+            if !report.knows(&path) {
+                continue;
             }
-            earlier.push((path, container.name.clone(), port));
+            let number = port.container_port;
+            if let Some(owner) = taken.insert((number, name_of(port.protocol)), &container.name) {
+                let reason = format!("is {number}, on which container {owner} listens already; containers of a task share one address");
+                report.rule(&[&format!("{path}.containerPort")], false, reason);
+            }
+            let Some(name) = &port.name else { continue };
+            if let Some(other) = named.insert(name, path.clone()) {
+                report.rule(&[&format!("{path}.name")], false, format!("is {name:?}, which {other} is called already"));
+            }
         }
     }
 }
@@ -209,8 +212,8 @@ fn check_order(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let waits_for = |index: usize| containers[index].depends_on.iter().filter_map(|it| position(&it.container_name));
     let over = [paths(inputs, "name"), paths(inputs, "dependsOn")].concat();
     for first in 0..containers.len() {
-        // From each container back to itself, by what comes after it in the list: so that a circle is told once.
-        let mut ways = vec![vec![first]];
+        // From each container back to itself, by those after it in the list: so that a circle is told once.
+        let (mut ways, mut seen) = (vec![vec![first]], BTreeSet::from([first]));
         while let Some(way) = ways.pop() {
             let last = way[way.len() - 1];
             if way.len() > 1 && waits_for(last).any(|it| it == first) {
@@ -219,7 +222,8 @@ fn check_order(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
                 report.rule(&with(&format!("containerDefinitions[{first}].dependsOn"), &over), false, reason);
                 break;
             }
-            ways.extend(waits_for(last).filter(|it| *it > first && !way.contains(it)).map(|it| [way.clone(), vec![it]].concat()));
+            let next = waits_for(last).filter(|it| *it > first && seen.insert(*it));
+            ways.extend(next.map(|it| [way.clone(), vec![it]].concat()));
         }
     }
 }
@@ -748,7 +752,7 @@ mod tests {
         assert_eq!(
             of(json!([app, side])),
             [
-                "containerDefinitions[1].portMappings[0].containerPort is 53, on which container app listens already; the \
+                "containerDefinitions[1].portMappings[0].containerPort is 53, on which container app listens already; \
                  containers of a task share one address",
                 "containerDefinitions[1].portMappings[0].name is \"dns\", which containerDefinitions[0].portMappings[1] is called \
                  already",
