@@ -576,7 +576,7 @@ fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &R
 mod tests {
     use serde_json::json;
 
-    use super::super::TaskDefinition;
+    use super::{super::TaskDefinition, *};
     use crate::{plan::Plan, resource::findings, resources::role, value::Value};
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
@@ -832,6 +832,37 @@ mod tests {
         assert_eq!(told_unknown(), (vec![], vec![]));
         settle();
         assert_eq!(told(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_told_as_such() {
+        let told = |containers: Value| {
+            let plan = Plan::default();
+            let inputs = [("containerDefinitions", containers), ("taskRoleArn", Value::Unknown)];
+            let inputs = inputs.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+            assert_eq!(findings::<TaskDefinition>(&plan, Value::Object(inputs)), (vec![], vec![]));
+            plan.meant::<Task>(None).those.remove(0)
+        };
+        let container = |more: &str| {
+            let ports = json!([{ "containerPort": 80 }]);
+            let container = json!({ "name": "app", "portMappings": ports, "stopTimeout": 60 });
+            let Value::Object(mut container) = container.into() else { panic!("a map") };
+            container.insert("image".to_owned(), Value::Unknown);
+            container.insert(more.to_owned(), Value::Unknown);
+            Value::Object(container)
+        };
+        let found = |it: &Container| (it.name.is_some(), it.ports.is_some(), it.health.is_some(), it.stop_timeout.is_some());
+        let cases = [("name", (false, true, false, true)), ("portMappings", (true, false, false, true))];
+        let cases = [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
+        for (unknown, expected) in cases {
+            let task = told(Value::List(vec![container(unknown)]));
+            assert_eq!(task.containers.iter().flatten().map(found).collect::<Vec<_>>(), [expected], "{unknown}");
+            assert!(task.has_task_role);
+        }
+        let task = told(Value::List(vec![container("image"), Value::Unknown]));
+        let all: Vec<_> = task.containers.iter().flatten().map(found).collect();
+        assert_eq!(all, [(true, true, false, true), (false, false, false, false)]);
+        assert!(told(Value::Unknown).containers.is_none());
     }
 
     #[test]
