@@ -111,8 +111,8 @@ impl Provider {
         }
     }
 
-    /// Sends a line of status without waiting for it; the line lasts until the next one.
-    fn progress(&self, urn: &str) -> impl Fn(&str) + Send + Sync + 'static {
+    /// Sends lines to the user without waiting for it. An `ephemeral` one lasts until the next one, others stay.
+    fn lines(&self, urn: &str, ephemeral: bool) -> impl Fn(&str) + Send + Sync + 'static {
         let log = {
             let mut engine = self.engine();
             if engine.log.is_none() {
@@ -124,7 +124,7 @@ impl Provider {
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
             let message = without_secrets(line.to_owned(), &[]);
-            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral: true, ..Default::default() };
+            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral, ..Default::default() };
             if let Some(log) = &log {
                 // An engine that is gone needs no status.
                 _ = log.send(request);
@@ -165,7 +165,8 @@ impl Provider {
         // No timeout, or one beyond all clocks, is none.
         let timeout = Duration::try_from_secs_f64(timeout).ok().filter(|it| !it.is_zero());
         let deadline = timeout.and_then(|it| Instant::now().checked_add(it));
-        let observer = Observer { cancel, deadline, progress: Box::new(self.progress(urn)) };
+        let (progress, note) = (Box::new(self.lines(urn, true)), Box::new(self.lines(urn, false)));
+        let observer = Observer { cancel, deadline, progress, note };
         let session = self.session()?;
         let aws = observer.ask(session.aws(region)).await.map_err(|error| refuse(&error, &[]))?;
         Ok(Context::new(aws, observer, self.tags()))
