@@ -33,12 +33,12 @@ HOST = "127.0.0.1"
 class Proxy:
     """`url` is where to call it. `answers` maps an operation to a function of its answer's text, which gives another;
     `refusals` maps one that AWS is not to hear of to the text of a refusal, or to a function of what is asked that gives
-    that text, or None to let it pass. `script` says all else."""
+    that text, or None to let it pass. `script` says all else; with a `pace`, deployments go on by the clock."""
 
-    def __init__(self, target, script=None):
+    def __init__(self, target, script=None, pace=None):
         self.counts, self.answers, self.refusals = collections.Counter(), {}, {}
         self.calls = []  # (when, operation, what was asked)
-        self.script = Script(script or {})
+        self.script = Script(script or {}, pace)
         self.server = http.server.ThreadingHTTPServer((HOST, 0), handler(self, urllib.parse.urlsplit(target).netloc))
         self.server.daemon_threads = True
         self.url = f"http://{HOST}:{self.server.server_port}"
@@ -144,11 +144,11 @@ def refused(signed_for, called, code, text):
 class Script:
     """What happens, call by call and deployment by deployment."""
 
-    def __init__(self, script):
+    def __init__(self, script, pace):
         unknown = script.keys() - {"calls", "deployments", "log"}
         assert not unknown, f"a script has no {', '.join(unknown)}"
         self.calls, self.log, self.used = script.get("calls", []), script.get("log", []), collections.Counter()
-        self.deployments = Deployments(script.get("deployments", {}))
+        self.deployments = Deployments(script.get("deployments", {}), pace)
         self.lock = threading.Lock()
         self.answered = {}  # by client token
 
@@ -193,7 +193,7 @@ class Script:
         with self.lock:
             answer = json.loads(answer)
             if called == "DescribeServices":
-                self.deployments.step()
+                self.deployments.look()
                 for it in answer["services"]:
                     self.deployments.show(it)
             else:
@@ -203,12 +203,12 @@ class Script:
 
 
 class Deployments:
-    """The deployments of one service, of which the script says how they go."""
+    """The deployments of one service, of which the script says how they go: a step a look, or each `pace` seconds one."""
 
-    def __init__(self, scripts):
-        self.scripts, self.number, self.id, self.before = scripts, 0, None, None
+    def __init__(self, scripts, pace):
+        self.scripts, self.pace, self.number, self.id, self.before = scripts, pace, 0, None, None
         self.steps, self.state, self.events, self.stopped = [], {}, [], []
-        self.failed_at = None
+        self.stepped = 0  # when the last step began
 
     def begin(self, service):
         """A new deployment, if the answer to a call has one."""
@@ -218,20 +218,25 @@ class Deployments:
             return
         self.number, self.id, self.stopped = self.number + 1, primary["id"], []
         self.steps = list(self.scripts.get(self.number, []))
+        self.stepped = time.monotonic()
         self.state = {"state": "IN_PROGRESS"} if self.steps else {}
 
-    def step(self):
+    def look(self):
+        """Somebody looks at the service."""
+        if not self.pace:
+            self.step(time.monotonic())
+        while self.pace and self.steps and self.stepped + self.pace <= time.monotonic():
+            self.step(self.stepped + self.pace)
+
+    def step(self, now):
         if not self.steps:
             return
-        step = dict(self.steps.pop(0))
+        self.stepped, step = now, dict(self.steps.pop(0))
         if event := step.pop("event", None):
             self.events.insert(0, {"id": str(len(self.events)), "createdAt": time.time(), "message": f"(service web) {event}"})
         stopped = step.pop("stopped", [])
         for it in stopped if isinstance(stopped, list) else [stopped]:
-            self.failed_at = self.failed_at or time.monotonic()
             self.stop(it if isinstance(it, dict) else {"reason": it})
-        if step.get("state") == "FAILED":
-            self.failed_at = self.failed_at or time.monotonic()
         self.state |= step
 
     def stop(self, it):
