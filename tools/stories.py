@@ -230,8 +230,10 @@ def normal(text):
         (r"ecs-svc/\w+", "ecs-svc/…"),
         (r"[ \t]+$", ""),
         (r"(\(…s\))[.…]+", r"\1"),  # what turns in a terminal
-        (r"^@ updating\W*\n", ""),  # a sign of life, one every second
-        (r"^ [ +~-]+ fargate:\S+ \S+ (creat|updat|delet)(ing|ed) \(…s\)( \[diff: .*])?\n", ""),  # in any order
+        (r"^@ [a-z ]+\W*\n", ""),  # a sign of life, one every second
+        (r"^ [ +~-]+ fargate:\S+ \S+ ((creat|updat|delet)ing \(…s\)|create|update|delete)( \[diff: .*])?\n", ""),  # in any order
+        (r"^ [ +~-]+ fargate:\S+ \S+ (creat|updat|delet)ed \(…s\).*\n", ""),  # with or without the last news
+        (r"^ [ +]+ pulumi:pulumi:Stack \S+ create\n|^ +fargate:\S+ \S+  \d+ errors?\n", ""),  # sooner or later
         (r"\n+(?=Resources:)", "\n\n"),
     ]
     for pattern, replacement in rules:
