@@ -228,6 +228,7 @@ def normal(text):
         (r"http://127\.0\.0\.1:\d+", "http://…"),
         (r"\(request [^)]*\)", "(request …)"),
         (r"ecs-svc/\w+", "ecs-svc/…"),
+        (r"-final-\d{8}-\d{6}", "-final-…"),
         (r"[ \t]+$", ""),
         (r"(\(…s\))[.…]+", r"\1"),  # what turns in a terminal
         (r"^@ [a-z ]+\W*\n", ""),  # a sign of life, one every second
