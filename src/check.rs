@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use regex_lite::Regex;
 
 use crate::{
+    plan::{Kind, Meant, Plan},
     schema::Shape,
     value::{Map, Value, path_of_index, path_of_key, steps, without_secrets},
 };
@@ -28,29 +29,92 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Collects what is wrong with some inputs.
+/// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    plan: Option<&'a Plan>,
     failures: Vec<Failure>,
+    warnings: Vec<Failure>,
 }
 
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, failures: Vec::new() }
+        Self { inputs, plan: None, failures: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The same, for inputs that are compared with what else the program declares.
+    pub fn within(inputs: &'a Map, plan: &'a Plan) -> Self {
+        Self { plan: Some(plan), ..Self::new(inputs) }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
     /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
-        if !holds && over.iter().all(|it| self.knows(it)) {
-            let reason = without_secrets(reason.to_string(), &[self.inputs]);
-            self.failures.push(Failure { path: over[0].to_owned(), reason });
+        let found = self.broken(over, holds, reason);
+        self.failures.extend(found);
+    }
+
+    /// Warns of `reason` in the same way. What will work, however slowly, and what only most likely will not, is no mistake.
+    pub fn warn(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
+        let found = self.broken(over, holds, reason);
+        self.warnings.extend(found);
+    }
+
+    fn broken(&self, over: &[&str], holds: bool, reason: impl fmt::Display) -> Option<Failure> {
+        let broken = !holds && over.iter().all(|it| self.knows(it));
+        broken.then(|| Failure { path: over[0].to_owned(), reason: self.shown(&reason.to_string()) })
+    }
+
+    /// What the property at `path` refers to by `reference`, of what else the program declares.
+    pub fn meant<T: Kind>(&self, path: &str, reference: Option<&str>) -> Meant<T> {
+        match (self.plan, reference) {
+            (Some(plan), _) if !self.knows(path) => plan.meant(None),
+            (Some(plan), Some(reference)) => plan.meant(Some(reference)),
+            _ => Meant::nothing(),
         }
+    }
+
+    /// Compares what is at `path` with what it refers to, once all of `over` is known; `misfit` tells why they do not go
+    /// together. That is a mistake. As long as it is not known what is meant, it is most likely one if nothing fits that may be.
+    pub fn compare<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
+        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
+        if meant.surely {
+            self.failures.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
+        } else {
+            let reason = self.shown(&format!("most likely does not fit: it {reason}"));
+            self.warnings.push(Failure { path: path.to_owned(), reason });
+        }
+    }
+
+    /// Compares in the same way what need not fit: that it does not is no more than a warning.
+    pub fn doubt<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
+        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
+        self.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
     }
 
     /// Whether all of a property, or of what it is in, is known.
     pub fn knows(&self, path: &str) -> bool {
+        !self.at(path).is_some_and(Value::contains_unknown)
+    }
+
+    /// Whether it is known what there is of a property, though parts of that may not be.
+    pub fn sees(&self, path: &str) -> bool {
+        !self.at(path).is_some_and(|it| *it.plain() == Value::Unknown)
+    }
+
+    /// `value`, if that is what the property at `path` is known to be.
+    pub fn known<T>(&self, path: &str, value: T) -> Option<T> {
+        self.knows(path).then_some(value)
+    }
+
+    /// `text` without what is secret in the inputs.
+    pub fn shown(&self, text: &str) -> String {
+        without_secrets(text.to_owned(), &[self.inputs])
+    }
+
+    /// The property at `path`, or the last thing on the way to it that has no parts.
+    fn at(&self, path: &str) -> Option<&Value> {
         let mut steps = steps(path).into_iter();
         let mut value = steps.next().and_then(|it| self.inputs.get(&it));
         for name in steps {
@@ -60,13 +124,27 @@ impl<'a> Report<'a> {
                 other => other,
             };
         }
-        !value.is_some_and(Value::contains_unknown)
+        value
     }
 
-    /// All that was reported.
+    /// All mistakes that were reported.
     pub fn into_failures(self) -> Vec<Failure> {
         self.failures
     }
+
+    /// All mistakes that were reported, and all warnings.
+    pub fn into_findings(self) -> (Vec<Failure>, Vec<Failure>) {
+        (self.failures, self.warnings)
+    }
+}
+
+/// Why nothing that is meant fits, if so.
+fn why_none<T>(meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
+    let mut reasons = meant.those.iter().map(misfit).collect::<Option<Vec<_>>>()?;
+    reasons.dedup();
+    // Of many, a few tell enough.
+    reasons.truncate(3);
+    (!reasons.is_empty()).then(|| reasons.join("; or it "))
 }
 
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
@@ -251,7 +329,7 @@ fn in_words(kind: &str) -> &'static str {
 }
 
 /// The one of `names` that was probably meant.
-fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let close = |it: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &it.to_lowercase());
     let near = names.iter().copied().min_by_key(|it| close(it))?;
     let longest = name.chars().count().max(near.chars().count());
@@ -338,7 +416,11 @@ pub fn is_autoname(value: &str, name: &str, property: Shape<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::TagRules, resource::Subject, resources};
+    use crate::{
+        config::TagRules,
+        resource::{Checked, Subject},
+        resources,
+    };
 
     /// Whatever a program calls a resource, the name that is made up for it is one that AWS takes, and is known again.
     #[test]
@@ -359,9 +441,10 @@ mod tests {
                 "ünï",
                 &"long-".repeat(100),
             ] {
-                let (old, tags) = (Map::new(), TagRules::default());
-                let subject = Subject { name, seed: &[0xa5; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
-                let (inputs, failures) = resource.check(&subject, Map::new()).unwrap();
+                let (old, tags, plan) = (Map::new(), TagRules::default(), Plan::default());
+                let (seed, autonaming) = (&[0xa5; 32], Autonaming::Default);
+                let subject = Subject { name, urn: "", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+                let Checked { inputs, failures, .. } = resource.check(&subject, Map::new()).unwrap();
                 let wrong: Vec<_> = failures.iter().filter(|it| it.path == property).collect();
                 assert!(wrong.is_empty(), "{} {name}: {wrong:?}", resource.name());
                 assert!(is_autoname(inputs[property].as_str().unwrap(), name, shape), "{} {name}", resource.name());

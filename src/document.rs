@@ -24,6 +24,19 @@ impl Document {
             json => json.to_string(),
         }
     }
+
+    /// Whether any statement lets the service of this name in. A document that cannot be read may.
+    pub fn trusts(&self, service: &str) -> bool {
+        let Ok(document) = serde_json::from_str::<Json>(&self.to_text()) else { return true };
+        let statements = document["Statement"].clone();
+        let statements = if let Json::Array(it) = statements { it } else { vec![statements] };
+        statements.iter().any(|it| {
+            let principal = &it["Principal"];
+            let among = |names: &Json| names == service || names.as_array().is_some_and(|all| all.iter().any(|it| it == service));
+            let anyone = principal == "*" || principal["AWS"] == "*" || principal["Service"] == "*" || principal.is_null();
+            it["Effect"] == "Allow" && (anyone || among(&principal["Service"]))
+        })
+    }
 }
 
 impl PartialEq for Document {

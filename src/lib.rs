@@ -15,6 +15,7 @@ pub mod schema;
 
 pub mod check;
 pub mod diff;
+pub mod plan;
 
 pub mod component;
 pub mod config;

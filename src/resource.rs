@@ -20,6 +20,7 @@ use crate::{
     config::TagRules,
     diff::{self, Change},
     list::{Cursor, Page},
+    plan::{Part, Plan},
     schema::{Shape, Shapes},
     value::{Map, Value},
 };
@@ -49,7 +50,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No method but `check` runs in a preview.
+/// No method but `check` and `part` runs in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -62,6 +63,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// What other resources of the program have to know of this one. `report` tells what of it is known.
+    fn part(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Part> {
+        None
+    }
 
     /// Asks AWS for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
     /// one that makes it, [`Context::made`] comes right after that one.
@@ -126,12 +132,27 @@ pub struct Found {
 pub struct Subject<'a> {
     /// The name that the program gives it.
     pub name: &'a str,
+    /// What the engine knows it by.
+    pub urn: &'a str,
     /// Randomness that is the same whenever this change is planned.
     pub seed: &'a [u8],
     /// The inputs it has had.
     pub old: &'a Map,
     pub autonaming: Autonaming<'a>,
     pub tags: &'a TagRules,
+    /// What else the program declares.
+    pub plan: &'a Plan,
+}
+
+/// What Check says of the inputs of a resource.
+#[derive(Debug)]
+pub struct Checked {
+    /// The inputs, completed.
+    pub inputs: Map,
+    /// All that is wrong with them.
+    pub failures: Vec<Failure>,
+    /// What the user had better know of them.
+    pub warnings: Vec<Failure>,
 }
 
 /// A [`Resource`] of any types.
@@ -141,8 +162,7 @@ pub trait AnyResource: Send + Sync {
     fn inputs(&self) -> &Shapes;
     fn outputs(&self) -> &Shapes;
     fn query(&self) -> &Shapes;
-    /// The inputs, completed, and all that is wrong with them.
-    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<(Map, Vec<Failure>)>;
+    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
     /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
     /// only one can have, and that stays.
@@ -310,17 +330,22 @@ impl<R: Resource> AnyResource for Erased<R> {
         &self.query
     }
 
-    fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<(Map, Vec<Failure>)> {
+    fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
         let mut failures = name(&mut inputs, self.inputs.root(), subject);
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
         failures.extend(check::complete(&mut inputs, self.inputs.root()));
-        let mut report = Report::new(&inputs);
-        R::check(&codec::decode(&inputs)?, &mut report);
-        failures.extend(report.into_failures());
+        let mut report = Report::within(&inputs, subject.plan);
+        let typed = codec::decode(&inputs)?;
+        R::check(&typed, &mut report);
+        if let Some(part) = R::part(&typed, &report) {
+            subject.plan.declare(subject.urn, part);
+        }
+        let (broken, warnings) = report.into_findings();
+        failures.extend(broken);
         failures.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok((inputs, failures))
+        Ok(Checked { inputs, failures, warnings })
     }
 
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
@@ -522,13 +547,20 @@ pub fn tag_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String
     (set, removed)
 }
 
-/// All that Check says of `inputs`.
+/// All that Check finds wrong with `inputs`.
 #[cfg(test)]
 pub(crate) fn mistakes<R: Resource>(inputs: Value) -> Vec<String> {
+    findings::<R>(&Plan::default(), inputs).0
+}
+
+/// All that Check finds wrong with `inputs` in a program that has declared `plan`, and what it warns of.
+#[cfg(test)]
+pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>, Vec<String>) {
     let Value::Object(inputs) = inputs else { panic!("inputs are a map") };
     let (old, tags) = (Map::new(), TagRules::default());
-    let subject = Subject { name: "it", seed: &[0; 32], old: &old, autonaming: Autonaming::Default, tags: &tags };
+    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let resource = Erased::<R>::NEW;
-    let (_, failures) = resource.check(&subject, inputs).unwrap();
-    failures.iter().map(Failure::to_string).collect()
+    let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
+    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
+    (texts(checked.failures), texts(checked.warnings))
 }

@@ -12,7 +12,10 @@ use prost::Message as _;
 use prost_types::{Any, Struct};
 use tokio::{
     net::TcpStream,
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        oneshot,
+    },
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,7 +29,8 @@ use crate::{
     list::{self, Position, Step},
     monitor::{Monitor, ShutDown},
     package::Package,
-    resource::{AnyResource, Before, Context, Made, Subject},
+    plan::Plan,
+    resource::{AnyResource, Before, Checked, Context, Made, Subject},
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     value::{Map, Value, map_from_proto, map_to_proto, path_of_key, remember_secrets, without_secrets},
 };
@@ -42,6 +46,7 @@ struct State {
     package: &'static Package,
     configured: RwLock<Option<Configured>>,
     engine: Mutex<Engine>,
+    plan: Plan,
     /// The components that are being constructed.
     constructions: TaskTracker,
 }
@@ -60,7 +65,7 @@ struct Engine {
     address: Option<String>,
     /// We were running before it was, and may serve several instances of the provider at once.
     attached: bool,
-    log: Option<UnboundedSender<rpc::LogRequest>>,
+    log: Option<UnboundedSender<Line>>,
     cancel: CancellationToken,
 }
 
@@ -73,7 +78,8 @@ impl Provider {
         let constructions = TaskTracker::new();
         // Only closed it can be waited for; it still takes more.
         constructions.close();
-        let state = State { package, configured: RwLock::new(None), engine: Mutex::new(engine), constructions };
+        let (configured, plan) = (RwLock::new(None), Plan::default());
+        let state = State { package, configured, engine: Mutex::new(engine), plan, constructions };
         let provider = Self(Arc::new(state));
         provider.attach_to(address);
         provider
@@ -111,25 +117,47 @@ impl Provider {
         }
     }
 
-    /// Sends a line of status without waiting for it; the line lasts until the next one.
-    fn progress(&self, urn: &str) -> impl Fn(&str) + Send + Sync + 'static {
-        let log = {
-            let mut engine = self.engine();
-            if engine.log.is_none() {
-                engine.log = engine.address.as_deref().and_then(connect);
-            }
-            engine.log.clone()
-        };
-        let urn = urn.to_owned();
+    /// The way of lines to the engine that talks to us now, if it takes any.
+    fn log(&self) -> Option<UnboundedSender<Line>> {
+        let mut engine = self.engine();
+        if engine.log.is_none() {
+            engine.log = engine.address.as_deref().and_then(connect);
+        }
+        engine.log.clone()
+    }
+
+    /// Sends a line without waiting for it. An `ephemeral` one lasts until the next.
+    fn line(&self, urn: &str, ephemeral: bool) -> impl Fn(&str) + Send + Sync + 'static {
+        let (log, urn) = (self.log(), urn.to_owned());
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
             let message = without_secrets(line.to_owned(), &[]);
-            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral: true, ..Default::default() };
+            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral, ..Default::default() };
             if let Some(log) = &log {
-                // An engine that is gone needs no status.
-                _ = log.send(request);
+                // An engine that is gone needs no lines.
+                _ = log.send(Line::Tell(request));
             }
         }
+    }
+
+    /// Waits until the engine has the lines that were sent: with the next answer, the run may be over.
+    async fn told(&self) {
+        let Some(log) = self.engine().log.clone() else { return };
+        let (tell, told) = oneshot::channel();
+        _ = log.send(Line::Told(tell));
+        if !matches!(timeout(Duration::from_secs(2), told).await, Ok(Ok(()))) {
+            tracing::debug!("the engine takes no lines");
+        }
+    }
+
+    /// Warns the user of what is new.
+    async fn warn(&self, urn: &str, warnings: &[Failure]) {
+        let Some(log) = self.log() else { return };
+        for message in warnings.iter().map(Failure::to_string).filter(|it| self.0.plan.tells(urn, it)) {
+            let severity = rpc::LogSeverity::Warning.into();
+            _ = log.send(Line::Tell(rpc::LogRequest { severity, message, urn: urn.to_owned(), ..Default::default() }));
+        }
+        self.told().await;
     }
 
     fn configured(&self) -> Result<Configured, Status> {
@@ -159,28 +187,49 @@ impl Provider {
         self.session().map(|it| it.config().tags()).unwrap_or_default()
     }
 
+    /// What a preview says of the outputs of a resource.
+    fn foresee(&self, urn: &str, resource: &dyn AnyResource, inputs: &Map, old_outputs: &Map) -> Option<Struct> {
+        let outputs = resource.foresee(inputs, old_outputs);
+        self.0.plan.settle(urn, &outputs);
+        write(outputs)
+    }
+
     /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
     async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context, Status> {
         let cancel = self.engine().cancel.child_token();
         // No timeout, or one beyond all clocks, is none.
         let timeout = Duration::try_from_secs_f64(timeout).ok().filter(|it| !it.is_zero());
         let deadline = timeout.and_then(|it| Instant::now().checked_add(it));
-        let observer = Observer { cancel, deadline, progress: Box::new(self.progress(urn)) };
+        let (progress, say) = (Box::new(self.line(urn, true)), Box::new(self.line(urn, false)));
+        let observer = Observer { cancel, deadline, progress, say };
         let session = self.session()?;
         let aws = observer.ask(session.aws(region)).await.map_err(|error| refuse(&error, &[]))?;
         Ok(Context::new(aws, observer, self.tags()))
     }
 }
 
+/// What is on its way to the engine's log.
+enum Line {
+    Tell(rpc::LogRequest),
+    /// Someone waits until all lines before are there.
+    Told(oneshot::Sender<()>),
+}
+
 /// A way to send log lines to the engine at `address`. Nothing is sent, nor tried, before the first line.
-fn connect(address: &str) -> Option<UnboundedSender<rpc::LogRequest>> {
+fn connect(address: &str) -> Option<UnboundedSender<Line>> {
     let channel = Endpoint::from_shared(format!("http://{address}")).ok()?.connect_lazy();
     let (sender, mut lines) = unbounded_channel();
     tokio::spawn(async move {
         let mut engine = EngineClient::new(channel);
         while let Some(line) = lines.recv().await {
-            if engine.log(line).await.is_err() {
-                tracing::debug!("the engine takes no log lines");
+            match line {
+                Line::Tell(request) => {
+                    if engine.log(request).await.is_err() {
+                        tracing::debug!("the engine takes no log lines");
+                    }
+                }
+                // Whoever waited may have given up.
+                Line::Told(waiting) => _ = waiting.send(()),
             }
         }
     });
@@ -293,6 +342,7 @@ impl ResourceProvider for Provider {
             // Of several instances in one process, none is told which of them is asked.
             let reference = reference.filter(|_| !self.engine().attached);
             *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) = Some(Configured { session, reference });
+            self.0.plan.begin(self.engine().attached);
             self.attach_to(None);
             Ok(Response::new(rpc::ConfigureResponse {
                 accept_secrets: true,
@@ -310,15 +360,21 @@ impl ResourceProvider for Provider {
             let (resource, old) = (self.resource(&request.urn)?, read(request.olds));
             let subject = Subject {
                 name: name_in(&request.urn),
+                urn: &request.urn,
                 seed: &request.random_seed,
                 old: &old,
                 autonaming: autonaming(request.autonaming.as_ref()),
                 tags: &self.tags(),
+                plan: &self.0.plan,
             };
             let news = read(request.news);
             let checked = resource.check(&subject, news.clone());
-            let (inputs, failures) = checked.map_err(|error| refuse(&error, &[&news]))?;
+            let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
             remember_secrets(&inputs);
+            // Whoever changes nothing knows them already.
+            if !warnings.is_empty() && !resource.diff(&old, &inputs).is_empty() {
+                self.warn(&request.urn, &warnings).await;
+            }
             let failures = failures.iter().map(failure).collect();
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
@@ -329,9 +385,13 @@ impl ResourceProvider for Provider {
         let request = request.into_inner();
         guard(async {
             let resource = self.resource(&request.urn)?;
-            let (old, new) = (read(request.old_inputs.or(request.olds)), read(request.news));
+            let (olds, new) = (read(request.olds), read(request.news));
+            let old = request.old_inputs.map_or_else(|| olds.clone(), map_from_proto);
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
+            if changes.is_empty() {
+                self.0.plan.settle(&request.urn, &olds);
+            }
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
         })
         .await
@@ -342,11 +402,14 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, inputs) = (self.resource(&request.urn)?, read(request.properties));
             if request.preview {
-                let properties = write(resource.foresee(&inputs, &Map::new()));
+                let properties = self.foresee(&request.urn, resource, &inputs, &Map::new());
                 return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs)).await?;
-            let made = resource.create(&context, &inputs).await.map_err(|error| refuse(&error, &[&inputs]))?;
+            let made = resource.create(&context, &inputs).await;
+            self.told().await;
+            let made = made.map_err(|error| refuse(&error, &[&inputs]))?;
+            self.0.plan.settle(&request.urn, &made.outputs);
             let (id, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::CreateResponse { id, properties, ..Default::default() }))
         })
@@ -358,13 +421,15 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, olds, inputs) = (self.resource(&request.urn)?, read(request.olds), read(request.news));
             if request.preview {
-                let properties = write(resource.foresee(&inputs, &olds));
+                let properties = self.foresee(&request.urn, resource, &inputs, &olds);
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
             let before = Before { inputs: &read(request.old_inputs), outputs: &olds, ignored: &request.ignore_changes };
             let made = resource.update(&context, &request.id, &before, &inputs).await;
+            self.told().await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
+            self.0.plan.settle(&request.urn, &made.outputs);
             let (_, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
         })
@@ -429,7 +494,9 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, olds) = (self.resource(&request.urn)?, read(request.properties));
             let context = self.context(&request.urn, request.timeout, region(&olds)).await?;
-            resource.delete(&context, &request.id, &olds).await.map_err(|error| refuse(&error, &[&olds]))?;
+            let deleted = resource.delete(&context, &request.id, &olds).await;
+            self.told().await;
+            deleted.map_err(|error| refuse(&error, &[&olds]))?;
             Ok(Response::new(()))
         })
         .await

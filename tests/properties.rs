@@ -4,7 +4,8 @@ use fargate::{
     check::Autonaming,
     codec,
     config::TagRules,
-    resource::{AnyResource, Subject},
+    plan::Plan,
+    resource::{AnyResource, Checked, Subject},
     resources, schema,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
@@ -115,9 +116,11 @@ fn inputs_of(shape: schema::Shape<'_>, depth: u32) -> BoxedStrategy<Map> {
 }
 
 fn check(resource: &dyn AnyResource, inputs: Map) -> (Map, Vec<fargate::check::Failure>) {
-    let old = Map::new();
-    let subject = Subject { name: "it", seed: &[7; 32], old: &old, autonaming: Autonaming::Default, tags: &TagRules::default() };
-    resource.check(&subject, inputs).expect("whatever passes the shape decodes")
+    let (old, tags, plan) = (Map::new(), TagRules::default(), Plan::default());
+    let (seed, autonaming) = (&[7; 32], Autonaming::Default);
+    let subject = Subject { name: "it", urn: "", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+    let Checked { inputs, failures, .. } = resource.check(&subject, inputs).expect("whatever passes the shape decodes");
+    (inputs, failures)
 }
 
 proptest! {

@@ -926,22 +926,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        check::Autonaming,
-        config::TagRules,
-        resource::{AnyResource as _, Erased, Subject},
-        value::{Map, Value},
-    };
+    use crate::value::Value;
 
     /// The mistakes in inputs that have these besides a node type.
     fn mistakes(more: serde_json::Value) -> Vec<String> {
-        static IT: Erased<RedisGroup> = Erased::NEW;
         let Value::Object(mut inputs) = Value::from(more) else { panic!("inputs are an object") };
         inputs.entry("nodeType".to_owned()).or_insert_with(|| Value::String("cache.t4g.small".to_owned()));
-        let (old, tags) = (Map::new(), TagRules::default());
-        let subject = Subject { name: "Queue", seed: &[1], old: &old, autonaming: Autonaming::Default, tags: &tags };
-        let (_, failures) = IT.check(&subject, inputs).unwrap();
-        failures.iter().map(ToString::to_string).collect()
+        crate::resource::mistakes::<RedisGroup>(Value::Object(inputs))
     }
 
     #[track_caller]

@@ -14,6 +14,7 @@ use crate::{
     check::Report,
     document::Document,
     list::{Cursor, Listed, Page},
+    plan::{self, Part, Rights},
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
 };
@@ -133,6 +134,19 @@ impl Resource for Role {
                 "has a name that AWS does not allow: up to 128 letters, digits and any of _+=,.@-",
             );
         }
+    }
+
+    fn part(inputs: &RoleInputs, report: &Report<'_>) -> Option<Part> {
+        let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
+        let execution = |it: &String| it.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy");
+        let managed = &inputs.managed_policy_arns;
+        let all_known = report.knows("managedPolicyArns") && report.knows("inlinePolicies");
+        let rights = match (all_known && inputs.inline_policies.is_empty(), managed.is_empty()) {
+            (true, true) => Rights::None,
+            (true, false) if managed.iter().all(execution) => Rights::Execution,
+            _ => Rights::More,
+        };
+        Some(Part::Role(plan::Role { name: report.shown(&inputs.name), is_for_tasks, rights }))
     }
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {

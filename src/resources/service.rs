@@ -1,5 +1,7 @@
 //! ecs: a service, which keeps tasks running and replaces them by deployments.
 
+mod foresight;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Error, Result, bail};
@@ -334,6 +336,7 @@ impl Resource for Service {
             "has more than one base; AWS allows one",
         );
         check_deployment(inputs, report);
+        foresight::check(inputs, report);
     }
 
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {

@@ -17,6 +17,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
+    plan::{Part, Targets},
     resource::{Context, Resource, changed},
 };
 
@@ -438,6 +439,30 @@ impl Resource for TargetGroup {
         for (name, set) in network_only {
             report.rule(&[name, "protocol"], !http || !set, "is not for the protocols HTTP and HTTPS");
         }
+        let udp = matches!(inputs.protocol, TargetGroupProtocol::Udp | TargetGroupProtocol::TcpUdp);
+        report.rule(
+            &["preserveClientIp", "protocol"],
+            !udp || inputs.preserve_client_ip != Some(false),
+            "is false, but with UDP targets always see the address of the client; leave it out",
+        );
+    }
+
+    fn part(inputs: &TargetGroupInputs, report: &Report<'_>) -> Option<Part> {
+        let check = &inputs.health_check;
+        let protocols: &[_] = match inputs.protocol {
+            TargetGroupProtocol::Udp => &["udp"],
+            TargetGroupProtocol::TcpUdp => &["tcp", "udp"],
+            _ => &["tcp"],
+        };
+        Some(Part::Targets(Targets {
+            name: report.shown(&inputs.name),
+            protocols: report.known("protocol", protocols),
+            check_port: report.known("healthCheck.port", check.port.parse().ok()).flatten(),
+            interval: report.known("healthCheck.interval", check.interval),
+            healthy_threshold: report.known("healthCheck.healthyThreshold", check.healthy_threshold),
+            unhealthy_threshold: report.known("healthCheck.unhealthyThreshold", check.unhealthy_threshold),
+            deregistration_delay: report.known("deregistrationDelay", inputs.deregistration_delay),
+        }))
     }
 
     async fn create(context: &Context, inputs: &TargetGroupInputs) -> Result<String> {
@@ -824,6 +849,9 @@ mod tests {
         let path = json!({ "vpcId": "vpc-1", "protocol": "TCP", "healthCheck": { "path": "/" } });
         let no_meaning = "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
         assert_eq!(mistakes::<TargetGroup>(path.into()), [no_meaning]);
+        let udp = json!({ "vpcId": "vpc-1", "protocol": "UDP", "preserveClientIp": false });
+        let always = "preserveClientIp is false, but with UDP targets always see the address of the client; leave it out";
+        assert_eq!(mistakes::<TargetGroup>(udp.into()), [always]);
         let wrong = json!({
             "vpcId": "vpc-1",
             "protocolVersion": "GRPC",

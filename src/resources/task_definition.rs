@@ -2,6 +2,8 @@
 //!
 //! The resource is the family. AWS never changes a revision: a change registers the next one.
 
+mod rules;
+
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,6 +17,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
+    plan::Part,
     resource::{Context, Resource, changed},
 };
 
@@ -145,7 +148,7 @@ pub struct TaskDefinitionContainerDefinition {
     #[serde(default)]
     #[schemars(extend("keyedBy" = "containerName"))]
     pub depends_on: Vec<TaskDefinitionContainerDependency>,
-    /// How long to wait for the containers this one depends on, in seconds. Default: 3 minutes.
+    /// How long the containers that depend on this one wait for it, in seconds. Default: 3 minutes.
     #[schemars(range(min = 2, max = 120))]
     pub start_timeout: Option<i32>,
     /// How long the container has to end by itself after `SIGTERM`, in seconds. Default: 30.
@@ -658,40 +661,11 @@ impl Resource for TaskDefinition {
     type Query = TaskDefinitionQuery;
 
     fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
-        check_size(inputs, report);
-        report.rule(
-            &["networkMode"],
-            inputs.network_mode == "awsvpc",
-            format!("is {}, which Fargate does not have; leave it out, or say awsvpc", inputs.network_mode),
-        );
-        report.rule(
-            &["requiresCompatibilities"],
-            inputs.requires_compatibilities.iter().any(|it| it == "FARGATE"),
-            "lacks FARGATE, without which no task can run there",
-        );
-        report.rule(
-            &["runtimePlatform.cpuArchitecture", "runtimePlatform.operatingSystemFamily"],
-            inputs.runtime_platform.cpu_architecture == TaskDefinitionCpuArchitecture::X86
-                || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
-            "is ARM64, which Windows does not run on; use X86_64, or LINUX",
-        );
-        report_doubles("containerDefinitions", "name", inputs.container_definitions.iter().map(|it| &it.name), report);
-        report_doubles("volumes", "name", inputs.volumes.iter().map(|it| &it.name), report);
-        for (index, volume) in inputs.volumes.iter().enumerate() {
-            check_volume(&format!("volumes[{index}]"), volume, report);
-        }
-        let essential = paths(inputs, "essential");
-        report.rule(
-            &essential.iter().map(String::as_str).collect::<Vec<_>>(),
-            essential.is_empty() || inputs.container_definitions.iter().any(|it| it.essential),
-            "is false, as it is of all containers; leave it out of the one the task is for",
-        );
-        for (index, container) in inputs.container_definitions.iter().enumerate() {
-            let path = format!("containerDefinitions[{index}]");
-            check_container(&path, container, report);
-            check_references(&path, container, inputs, report);
-            check_execution_role(&path, container, inputs, report);
-        }
+        rules::check(inputs, report);
+    }
+
+    fn part(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Option<Part> {
+        Some(Part::Task(rules::task(inputs, report)))
     }
 
     async fn create(context: &Context, inputs: &TaskDefinitionInputs) -> Result<String> {
@@ -748,226 +722,6 @@ impl Resource for TaskDefinition {
     async fn delete(context: &Context, id: &str, _: &TaskDefinitionOutputs) -> Result<()> {
         let revisions = active_revisions(context, id).await?;
         deregister(context, &revisions).await
-    }
-}
-
-fn check_size(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
-    let (Ok(cpu), Ok(memory)) = (inputs.cpu.parse::<i32>(), inputs.memory.parse::<i32>()) else { return };
-    let fits = memory_with(cpu);
-    report.rule(&["cpu"], !fits.is_empty(), format!("is {cpu}, which Fargate does not have; it has {}", listed(&CPU)));
-    let others: Vec<_> = CPU.into_iter().filter(|it| memory_with(*it).contains(&memory)).collect();
-    let other_cpu = if others.is_empty() { String::new() } else { format!("; {memory} goes with cpu {}", listed(&others)) };
-    report.rule(
-        &["memory", "cpu"],
-        fits.is_empty() || fits.contains(&memory),
-        format!("is {memory}, which does not go with cpu {cpu}: that goes with {}{other_cpu}", listed(&fits)),
-    );
-    let containers = &inputs.container_definitions;
-    let units: i32 = containers.iter().map(|it| it.cpu).sum();
-    let reason = format!("is {cpu}, less than the {units} that its containers reserve");
-    report.rule(&with("cpu", &paths(inputs, "cpu")), units <= cpu, reason);
-    let mebibytes: i32 = containers.iter().filter_map(|it| it.memory_reservation.or(it.memory)).sum();
-    let reason = format!("is {memory}, less than the {mebibytes} that its containers reserve");
-    let of_containers = [paths(inputs, "memory"), paths(inputs, "memoryReservation")].concat();
-    report.rule(&with("memory", &of_containers), mebibytes <= memory, reason);
-}
-
-/// The CPU units that Fargate has.
-const CPU: [i32; 8] = [256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
-
-/// The amounts of memory, in MiB, that go with so many CPU units.
-fn memory_with(cpu: i32) -> Vec<i32> {
-    match cpu {
-        256 => vec![512, 1024, 2048],
-        512 => (1024..=4096).step_by(1024).collect(),
-        1024 => (2048..=8192).step_by(1024).collect(),
-        2048 => (4096..=16384).step_by(1024).collect(),
-        4096 => (8192..=30720).step_by(1024).collect(),
-        8192 => (16384..=61440).step_by(4096).collect(),
-        16384 => (32768..=122_880).step_by(8192).collect(),
-        32768 => vec![61440, 122_880, 249_856],
-        _ => Vec::new(),
-    }
-}
-
-fn listed(numbers: &[i32]) -> String {
-    match numbers {
-        [first, second, .., last] if numbers.len() > 8 => format!("{first} to {last} in steps of {}", second - first),
-        _ => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// The paths of one property of every container.
-fn paths(inputs: &TaskDefinitionInputs, property: &str) -> Vec<String> {
-    (0..inputs.container_definitions.len()).map(|index| format!("containerDefinitions[{index}].{property}")).collect()
-}
-
-/// `first`, and what else a rule looks at.
-fn with<'a>(first: &'a str, rest: &'a [String]) -> Vec<&'a str> {
-    std::iter::once(first).chain(rest.iter().map(String::as_str)).collect()
-}
-
-/// Reports items of the list at `path` that have the `property` of an earlier one.
-fn report_doubles<'a>(path: &str, property: &str, names: impl Iterator<Item = &'a String>, report: &mut Report<'_>) {
-    let names: Vec<_> = names.collect();
-    for (index, name) in names.iter().enumerate() {
-        let earlier = names[..index].iter().position(|it| it == name);
-        report.rule(
-            &[&format!("{path}[{index}].{property}")],
-            earlier.is_none(),
-            format!("is {name:?}, which {path}[{}] is already", earlier.unwrap_or_default()),
-        );
-    }
-}
-
-fn check_volume(path: &str, volume: &TaskDefinitionVolume, report: &mut Report<'_>) {
-    let Some(efs) = &volume.efs_volume_configuration else { return };
-    let at = |name: &str| format!("{path}.efsVolumeConfiguration.{name}");
-    let Some(authorization) = &efs.authorization_config else { return };
-    report.rule(
-        &[&at("transitEncryption"), &at("authorizationConfig")],
-        efs.transit_encryption == TaskDefinitionEnabled::Enabled,
-        "is DISABLED, with which EFS allows no authorizationConfig",
-    );
-    report.rule(
-        &[&at("rootDirectory"), &at("authorizationConfig.accessPointId")],
-        authorization.access_point_id.is_none() || efs.root_directory == "/",
-        format!("is {:?}, but an access point has a root of its own; leave it out", efs.root_directory),
-    );
-}
-
-fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, report: &mut Report<'_>) {
-    let at = |name: &str| format!("{path}.{name}");
-    if let (Some(memory), Some(reserved)) = (container.memory, container.memory_reservation) {
-        report.rule(
-            &[&at("memory"), &at("memoryReservation")],
-            memory >= reserved,
-            format!("is {memory}, less than memoryReservation, which is {reserved}"),
-        );
-    }
-    for (index, port) in container.port_mappings.iter().enumerate() {
-        let host = port.host_port.unwrap_or_default();
-        report.rule(
-            &[&at(&format!("portMappings[{index}].hostPort")), &at(&format!("portMappings[{index}].containerPort"))],
-            host == 0 || host == port.container_port,
-            format!("is {host}, but on Fargate it is containerPort, {}; leave it out", port.container_port),
-        );
-    }
-    report_doubles(&at("environment"), "name", container.environment.iter().map(|it| &it.name), report);
-    report_doubles(&at("secrets"), "name", container.secrets.iter().map(|it| &it.name), report);
-    for (index, secret) in container.secrets.iter().enumerate() {
-        report.rule(
-            &[&at(&format!("secrets[{index}].name")), &at("environment")],
-            !container.environment.iter().any(|it| it.name == secret.name),
-            format!("is {}, which environment sets too; a variable is in one of them", secret.name),
-        );
-    }
-    if let Some(health) = &container.health_check {
-        let first = health.command.first().map(String::as_str).unwrap_or_default();
-        report.rule(
-            &[&at("healthCheck.command")],
-            ["CMD", "CMD-SHELL", "NONE"].contains(&first),
-            "starts with neither CMD nor CMD-SHELL; for a line of shell, [\"CMD-SHELL\", \"…\"]",
-        );
-    }
-    if let Some(logs) = container.log_configuration.as_ref().filter(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs) {
-        for (option, why) in [
-            ("awslogs-group", "the name of the log group"),
-            ("awslogs-region", "the region of the log group"),
-            ("awslogs-stream-prefix", "what names of log streams start with, such as the container's name"),
-        ] {
-            report.rule(
-                &[&at(&format!("logConfiguration.options.{option}"))],
-                logs.options.contains_key(option),
-                format!("is required by awslogs: {why}"),
-            );
-        }
-    }
-    if let Some(linux) = &container.linux_parameters {
-        report.rule(
-            &[&at("linuxParameters.capabilities.add")],
-            linux.capabilities.add.iter().all(|it| it == "SYS_PTRACE"),
-            "has more than SYS_PTRACE, the only capability that Fargate adds",
-        );
-    }
-    for (index, limit) in container.ulimits.iter().enumerate() {
-        report.rule(
-            &[&at(&format!("ulimits[{index}].softLimit")), &at(&format!("ulimits[{index}].hardLimit"))],
-            limit.soft_limit <= limit.hard_limit,
-            format!("is {}, more than hardLimit, which is {}", limit.soft_limit, limit.hard_limit),
-        );
-    }
-}
-
-/// What a container says of other containers and of volumes.
-fn check_references(
-    path: &str,
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
-    let containers: Vec<_> = inputs.container_definitions.iter().map(|it| it.name.as_str()).collect();
-    let names = paths(inputs, "name");
-    let unknown = |name: &str| format!("is {name:?}, which no other container is called; there are {}", containers.join(", "));
-    for (index, dependency) in container.depends_on.iter().enumerate() {
-        let name = &dependency.container_name;
-        let on = inputs.container_definitions.iter().find(|it| it.name == *name && it.name != container.name);
-        let at = format!("{path}.dependsOn[{index}].containerName");
-        report.rule(&with(&at, &names), on.is_some(), unknown(name));
-        let (Some(on), at) = (on, format!("{path}.dependsOn[{index}].condition")) else { continue };
-        report.rule(
-            &[&at, "containerDefinitions"],
-            dependency.condition != TaskDefinitionContainerCondition::Healthy || on.health_check.is_some(),
-            format!("is HEALTHY, but {name} has no healthCheck"),
-        );
-        let ends = [TaskDefinitionContainerCondition::Complete, TaskDefinitionContainerCondition::Success];
-        report.rule(
-            &[&at, "containerDefinitions"],
-            !ends.contains(&dependency.condition) || !on.essential,
-            format!("waits for {name} to end, but with an essential container the task ends; set its essential to false"),
-        );
-    }
-    for (index, from) in container.volumes_from.iter().enumerate() {
-        let at = format!("{path}.volumesFrom[{index}].sourceContainer");
-        let found = containers.contains(&from.source_container.as_str()) && from.source_container != container.name;
-        report.rule(&with(&at, &names), found, unknown(&from.source_container));
-    }
-    for (index, mount) in container.mount_points.iter().enumerate() {
-        report.rule(
-            &[&format!("{path}.mountPoints[{index}].sourceVolume"), "volumes"],
-            inputs.volumes.iter().any(|it| it.name == mount.source_volume),
-            format!("is {:?}, which is not in volumes", mount.source_volume),
-        );
-    }
-}
-
-/// Fargate starts no task for which it would have to use a role that it does not get.
-fn check_execution_role(
-    path: &str,
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
-    let logs = container.log_configuration.as_ref();
-    let needs = [
-        ("image", container.image.contains(".dkr.ecr."), "to pull its image"),
-        ("secrets", !container.secrets.is_empty(), "to read its secrets"),
-        ("environmentFiles", !container.environment_files.is_empty(), "to read its environmentFiles"),
-        ("repositoryCredentials", container.repository_credentials.is_some(), "to log in to its registry"),
-        ("logConfiguration.logDriver", logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs), "to write logs"),
-        ("logConfiguration.secretOptions", logs.is_some_and(|it| !it.secret_options.is_empty()), "to read its secretOptions"),
-    ];
-    // One reason is enough.
-    if let Some((property, _, why)) = needs.into_iter().find(|(_, needed, _)| *needed) {
-        report.rule(
-            &["executionRoleArn", &format!("{path}.{property}")],
-            inputs.execution_role_arn.is_some(),
-            format!(
-                "is required, for container {} needs it {why}; give a role that ecs-tasks.amazonaws.com may assume, with the \
-                 policy service-role/AmazonECSTaskExecutionRolePolicy",
-                container.name
-            ),
-        );
     }
 }
 
@@ -1397,79 +1151,6 @@ mod tests {
 
     use super::*;
     use crate::{diff, schema::Shapes};
-
-    fn mistakes(inputs: serde_json::Value) -> Vec<String> {
-        crate::resource::mistakes::<TaskDefinition>(inputs.into())
-    }
-
-    fn task(cpu: i32, memory: i32) -> Vec<String> {
-        let container = json!({ "name": "app", "image": "nginx" });
-        mistakes(json!({ "cpu": cpu, "memory": memory, "containerDefinitions": [container] }))
-    }
-
-    #[test]
-    fn says_which_sizes_there_are() {
-        let none: [&str; 0] = [];
-        assert_eq!(task(256, 2048), none);
-        assert_eq!(task(4096, 30720), none);
-        let cpus = "256, 512, 1024, 2048, 4096, 8192, 16384, 32768";
-        assert_eq!(task(300, 512), [format!("cpu is 300, which Fargate does not have; it has {cpus}")]);
-        let reason = "memory is 1536, which does not go with cpu 256: that goes with 512, 1024, 2048";
-        assert_eq!(task(256, 1536), [reason]);
-        let reason = "memory is 2048, which does not go with cpu 2048: that goes with 4096 to 16384 in steps of 1024; \
-                      2048 goes with cpu 256, 512, 1024";
-        assert_eq!(task(2048, 2048), [reason]);
-    }
-
-    #[test]
-    fn tells_all_mistakes_of_containers() {
-        let logs = json!({ "logDriver": "awslogs", "options": { "awslogs-group": "g", "awslogs-region": "r" } });
-        let found = mistakes(json!({
-            "memory": 1024,
-            "containerDefinitions": [
-                {
-                    "name": "app",
-                    "image": "nginx",
-                    "essential": false,
-                    "cpu": 200,
-                    "memory": 512,
-                    "portMappings": [{ "containerPort": 80, "hostPort": 8080 }],
-                    "environment": [{ "name": "A", "value": "1" }, { "name": "A", "value": "2" }],
-                    "healthCheck": { "command": ["curl localhost"], "interval": 1 },
-                    "dependsOn": [{ "containerName": "proxy", "condition": "HEALTHY" }],
-                },
-                {
-                    "name": "side",
-                    "image": "nginx",
-                    "essential": false,
-                    "cpu": 100,
-                    "memoryReservation": 600,
-                    "logConfiguration": logs,
-                    "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }],
-                },
-            ],
-        }));
-        assert_eq!(
-            found,
-            [
-                "containerDefinitions[0].dependsOn[0].containerName is \"proxy\", which no other container is called; there are \
-                 app, side",
-                "containerDefinitions[0].environment[1].name is \"A\", which containerDefinitions[0].environment[0] is already",
-                "containerDefinitions[0].essential is false, as it is of all containers; leave it out of the one the task is for",
-                "containerDefinitions[0].healthCheck.command starts with neither CMD nor CMD-SHELL; for a line of shell, \
-                 [\"CMD-SHELL\", \"…\"]",
-                "containerDefinitions[0].healthCheck.interval is 1, less than 5",
-                "containerDefinitions[0].portMappings[0].hostPort is 8080, but on Fargate it is containerPort, 80; leave it out",
-                "containerDefinitions[1].logConfiguration.options.awslogs-stream-prefix is required by awslogs: what names of log \
-                 streams start with, such as the container's name",
-                "containerDefinitions[1].mountPoints[0].sourceVolume is \"data\", which is not in volumes",
-                "cpu is 256, less than the 300 that its containers reserve",
-                "executionRoleArn is required, for container side needs it to write logs; give a role that \
-                 ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy",
-                "memory is 1024, less than the 1112 that its containers reserve",
-            ]
-        );
-    }
 
     /// What AWS adds to a container that says nothing is no change to it.
     #[test]

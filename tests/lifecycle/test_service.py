@@ -5,16 +5,14 @@ import re
 import pytest
 from harness import OWNER, Lifecycle, run, tags
 
+TASK = {
+    "containerDefinitions": [{"name": "app", "image": "nginx", "portMappings": [{"containerPort": 8000}]}],
+    "taskRoleArn": "arn:aws:iam::123456789012:role/app",
+}
 FIXTURES = {
     "cluster": {"type": "fargate:Cluster", "properties": {"name": "main"}},
-    "one": {
-        "type": "fargate:TaskDefinition",
-        "properties": {"family": "one", "containerDefinitions": [{"name": "app", "image": "nginx"}]},
-    },
-    "two": {
-        "type": "fargate:TaskDefinition",
-        "properties": {"family": "two", "containerDefinitions": [{"name": "app", "image": "nginx"}]},
-    },
+    "one": {"type": "fargate:TaskDefinition", "properties": {"family": "one", **TASK}},
+    "two": {"type": "fargate:TaskDefinition", "properties": {"family": "two", **TASK}},
 }
 TARGETS = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/{}/0123456789abcdef"
 

@@ -6,6 +6,7 @@ mod deployments;
 mod inputs;
 mod life;
 mod list;
+mod plan;
 mod process;
 
 /// An AWS that nobody may call: nothing listens there.

@@ -1,0 +1,925 @@
+//! The rules over a task definition, and what services have to know of it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use regex_lite::Regex;
+
+use super::{
+    TaskDefinitionContainerCondition, TaskDefinitionContainerDefinition, TaskDefinitionCpuArchitecture, TaskDefinitionEnabled,
+    TaskDefinitionInputs, TaskDefinitionLogDriver, TaskDefinitionOperatingSystemFamily, TaskDefinitionPortMapping,
+    TaskDefinitionTransportProtocol, TaskDefinitionVolume,
+};
+use crate::{
+    check::{Report, nearest},
+    codec::name_of,
+    plan::{Container, Rights, Role, Task},
+};
+
+/// All rules over a task definition.
+pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    check_size(inputs, report);
+    report.rule(
+        &["networkMode"],
+        inputs.network_mode == "awsvpc",
+        format!("is {}, which Fargate does not have; leave it out, or say awsvpc", inputs.network_mode),
+    );
+    report.rule(
+        &["requiresCompatibilities"],
+        inputs.requires_compatibilities.iter().any(|it| it == "FARGATE"),
+        "lacks FARGATE, without which no task can run there",
+    );
+    report.rule(
+        &["runtimePlatform.cpuArchitecture", "runtimePlatform.operatingSystemFamily"],
+        inputs.runtime_platform.cpu_architecture == TaskDefinitionCpuArchitecture::X86
+            || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
+        "is ARM64, which Windows does not run on; use X86_64, or LINUX",
+    );
+    report.rule(
+        &["cpu", "runtimePlatform.operatingSystemFamily"],
+        inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux
+            || ["1024", "2048", "4096"].contains(&inputs.cpu.as_str()),
+        format!("is {}, which Fargate does not have for Windows; there it has 1024, 2048 and 4096", inputs.cpu),
+    );
+    report_doubles("containerDefinitions", "name", inputs.container_definitions.iter().map(|it| &it.name), report);
+    report_doubles("volumes", "name", inputs.volumes.iter().map(|it| &it.name), report);
+    for (index, volume) in inputs.volumes.iter().enumerate() {
+        check_volume(&format!("volumes[{index}]"), volume, inputs, report);
+    }
+    check_roles(inputs, report);
+    check_ports(inputs, report);
+    check_order(inputs, report);
+    check_log_router(inputs, report);
+    let essential = paths(inputs, "essential");
+    report.rule(
+        &essential.iter().map(String::as_str).collect::<Vec<_>>(),
+        essential.is_empty() || inputs.container_definitions.iter().any(|it| it.essential),
+        "is false, as it is of all containers; leave it out of the one the task is for",
+    );
+    for (index, container) in inputs.container_definitions.iter().enumerate() {
+        let path = format!("containerDefinitions[{index}]");
+        check_container(&path, container, report);
+        check_health(&path, container, inputs, report);
+        check_logs(&path, container, inputs, report);
+        check_references(&path, container, inputs, report);
+        check_execution_role(&path, container, inputs, report);
+        check_rights(container, inputs, report);
+    }
+}
+
+/// What services have to know of a task definition.
+pub(super) fn task(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Task {
+    let containers = inputs.container_definitions.iter().enumerate();
+    let containers = containers.map(|(index, it)| part_of(&format!("containerDefinitions[{index}]"), it, report)).collect();
+    Task {
+        family: report.shown(&inputs.family),
+        containers: report.sees("containerDefinitions").then_some(containers),
+        has_task_role: inputs.task_role_arn.is_some() || !report.knows("taskRoleArn"),
+    }
+}
+
+fn check_size(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let (Ok(cpu), Ok(memory)) = (inputs.cpu.parse::<i32>(), inputs.memory.parse::<i32>()) else { return };
+    let fits = memory_with(cpu);
+    report.rule(&["cpu"], !fits.is_empty(), format!("is {cpu}, which Fargate does not have; it has {}", listed(&CPU)));
+    let others: Vec<_> = CPU.into_iter().filter(|it| memory_with(*it).contains(&memory)).collect();
+    let other_cpu = if others.is_empty() { String::new() } else { format!("; {memory} goes with cpu {}", listed(&others)) };
+    report.rule(
+        &["memory", "cpu"],
+        fits.is_empty() || fits.contains(&memory),
+        format!("is {memory}, which does not go with cpu {cpu}: that goes with {}{other_cpu}", listed(&fits)),
+    );
+    let containers = &inputs.container_definitions;
+    let units: i32 = containers.iter().map(|it| it.cpu).sum();
+    let reason = format!("is {cpu}, less than the {units} that its containers reserve");
+    report.rule(&with("cpu", &paths(inputs, "cpu")), units <= cpu, reason);
+    let mebibytes: i32 = containers.iter().filter_map(|it| it.memory_reservation.or(it.memory)).sum();
+    let reason = format!("is {memory}, less than the {mebibytes} that its containers reserve");
+    let of_containers = [paths(inputs, "memory"), paths(inputs, "memoryReservation")].concat();
+    report.rule(&with("memory", &of_containers), mebibytes <= memory, reason);
+    for (path, container) in paths(inputs, "memory").iter().zip(containers) {
+        let most = container.memory.unwrap_or_default();
+        report.rule(&[path, "memory"], most <= memory, format!("is {most}, more than the task has, which is {memory}"));
+    }
+}
+
+/// The CPU units that Fargate has.
+const CPU: [i32; 8] = [256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
+
+/// The amounts of memory, in MiB, that go with so many CPU units.
+fn memory_with(cpu: i32) -> Vec<i32> {
+    match cpu {
+        256 => vec![512, 1024, 2048],
+        512 => (1024..=4096).step_by(1024).collect(),
+        1024 => (2048..=8192).step_by(1024).collect(),
+        2048 => (4096..=16384).step_by(1024).collect(),
+        4096 => (8192..=30720).step_by(1024).collect(),
+        8192 => (16384..=61440).step_by(4096).collect(),
+        16384 => (32768..=122_880).step_by(8192).collect(),
+        32768 => vec![61440, 122_880, 249_856],
+        _ => Vec::new(),
+    }
+}
+
+fn listed(numbers: &[i32]) -> String {
+    match numbers {
+        [first, second, .., last] if numbers.len() > 8 => format!("{first} to {last} in steps of {}", second - first),
+        _ => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The paths of one property of every container.
+fn paths(inputs: &TaskDefinitionInputs, property: &str) -> Vec<String> {
+    (0..inputs.container_definitions.len()).map(|index| format!("containerDefinitions[{index}].{property}")).collect()
+}
+
+/// `first`, and what else a rule looks at.
+fn with<'a>(first: &'a str, rest: &'a [String]) -> Vec<&'a str> {
+    std::iter::once(first).chain(rest.iter().map(String::as_str)).collect()
+}
+
+/// Reports items of the list at `path` that have the `property` of an earlier one.
+fn report_doubles<'a>(path: &str, property: &str, names: impl Iterator<Item = &'a String>, report: &mut Report<'_>) {
+    let names: Vec<_> = names.collect();
+    for (index, name) in names.iter().enumerate() {
+        let earlier = names[..index].iter().position(|it| it == name);
+        report.rule(
+            &[&format!("{path}[{index}].{property}")],
+            earlier.is_none(),
+            format!("is {name:?}, which {path}[{}] is already", earlier.unwrap_or_default()),
+        );
+    }
+}
+
+fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let Some(efs) = &volume.efs_volume_configuration else { return };
+    let at = |name: &str| format!("{path}.efsVolumeConfiguration.{name}");
+    let Some(authorization) = &efs.authorization_config else { return };
+    report.rule(
+        &[&at("transitEncryption"), &at("authorizationConfig")],
+        efs.transit_encryption == TaskDefinitionEnabled::Enabled,
+        "is DISABLED, with which EFS allows no authorizationConfig",
+    );
+    report.rule(
+        &[&at("rootDirectory"), &at("authorizationConfig.accessPointId")],
+        authorization.access_point_id.is_none() || efs.root_directory == "/",
+        format!("is {:?}, but an access point has a root of its own; leave it out", efs.root_directory),
+    );
+    report.warn(
+        &["taskRoleArn", &at("authorizationConfig.iam")],
+        authorization.iam == TaskDefinitionEnabled::Disabled || inputs.task_role_arn.is_some(),
+        format!("is missing, but volume {} is mounted with its rights (authorizationConfig.iam)", volume.name),
+    );
+}
+
+/// The roles have to be for tasks: AWS takes any, and then no task starts.
+fn check_roles(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    for (path, arn) in [("executionRoleArn", &inputs.execution_role_arn), ("taskRoleArn", &inputs.task_role_arn)] {
+        let meant = report.meant::<Role>(path, arn.as_deref());
+        report.compare(path, &[], &meant, |role| {
+            let way = "allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy";
+            (!role.is_for_tasks).then(|| format!("is role {}, which tasks may not act as; {way}", role.name))
+        });
+    }
+}
+
+/// All containers of a task share one address.
+fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let mut taken = HashMap::new();
+    let mut named = HashMap::new();
+    for (index, container) in inputs.container_definitions.iter().enumerate() {
+        for (port_index, port) in container.port_mappings.iter().enumerate() {
+            let path = format!("containerDefinitions[{index}].portMappings[{port_index}]");
+            if !report.knows(&path) {
+                continue;
+            }
+            let number = port.container_port;
+            if let Some(owner) = taken.insert((number, name_of(port.protocol)), &container.name) {
+                let reason = format!("is {number}, on which container {owner} listens already; containers of a task share one address");
+                report.rule(&[&format!("{path}.containerPort")], false, reason);
+            }
+            let Some(name) = &port.name else { continue };
+            if let Some(other) = named.insert(name, path.clone()) {
+                report.rule(&[&format!("{path}.name")], false, format!("is {name:?}, which {other} is called already"));
+            }
+        }
+    }
+}
+
+/// Containers that wait for each other wait for ever.
+fn check_order(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let containers = &inputs.container_definitions;
+    let position = |name: &String| containers.iter().position(|it| it.name == *name);
+    let waits_for = |index: usize| containers[index].depends_on.iter().filter_map(|it| position(&it.container_name));
+    let over = [paths(inputs, "name"), paths(inputs, "dependsOn")].concat();
+    for first in 0..containers.len() {
+        // From each container back to itself, by those after it in the list: so that a circle is told once.
+        let (mut ways, mut seen) = (vec![vec![first]], BTreeSet::from([first]));
+        while let Some(way) = ways.pop() {
+            let last = way[way.len() - 1];
+            if way.len() > 1 && waits_for(last).any(|it| it == first) {
+                let names: Vec<_> = way.iter().chain([&first]).map(|it| containers[*it].name.as_str()).collect();
+                let reason = format!("goes round in a circle, so that none can start: {}", names.join(", which waits for "));
+                report.rule(&with(&format!("containerDefinitions[{first}].dependsOn"), &over), false, reason);
+                break;
+            }
+            let next = waits_for(last).filter(|it| *it > first && seen.insert(*it));
+            ways.extend(next.map(|it| [way.clone(), vec![it]].concat()));
+        }
+    }
+}
+
+/// A task has one log router, for the logs of the other containers.
+fn check_log_router(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
+    let configurations = paths(inputs, "firelensConfiguration");
+    let containers = inputs.container_definitions.iter().enumerate();
+    let routers: Vec<_> = containers.filter(|(_, it)| it.firelens_configuration.is_some()).collect();
+    for (index, _) in routers.iter().skip(1) {
+        let reason = format!("makes a second log router, beside container {}; a task has one", routers[0].1.name);
+        report.rule(&with(&configurations[*index], &configurations), false, reason);
+    }
+    for (index, router) in routers {
+        let Some(firelens) = &router.firelens_configuration else { continue };
+        let path = format!("{}.options", configurations[index]);
+        let kind = firelens.options.get("config-file-type").map_or("file", String::as_str);
+        report.rule(
+            &[&format!("{path}.config-file-type"), &path],
+            kind == "file",
+            format!("is {kind}, but on Fargate the router reads its configuration from a file of its image: say file"),
+        );
+    }
+}
+
+fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, report: &mut Report<'_>) {
+    let at = |name: &str| format!("{path}.{name}");
+    if let (Some(memory), Some(reserved)) = (container.memory, container.memory_reservation) {
+        report.rule(
+            &[&at("memory"), &at("memoryReservation")],
+            memory >= reserved,
+            format!("is {memory}, less than memoryReservation, which is {reserved}"),
+        );
+    }
+    for (index, port) in container.port_mappings.iter().enumerate() {
+        let host = port.host_port.unwrap_or_default();
+        report.rule(
+            &[&at(&format!("portMappings[{index}].hostPort")), &at(&format!("portMappings[{index}].containerPort"))],
+            host == 0 || host == port.container_port,
+            format!("is {host}, but on Fargate it is containerPort, {}; leave it out", port.container_port),
+        );
+    }
+    report_doubles(&at("environment"), "name", container.environment.iter().map(|it| &it.name), report);
+    report_doubles(&at("secrets"), "name", container.secrets.iter().map(|it| &it.name), report);
+    for (index, secret) in container.secrets.iter().enumerate() {
+        report.rule(
+            &[&at(&format!("secrets[{index}].name")), &at("environment")],
+            !container.environment.iter().any(|it| it.name == secret.name),
+            format!("is {}, which environment sets too; a variable is in one of them", secret.name),
+        );
+    }
+    if let Some(health) = &container.health_check {
+        let first = health.command.first().map(String::as_str).unwrap_or_default();
+        report.rule(
+            &[&at("healthCheck.command")],
+            ["CMD", "CMD-SHELL", "NONE"].contains(&first),
+            "starts with neither CMD nor CMD-SHELL; for a line of shell, [\"CMD-SHELL\", \"…\"]",
+        );
+        report.rule(
+            &[&at("healthCheck.command")],
+            !first.starts_with("CMD") || health.command.len() > 1,
+            format!("has nothing to run after {first}"),
+        );
+    }
+    if let Some(linux) = &container.linux_parameters {
+        report.rule(
+            &[&at("linuxParameters.capabilities.add")],
+            linux.capabilities.add.iter().all(|it| it == "SYS_PTRACE"),
+            "has more than SYS_PTRACE, the only capability that Fargate adds",
+        );
+    }
+    for (index, limit) in container.ulimits.iter().enumerate() {
+        report.rule(
+            &[&at(&format!("ulimits[{index}].softLimit")), &at(&format!("ulimits[{index}].hardLimit"))],
+            limit.soft_limit <= limit.hard_limit,
+            format!("is {}, more than hardLimit, which is {}", limit.soft_limit, limit.hard_limit),
+        );
+    }
+}
+
+/// What waits for a container to be healthy has to wait for its health check.
+fn check_health(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let Some(health) = &container.health_check else { return };
+    let waits = |it: &TaskDefinitionContainerDefinition| {
+        let healthy = TaskDefinitionContainerCondition::Healthy;
+        it.depends_on.iter().any(|on| on.container_name == container.name && on.condition == healthy)
+    };
+    let Some(waiting) = inputs.container_definitions.iter().find(|it| waits(it)) else { return };
+    let at = |name: &str| format!("{path}.{name}");
+    let over = [&*at("startTimeout"), &*at("healthCheck"), &*at("name")];
+    let most = container.start_timeout.unwrap_or(START_TIMEOUT);
+    let (interval, period) = (health.interval, health.start_period);
+    let (of, waiting) = (if container.start_timeout.is_some() { "" } else { " by default" }, &waiting.name);
+    report.warn(
+        &over,
+        interval < most,
+        format!(
+            "is {most} seconds{of}, after which {waiting} gives up, but healthCheck looks at the container only after {interval}; \
+             lower healthCheck.interval"
+        ),
+    );
+    report.warn(
+        &over,
+        interval >= most || period <= most,
+        format!(
+            "is {most} seconds{of}, after which {waiting} gives up, but healthCheck.startPeriod lets the container take {period} to \
+             become healthy; lower that"
+        ),
+    );
+}
+
+/// How long containers wait for one that they depend on, unless that says otherwise; in seconds.
+const START_TIMEOUT: i32 = 180;
+
+/// What awslogs requires, and why.
+const AWSLOGS_REQUIRED: [(&str, &str); 3] = [
+    ("awslogs-group", "the name of the log group"),
+    ("awslogs-region", "the region of the log group"),
+    ("awslogs-stream-prefix", "what names of log streams start with, such as the container's name"),
+];
+
+/// The other options of awslogs, and then those that Docker alone speaks of.
+const AWSLOGS_OPTIONS: [&str; 12] = [
+    "awslogs-create-group",
+    "awslogs-datetime-format",
+    "awslogs-multiline-pattern",
+    "mode",
+    "max-buffer-size",
+    "awslogs-create-stream",
+    "awslogs-credentials-endpoint",
+    "awslogs-endpoint",
+    "awslogs-force-flush-interval-seconds",
+    "awslogs-format",
+    "awslogs-max-buffered-events",
+    "tag",
+];
+
+fn check_logs(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let Some(logs) = &container.log_configuration else { return };
+    let at = |name: &str| format!("{path}.logConfiguration.{name}");
+    let (driver, option) = (at("logDriver"), |name: &str| at(&format!("options.{name}")));
+    let given = |name: &str| logs.options.contains_key(name) || logs.secret_options.iter().any(|it| it.name == name);
+    match logs.log_driver {
+        TaskDefinitionLogDriver::Awslogs => {
+            for (name, why) in AWSLOGS_REQUIRED {
+                let reason = format!("is required by awslogs: {why}");
+                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), reason);
+            }
+            let names: Vec<_> = AWSLOGS_REQUIRED.iter().map(|it| it.0).chain(AWSLOGS_OPTIONS).collect();
+            for name in logs.options.keys() {
+                let hint = match nearest(name, &names) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("there are {}", names[..8].join(", ")),
+                };
+                // Its value does not matter.
+                report.rule(&[&option(name), &driver], names.contains(&name.as_str()), format!("is no option of awslogs; {hint}"));
+            }
+            report.rule(
+                &[&option("awslogs-multiline-pattern"), &driver],
+                !given("awslogs-multiline-pattern") || !given("awslogs-datetime-format"),
+                "is set beside awslogs-datetime-format; awslogs takes one of them",
+            );
+            let create = logs.options.get("awslogs-create-group").map_or("true", String::as_str);
+            let reason = format!("is {create:?}, not true; to have a log group of your own, leave it out");
+            report.rule(&[&option("awslogs-create-group"), &driver], ["true", "false"].contains(&create), reason);
+        }
+        TaskDefinitionLogDriver::Awsfirelens => {
+            let router = inputs.container_definitions.iter().any(|it| it.firelens_configuration.is_some());
+            report.rule(
+                &with(&driver, &paths(inputs, "firelensConfiguration")),
+                router,
+                "is awsfirelens, but no container is the log router; give one a firelensConfiguration",
+            );
+            report.rule(
+                &[&driver, &format!("{path}.firelensConfiguration")],
+                !router || container.firelens_configuration.is_none(),
+                "is awsfirelens, but this container is the log router itself; awslogs shows what it says",
+            );
+        }
+        TaskDefinitionLogDriver::Splunk => {
+            for (name, why) in [("splunk-url", "where Splunk is"), ("splunk-token", "its token, best in secretOptions")] {
+                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), format!("is required by splunk: {why}"));
+            }
+        }
+    }
+    let mode = logs.options.get("mode").map_or("non-blocking", String::as_str);
+    report.rule(
+        &[&option("mode")],
+        ["blocking", "non-blocking"].contains(&mode),
+        format!("is {mode:?}; it is blocking or non-blocking"),
+    );
+    let Some(size) = logs.options.get("max-buffer-size") else { return };
+    report.rule(
+        &[&option("max-buffer-size"), &option("mode")],
+        mode != "blocking",
+        "has no meaning with mode blocking, which keeps nothing back",
+    );
+    // The pattern is ours; a test reads sizes by it.
+    let legal = Regex::new(SIZE).is_ok_and(|it| it.is_match(size));
+    report.rule(&[&option("max-buffer-size")], legal, format!("is {size:?}, which is no size such as 25m"));
+}
+
+/// A size as Docker reads it.
+const SIZE: &str = "^[0-9]+(\\.[0-9]+)? ?([kKmMgGtTpP]?([iI]?[bB])?)$";
+
+/// What a container says of other containers and of volumes.
+fn check_references(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let containers: Vec<_> = inputs.container_definitions.iter().map(|it| it.name.as_str()).collect();
+    let names = paths(inputs, "name");
+    let unknown = |name: &str| format!("is {name:?}, which no other container is called; there are {}", containers.join(", "));
+    for (index, dependency) in container.depends_on.iter().enumerate() {
+        let name = &dependency.container_name;
+        let on = inputs.container_definitions.iter().find(|it| it.name == *name && it.name != container.name);
+        let at = format!("{path}.dependsOn[{index}].containerName");
+        report.rule(&with(&at, &names), on.is_some(), unknown(name));
+        let (Some(on), at) = (on, format!("{path}.dependsOn[{index}].condition")) else { continue };
+        report.rule(
+            &with(&at, &[&names[..], &paths(inputs, "healthCheck")].concat()),
+            dependency.condition != TaskDefinitionContainerCondition::Healthy || on.health_check.is_some(),
+            format!("is HEALTHY, but {name} has no healthCheck"),
+        );
+        let ends = [TaskDefinitionContainerCondition::Complete, TaskDefinitionContainerCondition::Success];
+        report.rule(
+            &with(&at, &[&names[..], &paths(inputs, "essential")].concat()),
+            !ends.contains(&dependency.condition) || !on.essential,
+            format!("waits for {name} to end, but with an essential container the task ends; set its essential to false"),
+        );
+    }
+    for (index, from) in container.volumes_from.iter().enumerate() {
+        let at = format!("{path}.volumesFrom[{index}].sourceContainer");
+        let found = containers.contains(&from.source_container.as_str()) && from.source_container != container.name;
+        report.rule(&with(&at, &names), found, unknown(&from.source_container));
+    }
+    for (index, mount) in container.mount_points.iter().enumerate() {
+        report.rule(
+            &[&format!("{path}.mountPoints[{index}].sourceVolume"), "volumes"],
+            inputs.volumes.iter().any(|it| it.name == mount.source_volume),
+            format!("is {:?}, which is not in volumes", mount.source_volume),
+        );
+    }
+}
+
+/// Fargate starts no task for which it would have to use a role that it does not get.
+fn check_execution_role(
+    path: &str,
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let logs = container.log_configuration.as_ref();
+    let needs = [
+        ("image", is_in_ecr(&container.image), "to pull its image"),
+        ("secrets", !container.secrets.is_empty(), "to read its secrets"),
+        ("environmentFiles", !container.environment_files.is_empty(), "to read its environmentFiles"),
+        ("repositoryCredentials", container.repository_credentials.is_some(), "to log in to its registry"),
+        ("logConfiguration.logDriver", logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs), "to write logs"),
+        ("logConfiguration.secretOptions", logs.is_some_and(|it| !it.secret_options.is_empty()), "to read its secretOptions"),
+    ];
+    // One reason is enough.
+    if let Some((property, _, why)) = needs.into_iter().find(|(_, needed, _)| *needed) {
+        report.rule(
+            &["executionRoleArn", &format!("{path}.{property}")],
+            inputs.execution_role_arn.is_some(),
+            format!(
+                "is required, for container {} needs it {why}; give a role that ecs-tasks.amazonaws.com may assume, with the \
+                 policy service-role/AmazonECSTaskExecutionRolePolicy",
+                container.name
+            ),
+        );
+    }
+}
+
+fn is_in_ecr(image: &str) -> bool {
+    [".dkr.ecr.", ".dkr-ecr."].iter().any(|it| image.contains(it))
+}
+
+/// What the execution role is needed for, it has to be allowed. Others may allow it, so that it is not certain.
+fn check_rights(
+    container: &TaskDefinitionContainerDefinition,
+    inputs: &TaskDefinitionInputs,
+    report: &mut Report<'_>,
+) {
+    let logs = container.log_configuration.as_ref();
+    let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
+    let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
+    let any = |kind: fn(&str) -> bool| secrets().any(|it| kind(&it.value_from));
+    let basic = is_in_ecr(&container.image) || logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs);
+    let needs = [
+        (any(|from| from.contains(":secretsmanager:")), "secretsmanager:GetSecretValue", "to read its secrets"),
+        // What is not known yet is empty.
+        (any(str::is_empty), "secretsmanager:GetSecretValue or ssm:GetParameters", "to read its secrets"),
+        (any(|from| !from.contains(":secretsmanager:")), "ssm:GetParameters", "to read its secrets"),
+        (!container.environment_files.is_empty(), "s3:GetObject", "to read its environmentFiles"),
+        (container.repository_credentials.is_some(), "secretsmanager:GetSecretValue", "to log in to its registry"),
+        (log_option("awslogs-create-group") == Some("true"), "logs:CreateLogGroup", "for awslogs-create-group"),
+    ];
+    let more = needs.into_iter().find(|it| it.0);
+    let meant = report.meant::<Role>("executionRoleArn", inputs.execution_role_arn.as_deref());
+    report.doubt("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
+        (Rights::None, None) if basic => Some(format!(
+            "is role {}, which has no policies, so that container {} cannot start; add the ARN of \
+             service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
+            role.name, container.name
+        )),
+        (Rights::None | Rights::Execution, Some((_, action, why))) => Some(format!(
+            "is role {}, which is not allowed {action}, but container {} needs that {why}; allow it in inlinePolicies of the role",
+            role.name, container.name
+        )),
+        _ => None,
+    });
+}
+
+/// What services have to know of a container.
+fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &Report<'_>) -> Container {
+    let at = |name: &str| format!("{path}.{name}");
+    let protocol = |it: &TaskDefinitionPortMapping| match it.protocol {
+        TaskDefinitionTransportProtocol::Tcp => "tcp",
+        TaskDefinitionTransportProtocol::Udp => "udp",
+    };
+    let health = container.health_check.as_ref().filter(|_| report.knows(&at("healthCheck")));
+    Container {
+        name: report.known(&at("name"), container.name.clone()),
+        shown: report.shown(&container.name),
+        essential: container.essential,
+        ports: report.known(
+            &at("portMappings"),
+            container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect(),
+        ),
+        health: health.map(|it| (it.interval, it.start_period)),
+        stop_timeout: container.stop_timeout.filter(|_| report.knows(&at("stopTimeout"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::TaskDefinition, *};
+    use crate::{plan::Plan, resource::findings, resources::role, value::Value};
+
+    fn mistakes(inputs: serde_json::Value) -> Vec<String> {
+        crate::resource::mistakes::<TaskDefinition>(inputs.into())
+    }
+
+    fn task(cpu: i32, memory: i32) -> Vec<String> {
+        let container = json!({ "name": "app", "image": "nginx" });
+        mistakes(json!({ "cpu": cpu, "memory": memory, "containerDefinitions": [container] }))
+    }
+
+    #[test]
+    fn says_which_sizes_there_are() {
+        let none: [&str; 0] = [];
+        assert_eq!(task(256, 2048), none);
+        assert_eq!(task(4096, 30720), none);
+        let cpus = "256, 512, 1024, 2048, 4096, 8192, 16384, 32768";
+        assert_eq!(task(300, 512), [format!("cpu is 300, which Fargate does not have; it has {cpus}")]);
+        let reason = "memory is 1536, which does not go with cpu 256: that goes with 512, 1024, 2048";
+        assert_eq!(task(256, 1536), [reason]);
+        let reason = "memory is 2048, which does not go with cpu 2048: that goes with 4096 to 16384 in steps of 1024; \
+                      2048 goes with cpu 256, 512, 1024";
+        assert_eq!(task(2048, 2048), [reason]);
+    }
+
+    #[test]
+    fn tells_all_mistakes_of_containers() {
+        let logs = json!({ "logDriver": "awslogs", "options": { "awslogs-group": "g", "awslogs-region": "r" } });
+        let found = mistakes(json!({
+            "memory": 1024,
+            "containerDefinitions": [
+                {
+                    "name": "app",
+                    "image": "nginx",
+                    "essential": false,
+                    "cpu": 200,
+                    "memory": 512,
+                    "portMappings": [{ "containerPort": 80, "hostPort": 8080 }],
+                    "environment": [{ "name": "A", "value": "1" }, { "name": "A", "value": "2" }],
+                    "healthCheck": { "command": ["curl localhost"], "interval": 1 },
+                    "dependsOn": [{ "containerName": "proxy", "condition": "HEALTHY" }],
+                },
+                {
+                    "name": "side",
+                    "image": "nginx",
+                    "essential": false,
+                    "cpu": 100,
+                    "memoryReservation": 600,
+                    "logConfiguration": logs,
+                    "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data" }],
+                },
+            ],
+        }));
+        assert_eq!(
+            found,
+            [
+                "containerDefinitions[0].dependsOn[0].containerName is \"proxy\", which no other container is called; there are \
+                 app, side",
+                "containerDefinitions[0].environment[1].name is \"A\", which containerDefinitions[0].environment[0] is already",
+                "containerDefinitions[0].essential is false, as it is of all containers; leave it out of the one the task is for",
+                "containerDefinitions[0].healthCheck.command starts with neither CMD nor CMD-SHELL; for a line of shell, \
+                 [\"CMD-SHELL\", \"…\"]",
+                "containerDefinitions[0].healthCheck.interval is 1, less than 5",
+                "containerDefinitions[0].portMappings[0].hostPort is 8080, but on Fargate it is containerPort, 80; leave it out",
+                "containerDefinitions[1].logConfiguration.options.awslogs-stream-prefix is required by awslogs: what names of log \
+                 streams start with, such as the container's name",
+                "containerDefinitions[1].mountPoints[0].sourceVolume is \"data\", which is not in volumes",
+                "cpu is 256, less than the 300 that its containers reserve",
+                "executionRoleArn is required, for container side needs it to write logs; give a role that \
+                 ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy",
+                "memory is 1024, less than the 1112 that its containers reserve",
+            ]
+        );
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "as `json!` gives it")]
+    fn of(containers: serde_json::Value) -> Vec<String> {
+        mistakes(json!({ "executionRoleArn": "arn:aws:iam::123456789012:role/x", "containerDefinitions": containers }))
+    }
+
+    #[test]
+    fn windows_and_each_container_get_what_there_is() {
+        let container = json!({ "name": "app", "image": "nginx", "memory": 1024 });
+        let platform = json!({ "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE" });
+        assert_eq!(
+            mistakes(json!({ "runtimePlatform": platform, "containerDefinitions": [container] })),
+            [
+                "containerDefinitions[0].memory is 1024, more than the task has, which is 512",
+                "cpu is 256, which Fargate does not have for Windows; there it has 1024, 2048 and 4096",
+                "memory is 512, less than the 1024 that its containers reserve",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_options_of_logs_are_those_of_their_driver() {
+        let logs = |driver: &str, options: serde_json::Value| {
+            of(json!([{ "name": "app", "image": "nginx", "logConfiguration": { "logDriver": driver, "options": options } }]))
+        };
+        let at = |rest: &str| format!("containerDefinitions[0].logConfiguration.{rest}");
+        let required = json!({ "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p" });
+        let awslogs = |more: serde_json::Value| {
+            let mut options = required.clone();
+            options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            logs("awslogs", options)
+        };
+        let none: [&str; 0] = [];
+        for size in ["25m", "4096", "1.5 MiB"] {
+            assert_eq!(awslogs(json!({ "mode": "non-blocking", "max-buffer-size": size, "awslogs-create-group": "true" })), none);
+        }
+        assert_eq!(
+            awslogs(json!({ "awslogs-steam-prefix": "p", "colour": "red", "mode": "lazy", "max-buffer-size": "big" })),
+            [
+                at("options.awslogs-steam-prefix is no option of awslogs; did you mean awslogs-stream-prefix?"),
+                at("options.colour is no option of awslogs; there are awslogs-group, awslogs-region, awslogs-stream-prefix, \
+                    awslogs-create-group, awslogs-datetime-format, awslogs-multiline-pattern, mode, max-buffer-size"),
+                at("options.max-buffer-size is \"big\", which is no size such as 25m"),
+                at("options.mode is \"lazy\"; it is blocking or non-blocking"),
+            ]
+        );
+        let both = json!({
+            "awslogs-datetime-format": "%d", "awslogs-multiline-pattern": "^a", "mode": "blocking", "max-buffer-size": "1m",
+            "awslogs-create-group": "yes",
+        });
+        assert_eq!(
+            awslogs(both),
+            [
+                at("options.awslogs-create-group is \"yes\", not true; to have a log group of your own, leave it out"),
+                at("options.awslogs-multiline-pattern is set beside awslogs-datetime-format; awslogs takes one of them"),
+                at("options.max-buffer-size has no meaning with mode blocking, which keeps nothing back"),
+            ]
+        );
+        assert_eq!(
+            logs("splunk", json!({ "splunk-url": "https://splunk" })),
+            [at("options.splunk-token is required by splunk: its token, best in secretOptions")]
+        );
+        let reason = "logDriver is awsfirelens, but no container is the log router; give one a firelensConfiguration";
+        assert_eq!(logs("awsfirelens", json!({ "Name": "http" })), [at(reason)]);
+    }
+
+    #[test]
+    fn a_task_has_one_log_router() {
+        let router = |name: &str, options: serde_json::Value| {
+            let firelens = json!({ "type": "fluentbit", "options": options });
+            json!({ "name": name, "image": "fluent-bit", "firelensConfiguration": firelens })
+        };
+        let app = json!({ "name": "app", "image": "nginx", "logConfiguration": { "logDriver": "awsfirelens" } });
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([app, router("log", json!({ "config-file-type": "file" }))])), none);
+        let mut circular = router("log", json!({ "config-file-type": "s3" }));
+        circular["logConfiguration"] = json!({ "logDriver": "awsfirelens" });
+        assert_eq!(
+            of(json!([circular, router("other", json!({}))])),
+            [
+                "containerDefinitions[0].firelensConfiguration.options.config-file-type is s3, but on Fargate the router reads its \
+                 configuration from a file of its image: say file",
+                "containerDefinitions[0].logConfiguration.logDriver is awsfirelens, but this container is the log router itself; \
+                 awslogs shows what it says",
+                "containerDefinitions[1].firelensConfiguration makes a second log router, beside container log; a task has one",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_containers_of_a_task_share_their_ports() {
+        let app = json!({
+            "name": "app", "image": "nginx",
+            "portMappings": [{ "containerPort": 53 }, { "containerPort": 53, "protocol": "udp", "name": "dns" }],
+        });
+        let side = json!({ "name": "side", "image": "nginx", "portMappings": [{ "containerPort": 53, "name": "dns" }] });
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([app])), none);
+        assert_eq!(
+            of(json!([app, side])),
+            [
+                "containerDefinitions[1].portMappings[0].containerPort is 53, on which container app listens already; \
+                 containers of a task share one address",
+                "containerDefinitions[1].portMappings[0].name is \"dns\", which containerDefinitions[0].portMappings[1] is called \
+                 already",
+            ]
+        );
+    }
+
+    #[test]
+    fn containers_do_not_wait_for_each_other() {
+        let container = |name: &str, on: &[&str]| {
+            let on: Vec<_> = on.iter().map(|it| json!({ "containerName": it, "condition": "START" })).collect();
+            json!({ "name": name, "image": "nginx", "dependsOn": on })
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(of(json!([container("a", &["b", "c"]), container("b", &["c"]), container("c", &[])])), none);
+        assert_eq!(
+            of(json!([container("a", &["b"]), container("b", &["c"]), container("c", &["b"])])),
+            ["containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"]
+        );
+    }
+
+    #[test]
+    fn health_is_waited_for_as_long_as_it_takes() {
+        let warnings = |more: serde_json::Value| {
+            let mut database = json!({ "name": "db", "image": "redis" });
+            database.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let on = json!([{ "containerName": "db", "condition": "HEALTHY" }]);
+            let app = json!({ "name": "app", "image": "nginx", "dependsOn": on });
+            let (failures, warnings) =
+                findings::<TaskDefinition>(&Plan::default(), json!({ "containerDefinitions": [app, database] }).into());
+            (failures.join("; "), warnings.join("; "))
+        };
+        let none = (String::new(), String::new());
+        let check = |interval: i32, period: i32| {
+            json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period })
+        };
+        assert_eq!(warnings(json!({ "healthCheck": check(10, 180) })), none);
+        let reason = "containerDefinitions[1].startTimeout is 20 seconds, after which app gives up, but healthCheck looks at the \
+                      container only after 30; lower healthCheck.interval";
+        let found = warnings(json!({ "startTimeout": 20, "healthCheck": check(30, 60) }));
+        assert_eq!(found, (String::new(), reason.to_owned()));
+        let reason = "containerDefinitions[1].startTimeout is 180 seconds by default, after which app gives up, but \
+                      healthCheck.startPeriod lets the container take 240 to become healthy; lower that";
+        assert_eq!(warnings(json!({ "healthCheck": check(30, 240) })), (String::new(), reason.to_owned()));
+        let reason = "containerDefinitions[0].dependsOn[0].condition is HEALTHY, but db has no healthCheck";
+        assert_eq!(warnings(json!({})), (reason.to_owned(), String::new()));
+        let reason = "containerDefinitions[1].healthCheck.command has nothing to run after CMD-SHELL";
+        let found = warnings(json!({ "healthCheck": { "command": ["CMD-SHELL"] } }));
+        assert_eq!(found, (reason.to_owned(), String::new()));
+    }
+
+    #[test]
+    fn roles_have_to_be_for_tasks() {
+        let role = |name: &str, service: &str| {
+            let statement = json!({ "Effect": "Allow", "Principal": { "Service": [service] }, "Action": "sts:AssumeRole" });
+            json!({ "name": name, "assumeRolePolicy": { "Statement": statement } })
+        };
+        let plan = Plan::default();
+        let told_of = |arn: Value| {
+            let inputs = json!({ "containerDefinitions": [{ "name": "app", "image": "nginx" }] });
+            let Value::Object(mut inputs) = inputs.into() else { panic!("a map") };
+            inputs.insert("taskRoleArn".to_owned(), arn);
+            findings::<TaskDefinition>(&plan, Value::Object(inputs))
+        };
+        let arn = Value::String("arn:aws:iam::123456789012:role/lambda".to_owned());
+        let (told, told_unknown) = (|| told_of(arn.clone()), || told_of(Value::Unknown));
+        let settle = || plan.settle("Role", &[("arn".to_owned(), arn.clone())].into());
+        assert_eq!(told(), (vec![], vec![]), "it is not of this program");
+        findings::<role::Role>(&plan, role("lambda", "lambda.amazonaws.com").into());
+        let reason = "is role lambda, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
+                      assumeRolePolicy";
+        assert_eq!(told_unknown(), (vec![], vec![format!("taskRoleArn most likely does not fit: it {reason}")]));
+        settle();
+        assert_eq!(told(), (vec![format!("taskRoleArn {reason}")], vec![]));
+        assert_eq!(told_unknown(), (vec![], vec![]), "it is of something else");
+        findings::<role::Role>(&plan, role("task", "ecs-tasks.amazonaws.com").into());
+        assert_eq!(told_unknown(), (vec![], vec![]));
+        settle();
+        assert_eq!(told(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_told_as_such() {
+        let told = |containers: Value| {
+            let plan = Plan::default();
+            let inputs = [("containerDefinitions", containers), ("taskRoleArn", Value::Unknown)];
+            let inputs = inputs.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+            assert_eq!(findings::<TaskDefinition>(&plan, Value::Object(inputs)), (vec![], vec![]));
+            plan.meant::<Task>(None).those.remove(0)
+        };
+        let container = |more: &str| {
+            let ports = json!([{ "containerPort": 80 }]);
+            let container = json!({ "name": "app", "portMappings": ports, "stopTimeout": 60 });
+            let Value::Object(mut container) = container.into() else { panic!("a map") };
+            container.insert("image".to_owned(), Value::Unknown);
+            container.insert(more.to_owned(), Value::Unknown);
+            Value::Object(container)
+        };
+        let found = |it: &Container| (it.name.is_some(), it.ports.is_some(), it.health.is_some(), it.stop_timeout.is_some());
+        let cases = [("name", (false, true, false, true)), ("portMappings", (true, false, false, true))];
+        let cases = [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
+        for (unknown, expected) in cases {
+            let task = told(Value::List(vec![container(unknown)]));
+            assert_eq!(task.containers.iter().flatten().map(found).collect::<Vec<_>>(), [expected], "{unknown}");
+            assert!(task.has_task_role);
+        }
+        let task = told(Value::List(vec![container("image"), Value::Unknown]));
+        let all: Vec<_> = task.containers.iter().flatten().map(found).collect();
+        assert_eq!(all, [(true, true, false, true), (false, false, false, false)]);
+        assert!(told(Value::Unknown).containers.is_none());
+    }
+
+    #[test]
+    fn the_execution_role_may_do_what_it_is_for() {
+        let warned = |role: serde_json::Value, container: serde_json::Value| {
+            let plan = Plan::default();
+            let statement = json!({ "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+            let mut inputs = json!({ "name": "starter", "assumeRolePolicy": { "Statement": [statement] } });
+            inputs.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
+            assert_eq!(findings::<role::Role>(&plan, inputs.into()).0, Vec::<String>::new());
+            let mut app = json!({ "name": "app", "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app" });
+            app.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+            let Value::Object(mut inputs) = json!({ "containerDefinitions": [app] }).into() else { panic!("a map") };
+            inputs.insert("executionRoleArn".to_owned(), Value::Unknown);
+            let (failures, warnings) = findings::<TaskDefinition>(&plan, Value::Object(inputs));
+            assert_eq!(failures, Vec::<String>::new());
+            warnings.join("; ")
+        };
+        let execution = json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"] });
+        assert_eq!(warned(execution.clone(), json!({})), "");
+        let nothing = "executionRoleArn is role starter, which has no policies, so that container app cannot start; add the ARN of \
+                       service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns";
+        assert_eq!(warned(json!({}), json!({})), nothing);
+        let lacks = |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
+        let secret = |from: &str| json!({ "secrets": [{ "name": "A", "valueFrom": from }] });
+        let managed = secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf");
+        let reads = "but container app needs that to read its secrets; allow it";
+        assert_eq!(warned(execution.clone(), managed.clone()), lacks(&format!("secretsmanager:GetSecretValue, {reads}")));
+        assert_eq!(warned(execution.clone(), secret("/app/a")), lacks(&format!("ssm:GetParameters, {reads}")));
+        assert_eq!(warned(json!({ "inlinePolicies": { "read": { "Statement": [] } } }), managed.clone()), "");
+        assert_eq!(warned(json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"] }), managed), "");
+        let files = json!({ "environmentFiles": [{ "value": "arn:aws:s3:::b/a.env" }] });
+        let reason = "s3:GetObject, but container app needs that to read its environmentFiles; allow it";
+        assert_eq!(warned(execution.clone(), files), lacks(reason));
+        let login = json!({ "repositoryCredentials": { "credentialsParameter": "arn" } });
+        let reason = "secretsmanager:GetSecretValue, but container app needs that to log in to its registry; allow it";
+        assert_eq!(warned(execution.clone(), login), lacks(reason));
+        let options = json!({
+            "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "true",
+        });
+        let reason = "logs:CreateLogGroup, but container app needs that for awslogs-create-group; allow it";
+        assert_eq!(warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })), lacks(reason));
+    }
+
+    #[test]
+    fn a_file_system_that_asks_for_a_role_gets_one() {
+        let efs = json!({ "fileSystemId": "fs-1", "authorizationConfig": { "iam": "ENABLED" } });
+        let volume = json!({ "name": "data", "efsVolumeConfiguration": efs });
+        let container = json!({ "name": "app", "image": "123456789012.dkr-ecr.eu-west-1.on.aws/app" });
+        let inputs = json!({ "volumes": [volume], "containerDefinitions": [container] });
+        let (failures, warnings) = findings::<TaskDefinition>(&Plan::default(), inputs.into());
+        assert_eq!(
+            failures,
+            ["executionRoleArn is required, for container app needs it to pull its image; give a role that \
+              ecs-tasks.amazonaws.com may assume, with the policy service-role/AmazonECSTaskExecutionRolePolicy"]
+        );
+        let missing = "taskRoleArn is missing, but volume data is mounted with its rights (authorizationConfig.iam)";
+        assert_eq!(warnings, [missing]);
+    }
+}

@@ -1,0 +1,110 @@
+//! What Check of one resource knows of those that were checked before. No test here has an AWS to call.
+
+use fargate::rpc;
+use serde_json::{Value as Json, json};
+
+use super::UNREACHABLE;
+use crate::support::{FakeEngine, Plugin, URN, props, told};
+
+const UNKNOWN: &str = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const TASK: &str = "arn:aws:ecs:eu-central-1:123456789012:task-definition/web:3";
+
+fn urn(kind: &str) -> String {
+    URN.replace("Cluster", kind)
+}
+
+fn task() -> Json {
+    let app = json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] });
+    json!({ "family": "web", "containerDefinitions": [app] })
+}
+
+fn service(task: &str) -> Json {
+    let balancer = json!({ "targetGroupArn": "arn:of:another", "containerName": "app", "containerPort": 80 });
+    json!({ "taskDefinition": task, "networkConfiguration": { "subnets": ["subnet-1"] }, "loadBalancers": [balancer] })
+}
+
+const REASON: &str = "is 80, which is not in portMappings of container app of task definition web; it has 8000";
+
+/// A plugin that an engine has started.
+async fn started(engine: &FakeEngine) -> Plugin {
+    let mut plugin = Plugin::start(UNREACHABLE).await;
+    let request = rpc::ProviderHandshakeRequest { engine_address: engine.address.clone(), ..Default::default() };
+    plugin.client.handshake(request).await.expect("a handshake");
+    plugin.configure(json!({})).await;
+    plugin
+}
+
+#[tokio::test]
+async fn a_doubt_is_told_once_and_to_whom_it_concerns() {
+    let engine = FakeEngine::start().await;
+    let mut plugin = started(&engine).await;
+    assert!(plugin.check(&urn("TaskDefinition"), task()).await.failures.is_empty());
+    let checked = plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    assert!(checked.failures.is_empty());
+    // The engine knows before it has the answer.
+    let lines = engine.lines();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!(line.message, format!("loadBalancers[0].containerPort most likely does not fit: it {REASON}"));
+    assert_eq!((line.urn.as_str(), line.severity(), line.ephemeral), (&*urn("Service"), rpc::LogSeverity::Warning, false));
+    plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    assert_eq!(engine.lines().len(), 1);
+
+    // Another run, in which nothing changes.
+    plugin.configure(json!({})).await;
+    plugin.check(&urn("TaskDefinition"), task()).await;
+    let unchanged =
+        rpc::CheckRequest { urn: urn("Service"), olds: checked.inputs, news: props(service(UNKNOWN)), ..Default::default() };
+    plugin.client.check(unchanged).await.unwrap();
+    assert_eq!(engine.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_run_ends_with_it() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let checked = plugin.check(&urn("TaskDefinition"), task()).await.inputs;
+    assert!(plugin.check(&urn("Service"), service(TASK)).await.failures.is_empty(), "nobody knows the revision");
+    let mut olds = checked.clone().unwrap();
+    olds.fields.extend(props(json!({ "arn": TASK })).unwrap().fields);
+    let request = rpc::DiffRequest {
+        urn: urn("TaskDefinition"),
+        id: "web".to_owned(),
+        olds: Some(olds),
+        old_inputs: checked.clone(),
+        news: checked,
+        ..Default::default()
+    };
+    plugin.client.diff(request.clone()).await.unwrap();
+    assert_eq!(
+        told(&plugin.check(&urn("Service"), service(TASK)).await.failures),
+        [format!("loadBalancers[0].containerPort {REASON}")]
+    );
+    // A service may stay with an earlier revision.
+    assert!(plugin.check(&urn("Service"), service("web:2")).await.failures.is_empty());
+    plugin.configure(json!({})).await;
+    assert!(plugin.check(&urn("Service"), service(TASK)).await.failures.is_empty());
+}
+
+#[tokio::test]
+async fn a_process_that_serves_several_providers_doubts_nothing() {
+    let engine = FakeEngine::start().await;
+    let mut plugin = started(&engine).await;
+    plugin.client.attach(rpc::PluginAttach { address: engine.address.clone() }).await.unwrap();
+    plugin.configure(json!({})).await;
+    plugin.check(&urn("TaskDefinition"), task()).await;
+    plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    assert!(engine.lines().is_empty(), "{:?}", engine.lines());
+}
+
+#[tokio::test]
+async fn a_secret_of_one_resource_is_not_in_what_is_told_of_another() {
+    let engine = FakeEngine::start().await;
+    let mut plugin = started(&engine).await;
+    let containers = json!([{ "name": "hush", "image": "nginx", "portMappings": [{ "containerPort": 80 }] }]);
+    let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": containers });
+    plugin.check(&urn("TaskDefinition"), json!({ "family": "web", "containerDefinitions": secret })).await;
+    plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    let lines = engine.lines();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].message.contains("there are [secret]") && !lines[0].message.contains("hush"), "{}", lines[0].message);
+}
