@@ -14,6 +14,10 @@ A `Script` is a plain structure, as the YAML files of tests/stories hold it:
         - {running: 0, pending: 1}
         - {failed: 1, stopped: "CannotPullContainerError: …", event: was unable to …}
     log: [what the containers wrote]
+    tasks:                                        # how the n-th task that runs alone goes, likewise
+      1:
+        - {state: RUNNING, log: [one line]}
+        - {state: STOPPED, exit: 1, log: [another]}
 """
 
 import collections
@@ -145,10 +149,11 @@ class Script:
     """What happens, call by call and deployment by deployment."""
 
     def __init__(self, script, pace):
-        unknown = script.keys() - {"calls", "deployments", "log"}
+        unknown = script.keys() - {"calls", "deployments", "log", "tasks"}
         assert not unknown, f"a script has no {', '.join(unknown)}"
         self.calls, self.log, self.used = script.get("calls", []), script.get("log", []), collections.Counter()
         self.deployments = Deployments(script.get("deployments", {}), pace)
+        self.tasks = Tasks(script.get("tasks", {}))
         self.lock = threading.Lock()
         self.answered = {}  # by client token
 
@@ -181,18 +186,23 @@ class Script:
                 return json.dumps({"serviceDeploymentArn": json.loads(asked)["serviceDeploymentArn"]})
             if called == "DescribeTargetHealth" and "targets" in state:
                 return target_health(state["targets"])
+            if called == "GetLogEvents" and (page := self.tasks.log(json.loads(asked))):
+                return json.dumps(page)
             if called == "GetLogEvents" and self.log:
                 events = [{"timestamp": 1, "message": it} for it in self.log]
                 return json.dumps({"events": events, "nextForwardToken": "f/1", "nextBackwardToken": "b/1"})
             return None
 
     def changes(self, called, answer):
-        """The answer of AWS to a call about services, as the script wants it."""
-        if called not in ("CreateService", "UpdateService", "DescribeServices"):
+        """The answer of AWS to a call about services or tasks, as the script wants it."""
+        if called not in ("CreateService", "UpdateService", "DescribeServices", "RunTask", "DescribeTasks", "StopTask"):
             return answer
         with self.lock:
             answer = json.loads(answer)
-            if called == "DescribeServices":
+            if "Task" in called:
+                for it in answer.get("tasks") or [answer["task"]]:
+                    self.tasks.look(it, called)
+            elif called == "DescribeServices":
                 self.deployments.look()
                 for it in answer["services"]:
                     self.deployments.show(it)
@@ -307,6 +317,49 @@ class Deployments:
         if "why" in state:
             told["statusReason"] = state["why"]
         return told
+
+
+class Tasks:
+    """Tasks that run alone, of which the script says how they go."""
+
+    def __init__(self, scripts):
+        self.scripts, self.number, self.known = scripts, 0, {}
+
+    def look(self, task, called):
+        """Makes a task look as the script wants it."""
+        if called == "RunTask":
+            self.number += 1
+            self.known[task["taskArn"]] = ({"log": []}, list(self.scripts.get(self.number, [])))
+        if task["taskArn"] not in self.known:
+            return
+        state, steps = self.known[task["taskArn"]]
+        if called == "StopTask":
+            state |= {"state": "STOPPED", "code": "UserInitiated", "reason": "Task stopped by user", "exit": 137}
+            steps.clear()
+        elif steps:
+            step = steps.pop(0)
+            state |= step | {"log": state["log"] + step.get("log", [])}
+        if "state" not in state:
+            return
+        task |= {"lastStatus": state["state"], "stopCode": None, "stoppedReason": None}
+        for container in task["containers"]:
+            container["lastStatus"] = state["state"]
+        if state["state"] == "STOPPED":
+            task |= {"desiredStatus": "STOPPED", "stoppedAt": time.time()}
+            task["stopCode"] = state.get("code", "EssentialContainerExited" if "exit" in state else "TaskFailedToStart")
+            task["stoppedReason"] = state.get("reason", "Essential container in task exited")
+            words = {"exit": "exitCode", "why": "reason"}
+            task["containers"][0] |= {words[key]: it for key, it in state.items() if key in words}
+
+    def log(self, asked):
+        """What a container of such a task has written since the last page; None if it is another one's."""
+        number = asked["logStreamName"].split("/")[-1]
+        state = next((state for arn, (state, _) in self.known.items() if arn.endswith(f"/{number}")), None)
+        if state is None:
+            return None
+        seen = int(asked.get("nextToken", "f/0").split("/")[1])
+        events = [{"timestamp": index, "message": it} for index, it in enumerate(state["log"])]
+        return {"events": events[seen:], "nextForwardToken": f"f/{len(events)}", "nextBackwardToken": "b/0"}
 
 
 def target_health(targets):

@@ -52,7 +52,7 @@ sys.path.append(str(ROOT / "tests" / "lifecycle"))
 from aws_proxy import Proxy  # noqa: E402
 from harness import Stack, local_aws  # noqa: E402
 
-AT_ONCE = 6  # they mostly wait
+AT_ONCE = 10  # they mostly wait
 LIMIT = 120  # seconds for one step
 COLUMNS, LINES = 160, 40
 KINDS = ("up", "preview", "refresh", "destroy", "cancel")
