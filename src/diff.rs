@@ -21,6 +21,13 @@ pub struct Change {
     pub replaces: bool,
 }
 
+impl Change {
+    /// The property that differs, or that has what differs in it.
+    pub fn property(&self) -> &str {
+        self.path.split(['.', '[']).next().unwrap_or_default()
+    }
+}
+
 /// How a property differs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {

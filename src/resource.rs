@@ -50,7 +50,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No method but `check` and `part` runs in a preview.
+/// No methods but `check`, `check_change`, `replaced_by` and `part` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -67,6 +67,15 @@ pub trait Resource: Send + Sync + 'static {
     /// What other resources of the program have to know of this one. `report` tells what of it is known.
     fn part(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Part> {
         None
+    }
+
+    /// Rules over a change of the inputs from `old` to `new`; `replacing` are the properties that only another resource can
+    /// have so.
+    fn check_change(_old: &Self::Inputs, _new: &Self::Inputs, _replacing: &BTreeSet<String>, _report: &mut Report<'_>) {}
+
+    /// The properties that only another resource can have as `new` says, although AWS makes other changes of them in place.
+    fn replaced_by(_old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Asks AWS for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
@@ -301,6 +310,13 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
+    /// Inputs of an earlier time, with the defaults of ours.
+    pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
+        let mut inputs = inputs.clone();
+        check::complete(&mut inputs, self.inputs.root());
+        codec::decode(&inputs)
+    }
+
     /// The outputs as last seen. What a failed creation left out reads as nothing.
     fn last_seen(&self, outputs: &Map) -> Result<R::Outputs> {
         let mut outputs = outputs.clone();
@@ -337,9 +353,16 @@ impl<R: Resource> AnyResource for Erased<R> {
         }
         failures.extend(check::complete(&mut inputs, self.inputs.root()));
         let mut report = Report::within(&inputs, subject.plan);
-        let typed = codec::decode(&inputs)?;
-        R::check(&typed, &mut report);
-        if let Some(part) = R::part(&typed, &report) {
+        let new = codec::decode(&inputs)?;
+        R::check(&new, &mut report);
+        // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
+        if !subject.old.is_empty()
+            && let Ok(old) = self.completed(subject.old)
+        {
+            let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
+            R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
+        }
+        if let Some(part) = R::part(&new, &report) {
             subject.plan.declare(subject.urn, part);
         }
         let (broken, warnings) = report.into_findings();
@@ -353,7 +376,15 @@ impl<R: Resource> AnyResource for Erased<R> {
         let (mut old, mut new) = (old.clone(), new.clone());
         check::complete(&mut old, self.inputs.root());
         check::complete(&mut new, self.inputs.root());
-        diff::diff(&old, &new, self.inputs.root())
+        let mut changes = diff::diff(&old, &new, self.inputs.root());
+        let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
+        if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
+            let replaced = R::replaced_by(&old, &new);
+            for change in &mut changes {
+                change.replaces |= replaced.contains(&change.property()) && known(change.property());
+            }
+        }
+        changes
     }
 
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool {
@@ -536,8 +567,7 @@ fn without_defaults(value: &Value, property: Shape<'_>) -> Value {
 /// The names of the properties whose values differ in meaning, as Diff sees it: what an update has to send.
 pub fn changed<I: Serialize + JsonSchema>(old: &I, new: &I) -> Result<BTreeSet<String>> {
     let changes = diff::diff(&codec::encode(old)?, &codec::encode(new)?, Shapes::of::<I>().root());
-    let name = |it: Change| it.path.split(['.', '[']).next().unwrap_or_default().to_owned();
-    Ok(changes.into_iter().map(name).collect())
+    Ok(changes.into_iter().map(|it| it.property().to_owned()).collect())
 }
 
 /// The tags to set and the keys to remove, to get from `old` to `new`.

@@ -1,14 +1,15 @@
 //! elasticache: a Redis, or Valkey, of one primary and its replicas. AWS calls it a replication group.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticache::{
     operation::modify_replication_group::builders::ModifyReplicationGroupFluentBuilder,
+    primitives::{DateTime, DateTimeFormat},
     types::{
         self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails, ConfigureShard,
         DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
@@ -35,6 +36,8 @@ use crate::{
 const ROLE_UNKNOWN: &[Passing] = &[("ServiceLinkedRoleNotFoundFault", "")];
 const GONE: &str = "ReplicationGroupNotFoundFault";
 const PORT: i32 = 6379;
+const SNAPSHOT_REFUSED: &[&str] =
+    &["SnapshotAlreadyExistsFault", "SnapshotQuotaExceededFault", "SnapshotFeatureNotSupportedFault"];
 /// How long AWS may take to begin with a change that it agreed to make at once.
 const BEGINS: Duration = Duration::from_mins(1);
 
@@ -44,7 +47,7 @@ pub struct RedisGroup;
 /// nodes are, which takes 5 to 15 minutes.
 // No `Debug`: there is a password in it.
 #[expect(clippy::struct_excessive_bools, reason = "AWS has that many switches")]
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisGroupInputs {
     /// The name of the replication group. Default: the resource's name and seven random digits.
@@ -56,12 +59,12 @@ pub struct RedisGroupInputs {
     #[serde(default = "managed")]
     #[schemars(length(min = 1))]
     pub description: String,
-    /// The engine. A change from `redis` to `valkey` is made in place and needs `engineVersion`; there is no way back.
-    /// Default: `redis`.
+    /// The engine. A change from `redis` to `valkey` is made in place and needs `engineVersion`; the way back is another
+    /// group, without the data. Default: `redis`.
     #[serde(default = "redis")]
     pub engine: RedisGroupEngine,
     /// The version of the engine, such as `7.1`; before 6 with all three parts, such as `5.0.6`. A higher one is taken over
-    /// in place. Default: the newest that AWS offers when the group is created.
+    /// in place; a lower one only another group can have, without the data. Default: the newest that AWS offers when the group is created.
     #[schemars(regex(pattern = r"^([2-5]\.\d+\.\d+|([6-9]|[1-9]\d+)\.\d+)$"))]
     #[schemars(extend("computed" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
     pub engine_version: Option<String>,
@@ -114,8 +117,9 @@ pub struct RedisGroupInputs {
     #[schemars(extend("secret" = true, "writeOnly" = true))]
     #[schemars(extend("expects" = "made of printable characters other than space, /, \" and @"))]
     pub auth_token: Option<String>,
-    /// What becomes of the password before, when `authToken` changes. Default: `ROTATE` where there was one; `SET` where there
-    /// was none, for everybody could go on without.
+    /// What becomes of the password before, when `authToken` changes. Default: `ROTATE` where there was one, for tasks that run
+    /// with it would be cut off before they are replaced: once all clients have the new one, `SET` ends the old one. Where there
+    /// was none, `SET`, for everybody could go on without.
     #[schemars(extend("writeOnly" = true))]
     pub auth_token_update_strategy: Option<RedisGroupAuthTokenUpdateStrategy>,
     /// The user group whose users may log in, in place of one password for all.
@@ -151,12 +155,23 @@ pub struct RedisGroupInputs {
     /// Whether AWS may install new minor versions in the maintenance window. Default: true, for they mend security holes.
     #[serde(default = "yes")]
     pub auto_minor_version_upgrade: bool,
-    /// Whether changes are made at once. Default: true; otherwise `pulumi up` would end before the next maintenance window
-    /// makes them.
+    /// Whether changes are made at once. Default: true; otherwise `pulumi up` ends before the next maintenance window makes
+    /// those of `nodeType`, `engine` and `engineVersion`, which `pendingModifiedValues` shows until then.
     #[serde(default = "yes")]
     #[schemars(extend("writeOnly" = true))]
     pub apply_immediately: bool,
-    /// The name of a snapshot to take before the group is deleted, one that does not exist yet. Default: none is taken.
+    /// Whether the group may be replaced by another one, which is empty, where AWS cannot make a change in place. Default: false,
+    /// so that such a change is refused at preview.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub allow_data_loss: bool,
+    /// Whether the group is deleted, or replaced, without a last snapshot of its data. Default: false, for there is no other way
+    /// to get them back. It is what the last `pulumi up` was told that counts.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub skip_final_snapshot: bool,
+    /// The name of the snapshot that is taken before the group is deleted, one that does not exist yet. Default: the id of the
+    /// group, `final` and the time, such as `queue-final-20260131-235959`.
     #[schemars(length(min = 1, max = 255), extend("writeOnly" = true))]
     pub final_snapshot_identifier: Option<String>,
     /// The ARN of the SNS topic that hears of what happens to the nodes, such as a failover.
@@ -248,6 +263,9 @@ pub struct RedisGroupOutputs {
     /// The version of the engine with all its parts, such as `7.1.0`.
     #[schemars(extend("changesOnUpdate" = true))]
     pub engine_version_actual: String,
+    /// What AWS has agreed to and not done yet, by property, such as `nodeType`. The properties have these values already.
+    #[schemars(extend("changesOnUpdate" = true))]
+    pub pending_modified_values: BTreeMap<String, String>,
 }
 
 fn managed() -> String {
@@ -280,12 +298,60 @@ impl Resource for RedisGroup {
         check_size(inputs, report);
         check_engine(inputs, report);
         check_encryption(inputs, report);
+        report.rule(
+            &["skipFinalSnapshot", "finalSnapshotIdentifier"],
+            !inputs.skip_final_snapshot || inputs.final_snapshot_identifier.is_none(),
+            "is true, but finalSnapshotIdentifier names a snapshot to take: leave one of them out",
+        );
         for (index, it) in inputs.log_delivery_configurations.iter().enumerate() {
             report.rule(
                 &[&format!("logDeliveryConfigurations[{index}].logType"), "logDeliveryConfigurations"],
                 !inputs.log_delivery_configurations[..index].iter().any(|other| other.log_type == it.log_type),
                 format!("is {}, which goes somewhere already; AWS delivers each log to one place", it.log_type),
             );
+        }
+    }
+
+    fn check_change(old: &RedisGroupInputs, new: &RedisGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        for property in replacing {
+            let why = match property.as_str() {
+                "engine" => "AWS makes no Valkey a Redis again",
+                "engineVersion" => "AWS goes back to no lower version",
+                "transitEncryptionEnabled" => "before version 7, AWS does not change this",
+                _ => "AWS does not change this of a group that exists",
+            };
+            report.rule(
+                &[property, "allowDataLoss"],
+                new.allow_data_loss,
+                format!(
+                    "cannot change without data loss: {why}, so an empty group would take the place of {}. Leave it as it is; or set \
+                     allowDataLoss to true, and what is in the group now is only in its final snapshot",
+                    old.replication_group_id
+                ),
+            );
+        }
+        let stays = replacing.is_empty();
+        report.rule(
+            &["engineVersion", "engine"],
+            !stays || old.engine == new.engine || new.engine_version.is_some(),
+            "is required where the engine changes: set it, for instance to 8.0",
+        );
+        report.rule(
+            &["authToken", "userGroupIds"],
+            !stays || old.auth_token.is_none() || new.auth_token.is_some() || !new.user_group_ids.is_empty(),
+            "cannot be taken away, for AWS would have to let everybody in: keep it, or set userGroupIds in its place",
+        );
+    }
+
+    fn replaced_by(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
+        let version = |it: &RedisGroupInputs| it.engine_version.as_deref().and_then(as_number);
+        let lower = version(old).zip(version(new)).is_some_and(|(old, new)| new < old);
+        match (old.engine, new.engine) {
+            (RedisGroupEngine::Valkey, RedisGroupEngine::Redis) => vec!["engine"],
+            (old, new) if old == new && lower => vec!["engineVersion"],
+            // TLS comes and goes in place since 7.0.5, the first 7 that AWS has.
+            _ if version(new).is_some_and(|it| it < (7, 0)) => vec!["transitEncryptionEnabled"],
+            _ => vec![],
         }
     }
 
@@ -337,22 +403,33 @@ impl Resource for RedisGroup {
 
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
     async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
-        let (old, arn) = (&old.inputs, &old.arn);
+        let (mut old, arn) = (old.inputs.clone(), &old.arn);
         let group = at_rest(context, id, false).await?;
         if is_still_born(&group) {
             // It has never held anything.
             remove(context, id, None).await?;
             return Self::create(context, new).await.map(drop);
         }
-        if old.engine == RedisGroupEngine::Valkey && new.engine == RedisGroupEngine::Redis {
-            bail!("engine: AWS makes no Valkey a Redis again; `pulumi up --replace <urn>` makes a new group, without the data");
+        if let Some(property) = Self::replaced_by(&old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
+            // Check knows only what the program said last.
+            bail!(
+                "{property}: {id} has {} {} by now, and AWS goes back to no lower version: leave it as it is; or `pulumi up --replace \
+                 <urn>` makes a new group, without the data",
+                old.engine,
+                old.engine_version.as_deref().unwrap_or_default()
+            );
         }
-        if old.engine != new.engine && new.engine_version.is_none() {
-            bail!("engineVersion: AWS needs it when the engine changes: set it, for instance to 8.0");
+        if new.apply_immediately {
+            // What waits for the maintenance window is not done, and to be done now.
+            let waiting = pending(&group, &first_node(context, &group).await?);
+            if waiting.contains_key("nodeType") {
+                old.node_type.clear();
+            }
+            if waiting.contains_key("engineVersion") {
+                old.engine_version = None;
+            }
         }
-        if old.auth_token.is_some() && new.auth_token.is_none() && new.user_group_ids.is_empty() {
-            bail!("authToken: AWS takes no password away, unless userGroupIds come in its place: keep it, or set those");
-        }
+        let old = &old;
 
         let live = live_size(&group);
         let wanted = size(new, live);
@@ -368,17 +445,36 @@ impl Resource for RedisGroup {
         if wanted.1 > live.1 {
             add_replicas(context, id, &group, wanted.1, &new.preferred_cache_cluster_azs).await?;
         }
-        modify(context, id, modifications(context, id, &group, old, new)).await?;
+        let request = modifications(context, id, &group, old, new);
+        let deferred = request.as_ref().map(deferred).filter(|it| !new.apply_immediately && !it.is_empty());
+        modify(context, id, request).await?;
+        if let Some(deferred) = deferred {
+            let window = new.maintenance_window.as_ref().or(old.maintenance_window.as_ref()).map_or("", String::as_str);
+            (context.observer.say)(&format!(
+                "{id}: {} will change in the maintenance window, {window} UTC, for applyImmediately is false; until then, \
+                 pendingModifiedValues shows what waits",
+                deferred.join(" and ")
+            ));
+        }
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
             let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
             modify(context, id, Some(request)).await?;
         }
         if let Some(token) = &new.auth_token {
-            for strategy in auth_steps(group.auth_token_enabled() == Some(true), old, new) {
+            let had_one = group.auth_token_enabled() == Some(true);
+            let steps = auth_steps(had_one, old, new);
+            for strategy in &steps {
                 let request = context.aws.elasticache().modify_replication_group().replication_group_id(id);
-                let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy);
+                let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy.clone());
                 modify(context, id, Some(request)).await?;
+            }
+            if steps == [AuthTokenUpdateStrategyType::Rotate] {
+                let others = if had_one { "with the password before" } else { "without a password" };
+                (context.observer.say)(&format!(
+                    "{id}: clients {others} are still let in. Once all have the new one, set authTokenUpdateStrategy to SET, which \
+                     ends that"
+                ));
             }
         }
         if wanted.1 < live.1 {
@@ -405,15 +501,12 @@ impl Resource for RedisGroup {
         let group = context.aws.look_up::<DescribeReplicationGroups>(id.clone()).await?;
         let Some(group) = group.filter(|it| it.status() != Some("deleting")) else { return Ok(None) };
         // Half of what there is to know AWS shows of the nodes only.
-        let node = match group.member_clusters().first() {
-            Some(node) => context.aws.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
-            None => None,
-        };
+        let node = first_node(context, &group).await?;
         let arn = group.arn().unwrap_or_default().to_owned();
         // AWS tells the tags of a replication group only once it is there.
         let born = !matches!(group.status(), Some("creating" | "create-failed"));
         let tags = if born { elasticache::tags(context, &arn).await? } else { BTreeMap::new() };
-        Ok(Some(outputs(id, arn, &group, &node.unwrap_or_else(|| CacheCluster::builder().build()), tags)))
+        Ok(Some(outputs(id, arn, &group, &node, tags)))
     }
 
     fn id(outputs: &RedisGroupOutputs) -> String {
@@ -429,7 +522,10 @@ impl Resource for RedisGroup {
     }
 
     async fn delete(context: &Context, id: &str, old: &RedisGroupOutputs) -> Result<()> {
-        remove(context, id, old.inputs.final_snapshot_identifier.clone()).await
+        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        // One that never came to be holds nothing.
+        let held = group.filter(|it| !matches!(it.status(), Some("creating" | "create-failed")));
+        remove(context, id, held.and_then(|_| final_snapshot(id, &old.inputs, SystemTime::now()))).await
     }
 }
 
@@ -625,6 +721,39 @@ async fn reason(context: &Context, group: &ReplicationGroup) -> String {
     if texts.is_empty() { "AWS gives no reason".to_owned() } else { texts.join("; ") }
 }
 
+/// A node, which shows what AWS does not show of the group. All are alike.
+async fn first_node(context: &Context, group: &ReplicationGroup) -> Result<CacheCluster> {
+    let node = match group.member_clusters().first() {
+        Some(node) => context.aws.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
+        None => None,
+    };
+    Ok(node.unwrap_or_else(|| CacheCluster::builder().build()))
+}
+
+/// What AWS has agreed to and not done yet, by the property that asks for it. No secrets: AWS shows none.
+fn pending(group: &ReplicationGroup, node: &CacheCluster) -> BTreeMap<String, String> {
+    let (of_group, of_node) = (group.pending_modified_values(), node.pending_modified_values());
+    let failover = of_group.and_then(|it| it.automatic_failover_status());
+    let failover = failover.map(|it| (*it == types::PendingAutomaticFailoverStatus::Enabled).to_string());
+    let values = [
+        ("nodeType", of_node.and_then(|it| it.cache_node_type.clone())),
+        ("engineVersion", of_node.and_then(|it| it.engine_version.as_deref()).map(asked_version)),
+        ("automaticFailoverEnabled", failover),
+        ("transitEncryptionEnabled", of_group.and_then(|it| it.transit_encryption_enabled).map(|it| it.to_string())),
+        ("transitEncryptionMode", of_group.and_then(|it| it.transit_encryption_mode()).map(|it| it.as_str().to_owned())),
+    ];
+    values.into_iter().filter_map(|(name, it)| Some((name.to_owned(), it?))).collect()
+}
+
+/// The properties whose changes AWS makes in the maintenance window, unless it is told to make them at once.
+fn deferred(request: &ModifyReplicationGroupFluentBuilder) -> Vec<&'static str> {
+    let properties = [
+        ("nodeType", request.get_cache_node_type().is_some()),
+        ("engine or engineVersion", request.get_engine().is_some()),
+    ];
+    properties.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
+}
+
 /// Sends a modification, if there is one, once AWS is ready for it.
 async fn modify(context: &Context, id: &str, request: Option<ModifyReplicationGroupFluentBuilder>) -> Result<()> {
     let Some(request) = request else { return Ok(()) };
@@ -787,6 +916,19 @@ fn log_deliveries(
     begun.chain(ended).collect()
 }
 
+/// The name of the snapshot to take before the group is deleted, if one is to be taken.
+fn final_snapshot(id: &str, inputs: &RedisGroupInputs, now: SystemTime) -> Option<String> {
+    // The oldest nodes cannot take any.
+    if inputs.skip_final_snapshot || inputs.node_type.starts_with("cache.t1.") {
+        return None;
+    }
+    let time = DateTime::from_secs(DateTime::from(now).secs()).fmt(DateTimeFormat::DateTime).unwrap_or_default();
+    let time: String = time.replace('T', "-").chars().filter(|it| it.is_ascii_digit() || *it == '-').collect();
+    // 2026-01-31-235959: a day is easier to read in one piece.
+    let (day, hour) = time.rsplit_once('-').unwrap_or_default();
+    Some(inputs.final_snapshot_identifier.clone().unwrap_or_else(|| format!("{id}-final-{}-{hour}", day.replace('-', ""))))
+}
+
 /// Deletes the replication group and waits until it is gone.
 async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> Result<()> {
     let client = context.aws.elasticache();
@@ -797,14 +939,28 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
             Err(error) if refused_with(&error, &["InvalidReplicationGroupState", "InvalidCacheClusterState"]) => {
                 Ok(Seen::Pending(format!("{id}: {error:#}")))
             }
-            Err(error) if refused_with(&error, &[GONE]) => Ok(Seen::Ready(())),
-            result => result.map(|_| Seen::Ready(())),
+            Err(error) if refused_with(&error, &[GONE]) => Ok(Seen::Ready(false)),
+            result => result.map(|_| Seen::Ready(true)),
         }
     };
-    context.observer.wait(format!("AWS to delete replication group {id}"), Patience::minutes(60), delete).await?;
+    let deleting = context.observer.wait(format!("AWS to delete replication group {id}"), Patience::minutes(60), delete).await;
+    let deleting = deleting.map_err(|error| match &final_snapshot {
+        Some(snapshot) if refused_with(&error, SNAPSHOT_REFUSED) => error.context(format!(
+            "AWS cannot take the final snapshot {snapshot}: make room for it; or set finalSnapshotIdentifier to another name, or \
+             skipFinalSnapshot to true, and run `pulumi up` before"
+        )),
+        _ => error,
+    })?;
+    if let Some(snapshot) = final_snapshot.as_ref().filter(|_| deleting) {
+        (context.observer.say)(&format!("{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"));
+    }
     let look = || async {
         Ok(match context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
-            Some(group) => Seen::Pending(format!("{id}: {}", group.status().unwrap_or("deleting"))),
+            Some(group) => {
+                let (status, nodes) = (group.status().unwrap_or("deleting"), group.member_clusters().len());
+                let snapshot = final_snapshot.as_ref().map(|it| format!(", final snapshot {it}")).unwrap_or_default();
+                Seen::Pending(format!("{id}: {status}, {nodes} nodes left{snapshot}"))
+            }
             None => Seen::Ready(()),
         })
     };
@@ -829,6 +985,14 @@ fn outputs(
     let engine_version_actual = text(node.engine_version()).unwrap_or_default();
     let security_groups = node.security_groups().iter().filter_map(|it| it.security_group_id.clone());
     let security_groups: Vec<_> = security_groups.collect();
+    let pending_modified_values = pending(group, node);
+    // What AWS has agreed to counts as done: a refresh would undo in the state what only waits.
+    let agreed_version = pending_modified_values.get("engineVersion").cloned();
+    let is_valkey = match agreed_version.as_deref().and_then(as_number) {
+        Some(version) => version >= (7, 2),
+        None => group.engine().or(node.engine()) == Some("valkey"),
+    };
+    let agreed_type = pending_modified_values.get("nodeType").cloned();
     let topic = node.notification_configuration().filter(|it| it.topic_status() != Some("inactive"));
     let logs = group.log_delivery_configurations().iter();
     let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
@@ -836,12 +1000,9 @@ fn outputs(
         inputs: RedisGroupInputs {
             replication_group_id,
             description: group.description().unwrap_or_default().to_owned(),
-            engine: match group.engine().or(node.engine()) {
-                Some("valkey") => RedisGroupEngine::Valkey,
-                _ => RedisGroupEngine::Redis,
-            },
-            engine_version: text(Some(&asked_version(&engine_version_actual))),
-            node_type: group.cache_node_type().unwrap_or_default().to_owned(),
+            engine: if is_valkey { RedisGroupEngine::Valkey } else { RedisGroupEngine::Redis },
+            engine_version: agreed_version.or_else(|| text(Some(&asked_version(&engine_version_actual)))),
+            node_type: agreed_type.unwrap_or_else(|| group.cache_node_type().unwrap_or_default().to_owned()),
             num_cache_clusters: first.map(|_| groups * (replicas + 1)),
             num_node_groups: first.map(|_| groups),
             replicas_per_node_group: first.map(|_| replicas),
@@ -870,6 +1031,8 @@ fn outputs(
             maintenance_window: text(node.preferred_maintenance_window()),
             auto_minor_version_upgrade: group.auto_minor_version_upgrade() == Some(true),
             apply_immediately: true,
+            allow_data_loss: false,
+            skip_final_snapshot: false,
             final_snapshot_identifier: None,
             notification_topic_arn: topic.and_then(|it| text(it.topic_arn())),
             log_delivery_configurations: logs.map(log_delivery).collect(),
@@ -882,6 +1045,7 @@ fn outputs(
         member_clusters: group.member_clusters().to_vec(),
         cluster_enabled: group.cluster_enabled() == Some(true),
         engine_version_actual,
+        pending_modified_values,
     }
 }
 
@@ -926,13 +1090,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::value::Value;
+    use crate::{
+        check::{Autonaming, Failure},
+        config::TagRules,
+        plan::Plan,
+        resource::{AnyResource as _, Erased, Subject},
+        value::{Map, Value},
+    };
 
-    /// The mistakes in inputs that have these besides a node type.
-    fn mistakes(more: serde_json::Value) -> Vec<String> {
+    static IT: Erased<RedisGroup> = Erased::NEW;
+
+    /// Inputs that have these besides a node type.
+    fn inputs(more: serde_json::Value) -> Map {
         let Value::Object(mut inputs) = Value::from(more) else { panic!("inputs are an object") };
         inputs.entry("nodeType".to_owned()).or_insert_with(|| Value::String("cache.t4g.small".to_owned()));
-        crate::resource::mistakes::<RedisGroup>(Value::Object(inputs))
+        inputs
+    }
+
+    /// The same, of a group that exists.
+    fn named(more: serde_json::Value) -> Map {
+        let mut inputs = inputs(more);
+        inputs.insert("replicationGroupId".to_owned(), Value::String("queue".to_owned()));
+        inputs
+    }
+
+    /// The mistakes in such inputs.
+    fn mistakes(more: serde_json::Value) -> Vec<String> {
+        mistakes_after(&Map::new(), inputs(more))
+    }
+
+    /// The mistakes in inputs of a group that had `old` ones.
+    fn mistakes_after(old: &Map, new: Map) -> Vec<String> {
+        let (tags, plan) = (TagRules::default(), Plan::default());
+        let (autonaming, urn) = (Autonaming::Default, "");
+        let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, tags: &tags, plan: &plan };
+        IT.check(&subject, new).unwrap().failures.iter().map(Failure::to_string).collect()
     }
 
     #[track_caller]
@@ -989,6 +1181,86 @@ mod tests {
         complains(json!({ "authToken": token, "transitEncryptionEnabled": false }), "authToken needs transitEncryptionEnabled");
         complains(json!({ "authToken": token, "transitEncryptionMode": "preferred" }), "AWS insists on required");
         complains(json!({ "authToken": token, "userGroupIds": ["users"] }), "cannot be combined with authToken");
+    }
+
+    #[test]
+    fn no_data_are_lost_unless_that_is_allowed() {
+        let refuses = |old: serde_json::Value, new: serde_json::Value, property: &str| {
+            let (old, mut new) = (named(old), named(new));
+            let mistakes = mistakes_after(&old, new.clone());
+            let expected = format!("{property} cannot change without data loss");
+            assert!(mistakes.len() == 1 && mistakes[0].starts_with(&expected), "{mistakes:?}");
+            assert!(mistakes[0].contains("the place of queue") && mistakes[0].contains("allowDataLoss"), "{mistakes:?}");
+            new.insert("allowDataLoss".to_owned(), Value::Bool(true));
+            assert_eq!(mistakes_after(&old, new.clone()), Vec::<String>::new());
+            let replacing: Vec<_> = IT.diff(&old, &new).into_iter().filter(|it| it.replaces).map(|it| it.path).collect();
+            assert_eq!(replacing, [property]);
+        };
+        let redis = |version: &str| json!({ "engineVersion": version });
+        let valkey = |version: &str| json!({ "engine": "valkey", "engineVersion": version });
+        refuses(valkey("8.0"), redis("7.1"), "engine");
+        refuses(valkey("8.0"), json!({}), "engine");
+        refuses(redis("7.1"), redis("7.0"), "engineVersion");
+        refuses(valkey("8.1"), valkey("8.0"), "engineVersion");
+        refuses(redis("6.2"), json!({ "engineVersion": "6.2", "transitEncryptionEnabled": false }), "transitEncryptionEnabled");
+        refuses(json!({}), json!({ "subnetGroupName": "other" }), "subnetGroupName");
+        refuses(json!({}), json!({ "region": "eu-west-1" }), "region");
+
+        let keeps = |old: serde_json::Value, new: serde_json::Value| {
+            assert_eq!(mistakes_after(&named(old.clone()), named(new.clone())), Vec::<String>::new());
+            assert!(IT.diff(&named(old), &named(new)).iter().all(|it| !it.replaces));
+        };
+        keeps(redis("7.1"), valkey("8.0"));
+        keeps(redis("7.0"), redis("7.1"));
+        keeps(redis("7.1"), json!({ "engineVersion": "7.1", "transitEncryptionEnabled": false }));
+        keeps(json!({ "numCacheClusters": 3 }), json!({ "numCacheClusters": 2 }));
+        // A new version of the provider adds defaults, not changes.
+        keeps(json!({}), json!({ "port": 6379, "engine": "redis" }));
+
+        // What is not known yet is checked again when it is.
+        let mut unknown = named(json!({}));
+        unknown.insert("subnetGroupName".to_owned(), Value::Unknown);
+        assert_eq!(mistakes_after(&named(json!({ "subnetGroupName": "old" })), unknown), Vec::<String>::new());
+        let mut unknown = named(json!({}));
+        unknown.insert("engine".to_owned(), Value::Unknown);
+        assert!(IT.diff(&named(valkey("8.0")), &unknown).iter().all(|it| !it.replaces));
+    }
+
+    #[test]
+    fn changes_that_aws_does_not_make() {
+        let password = json!({ "authToken": "hunter2-hunter2-hunter2" });
+        let mistakes = mistakes_after(&named(password.clone()), named(json!({})));
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with("authToken cannot be taken away"), "{mistakes:?}");
+        let users = json!({ "userGroupIds": ["users"] });
+        assert_eq!(mistakes_after(&named(password), named(users)), Vec::<String>::new());
+        let mistakes = mistakes_after(&named(json!({})), named(json!({ "engine": "valkey" })));
+        let part = "engineVersion is required where the engine changes";
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(part), "{mistakes:?}");
+    }
+
+    #[test]
+    fn a_last_snapshot_by_default() {
+        let snapshot = |more: serde_json::Value| {
+            let inputs = IT.completed(&named(more)).unwrap();
+            final_snapshot("queue", &inputs, SystemTime::UNIX_EPOCH + Duration::from_millis(1_769_903_999_500))
+        };
+        assert_eq!(snapshot(json!({})).unwrap(), "queue-final-20260131-235959");
+        assert_eq!(snapshot(json!({ "finalSnapshotIdentifier": "last" })).unwrap(), "last");
+        assert_eq!(snapshot(json!({ "skipFinalSnapshot": true })), None);
+        assert_eq!(snapshot(json!({ "nodeType": "cache.t1.micro" })), None);
+        complains(json!({ "skipFinalSnapshot": true, "finalSnapshotIdentifier": "last" }), "names a snapshot to take");
+    }
+
+    #[test]
+    fn what_waits_counts_as_agreed() {
+        let node = types::PendingModifiedValues::builder().cache_node_type("cache.m7g.large").engine_version("8.0.1").build();
+        let node = CacheCluster::builder().engine_version("7.1.0").pending_modified_values(node).build();
+        let group = ReplicationGroup::builder().cache_node_type("cache.t4g.small").engine("redis").build();
+        let shown = outputs("queue".to_owned(), String::new(), &group, &node, BTreeMap::new());
+        let waiting: Vec<_> = shown.pending_modified_values.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+        assert_eq!(waiting, [("engineVersion", "8.0"), ("nodeType", "cache.m7g.large")]);
+        assert_eq!((shown.inputs.engine, shown.inputs.engine_version.as_deref()), (RedisGroupEngine::Valkey, Some("8.0")));
+        assert_eq!((shown.inputs.node_type.as_str(), shown.engine_version_actual.as_str()), ("cache.m7g.large", "7.1.0"));
     }
 
     #[test]

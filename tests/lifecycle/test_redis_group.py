@@ -3,8 +3,10 @@ adds no cache clusters for new replicas, so this changes none of the former and 
 
 import re
 
+import urllib.parse
+
 from botocore.exceptions import ClientError
-from harness import OWNER, Lifecycle, query_refusal, run, tags
+from harness import OWNER, UNREACHABLE, Lifecycle, query_refusal, run, tags
 
 TOKEN = "correct-horse-battery-staple"
 OTHER_TOKEN = "wrong-donkey-capacitor-paperclip"
@@ -82,7 +84,7 @@ def life(stack):
         drift=lambda stack, outputs: stack.aws("elasticache").decrease_replica_count(
             ReplicationGroupId=outputs["replicationGroupId"], NewReplicaCount=1, ApplyImmediately=True
         ),
-        replace={"atRestEncryptionEnabled": False},
+        replace={"atRestEncryptionEnabled": False, "allowDataLoss": True},
         replaced={"encryption": (True, False, True)},
         import_ids=lambda outputs: [],
         secrets=[TOKEN, OTHER_TOKEN],
@@ -139,7 +141,7 @@ def test_only_what_changes_is_sent(stack, proxy):
     assert truth(stack, stack.outputs())["encryption"] == (True, True, True)
     # Taken away, it would let everybody in.
     stack.write(this, this.properties | {"authToken": None})
-    assert "authToken: AWS takes no password away" in stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "cannot be taken away" in stack.pulumi("preview", fails=True)
 
 
 def test_cluster_mode(stack):
@@ -247,6 +249,150 @@ def test_more_node_groups_need_cluster_mode(stack):
     stack.write(this, this.properties | {"numNodeGroups": 2, "replicasPerNodeGroup": 1})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "is not in cluster mode, which AWS does not change here" in said and "pulumi up --replace" in said, said
+
+
+def test_a_preview_refuses_what_would_lose_data(stack):
+    this = life(stack)
+    valkey = {"engine": "valkey", "engineVersion": "8.0"}
+    stack.write(this, this.properties | valkey)
+    stack.up()
+    nobody = {name: UNREACHABLE for name in stack.environment if name.startswith("AWS_ENDPOINT_URL")}
+    for change, property, why in [
+        ({"engine": "redis", "engineVersion": "7.1"}, "engine", "makes no Valkey a Redis again"),
+        ({"engineVersion": "7.2"}, "engineVersion", "goes back to no lower version"),
+        ({"port": 6380}, "port", "does not change this of a group that exists"),
+        ({"replicationGroupId": "another"}, "replicationGroupId", "does not change this"),
+        ({"atRestEncryptionEnabled": False}, "atRestEncryptionEnabled", "does not change this"),
+    ]:
+        stack.write(this, this.properties | valkey | change)
+        said = stack.pulumi("preview", fails=True, **nobody)
+        assert property in said and "cannot change without data loss" in said and why in said, said
+        assert "an empty group would take the place of it-" in said and "allowDataLoss to true" in said, said
+        stack.write(this, this.properties | valkey | change | {"allowDataLoss": True})
+        assert "replace" in stack.pulumi("preview", **nobody)
+    # AWS makes what it can in place: a higher version loses nothing.
+    stack.write(this, this.properties | valkey | {"engineVersion": "8.1"})
+    said = stack.pulumi("preview", **nobody)
+    assert "1 to update" in said and "replace" not in said, said
+
+
+def test_a_downgrade_that_may_lose_data_replaces_the_group(stack, proxy):
+    deletions = asked(proxy, "DeleteReplicationGroup")
+    this = life(stack)
+    stack.write(this, this.properties | {"engine": "valkey", "engineVersion": "8.0"})
+    stack.up()
+    first = stack.outputs()
+    stack.write(this, this.properties | {"allowDataLoss": True})
+    assert stack.up() == {"create-replacement", "replace", "delete-replaced"}
+    assert truth(stack, stack.outputs())["engine"] == ("redis", "7.1") and truth(stack, first) is None
+    # That data may be lost does not mean that they have to be.
+    assert deletions[0]["FinalSnapshotIdentifier"].startswith(f"{first['id']}-final-")
+
+
+def test_a_last_snapshot_is_taken_and_named(stack, proxy):
+    deletions = asked(proxy, "DeleteReplicationGroup")
+    this = life(stack)
+    skip, named = {"skipFinalSnapshot": True}, {"finalSnapshotIdentifier": "the-last"}
+    for more, expected in [({}, r"queue-final-\d{8}-\d{6}"), (named, "the-last"), (skip, None)]:
+        deletions.clear()
+        stack.write(this, this.properties | {"replicationGroupId": "queue"} | more)
+        stack.up()
+        said = stack.pulumi("destroy", "--yes", "--skip-preview")
+        name = deletions[0].get("FinalSnapshotIdentifier")
+        assert (name is None) if expected is None else re.fullmatch(expected, name)
+        assert ("final snapshot" in said) == (name is not None), said
+        assert name is None or f"queue: AWS keeps its data in the final snapshot {name}" in said, said
+
+
+def test_what_never_was_has_no_last_snapshot(stack, proxy):
+    deletions = asked(proxy, "DeleteReplicationGroup")
+    proxy.answers["DescribeReplicationGroups"] = lambda text: text.replace("<Status>available", "<Status>create-failed")
+    this = life(stack)
+    stack.write(this, this.properties)
+    stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert "FinalSnapshotIdentifier" not in deletions[0]
+
+
+def test_a_snapshot_that_cannot_be_taken_keeps_the_group(stack, proxy):
+    this = life(stack)
+    stack.write(this, this.properties | {"finalSnapshotIdentifier": "the-last"})
+    stack.up()
+    refused = query_refusal("SnapshotAlreadyExistsFault", "Snapshot the-last already exists")
+    proxy.refusals["DeleteReplicationGroup"] = refused
+    said = stack.pulumi("destroy", "--yes", "--skip-preview", fails=True)
+    assert "AWS cannot take the final snapshot the-last" in said and "finalSnapshotIdentifier to another name" in said, said
+    assert truth(stack, stack.outputs()) is not None
+
+
+def test_a_password_is_rotated_in_and_then_the_only_one(stack, proxy):
+    changes = asked(proxy, "ModifyReplicationGroup")
+    this = life(stack)
+    stack.write(this, this.properties)
+    stack.up()
+    stack.write(this, this.properties | {"authToken": OTHER_TOKEN})
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    steps = [(it["AuthTokenUpdateStrategy"], it["AuthToken"]) for it in changes]
+    assert steps == [("ROTATE", OTHER_TOKEN)], "tasks that run with the old one would be cut off"
+    assert "clients with the password before are still let in" in said and "authTokenUpdateStrategy to SET" in said, said
+    assert TOKEN not in said and OTHER_TOKEN not in said
+    stack.expect_no_changes()
+    stack.write(this, this.properties | {"authToken": OTHER_TOKEN, "authTokenUpdateStrategy": "SET"})
+    assert "still let in" not in stack.pulumi("up", "--yes", "--skip-preview")
+    steps = [(it["AuthTokenUpdateStrategy"], it["AuthToken"]) for it in changes]
+    assert steps == [("ROTATE", OTHER_TOKEN), ("SET", OTHER_TOKEN)]
+    # Who asks for SET at once gets both, in the order that AWS takes.
+    changes.clear()
+    stack.write(this, this.properties | {"authTokenUpdateStrategy": "SET"})
+    assert stack.up() == {"update"}
+    assert [it["AuthTokenUpdateStrategy"] for it in changes] == ["ROTATE", "SET"]
+    stack.expect_no_changes()
+
+
+def test_what_waits_for_the_maintenance_window_is_told(stack, proxy):
+    def waits():
+        return changes and changes[-1]["ApplyImmediately"] == "false"
+
+    def of_group(text):
+        return text.replace("cache.t4g.medium", "cache.t4g.small") if waits() else text
+
+    def of_nodes(text):
+        waiting = "<PendingModifiedValues><CacheNodeType>cache.t4g.medium</CacheNodeType></PendingModifiedValues>"
+        return text.replace("<CacheClusterStatus>", f"{waiting}<CacheClusterStatus>") if waits() else text
+
+    changes = asked(proxy, "ModifyReplicationGroup")
+    proxy.answers |= {"DescribeReplicationGroups": of_group, "DescribeCacheClusters": of_nodes}
+    this = life(stack)
+    later = {"applyImmediately": False}
+    stack.write(this, this.properties | later)
+    stack.up()
+    assert stack.outputs()["pendingModifiedValues"] == {}
+    stack.write(this, this.properties | later | {"nodeType": "cache.t4g.medium"})
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    assert "nodeType will change in the maintenance window, " in said and "UTC, for applyImmediately is false" in said, said
+    assert changes[-1]["ApplyImmediately"] == "false"
+    assert stack.outputs()["pendingModifiedValues"] == {"nodeType": "cache.t4g.medium"}
+    # It waits: neither a change that was forgotten nor one that somebody else made.
+    stack.expect_no_changes()
+    stack.expect_no_changes("--refresh")
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.expect_no_changes()
+    # Whoever does not want to wait any longer need not.
+    stack.write(this, this.properties | {"nodeType": "cache.t4g.medium"})
+    stack.pulumi("up", "--yes", "--skip-preview")
+    assert [(it["CacheNodeType"], it["ApplyImmediately"]) for it in changes] == [
+        ("cache.t4g.medium", "false"),
+        ("cache.t4g.medium", "true"),
+    ]
+    assert stack.outputs()["pendingModifiedValues"] == {}
+    stack.expect_no_changes("--refresh")
+
+
+def asked(proxy, operation):
+    """What is asked of AWS by an operation, call by call, from now on."""
+    asked = []
+    proxy.refusals[operation] = lambda body: asked.append(dict(urllib.parse.parse_qsl(body))) or None
+    return asked
 
 
 def events(message):
