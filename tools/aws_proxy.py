@@ -14,6 +14,10 @@ A `Script` is a plain structure, as the YAML files of tests/stories hold it:
         - {running: 0, pending: 1}
         - {failed: 1, stopped: "CannotPullContainerError: …", event: was unable to …}
     log: [what the containers wrote]
+    tasks:                                        # how the n-th task that runs alone goes, likewise
+      1:
+        - {state: RUNNING, log: [one line]}
+        - {state: STOPPED, exit: 1, log: [another]}
 """
 
 import collections
@@ -33,12 +37,12 @@ HOST = "127.0.0.1"
 class Proxy:
     """`url` is where to call it. `answers` maps an operation to a function of its answer's text, which gives another;
     `refusals` maps one that AWS is not to hear of to the text of a refusal, or to a function of what is asked that gives
-    that text, or None to let it pass. `script` says all else."""
+    that text, or None to let it pass. `script` says all else; with a `pace`, deployments go on by the clock."""
 
-    def __init__(self, target, script=None):
+    def __init__(self, target, script=None, pace=None):
         self.counts, self.answers, self.refusals = collections.Counter(), {}, {}
         self.calls = []  # (when, operation, what was asked)
-        self.script = Script(script or {})
+        self.script = Script(script or {}, pace)
         self.server = http.server.ThreadingHTTPServer((HOST, 0), handler(self, urllib.parse.urlsplit(target).netloc))
         self.server.daemon_threads = True
         self.url = f"http://{HOST}:{self.server.server_port}"
@@ -144,11 +148,12 @@ def refused(signed_for, called, code, text):
 class Script:
     """What happens, call by call and deployment by deployment."""
 
-    def __init__(self, script):
-        unknown = script.keys() - {"calls", "deployments", "log"}
+    def __init__(self, script, pace):
+        unknown = script.keys() - {"calls", "deployments", "log", "tasks"}
         assert not unknown, f"a script has no {', '.join(unknown)}"
         self.calls, self.log, self.used = script.get("calls", []), script.get("log", []), collections.Counter()
-        self.deployments = Deployments(script.get("deployments", {}))
+        self.deployments = Deployments(script.get("deployments", {}), pace)
+        self.tasks = Tasks(script.get("tasks", {}))
         self.lock = threading.Lock()
         self.answered = {}  # by client token
 
@@ -181,19 +186,24 @@ class Script:
                 return json.dumps({"serviceDeploymentArn": json.loads(asked)["serviceDeploymentArn"]})
             if called == "DescribeTargetHealth" and "targets" in state:
                 return target_health(state["targets"])
+            if called == "GetLogEvents" and (page := self.tasks.log(json.loads(asked))):
+                return json.dumps(page)
             if called == "GetLogEvents" and self.log:
                 events = [{"timestamp": 1, "message": it} for it in self.log]
                 return json.dumps({"events": events, "nextForwardToken": "f/1", "nextBackwardToken": "b/1"})
             return None
 
     def changes(self, called, answer):
-        """The answer of AWS to a call about services, as the script wants it."""
-        if called not in ("CreateService", "UpdateService", "DescribeServices"):
+        """The answer of AWS to a call about services or tasks, as the script wants it."""
+        if called not in ("CreateService", "UpdateService", "DescribeServices", "RunTask", "DescribeTasks", "StopTask"):
             return answer
         with self.lock:
             answer = json.loads(answer)
-            if called == "DescribeServices":
-                self.deployments.step()
+            if "Task" in called:
+                for it in answer.get("tasks") or [answer["task"]]:
+                    self.tasks.look(it, called)
+            elif called == "DescribeServices":
+                self.deployments.look()
                 for it in answer["services"]:
                     self.deployments.show(it)
             else:
@@ -203,12 +213,12 @@ class Script:
 
 
 class Deployments:
-    """The deployments of one service, of which the script says how they go."""
+    """The deployments of one service, of which the script says how they go: a step a look, or each `pace` seconds one."""
 
-    def __init__(self, scripts):
-        self.scripts, self.number, self.id, self.before = scripts, 0, None, None
+    def __init__(self, scripts, pace):
+        self.scripts, self.pace, self.number, self.id, self.before = scripts, pace, 0, None, None
         self.steps, self.state, self.events, self.stopped = [], {}, [], []
-        self.failed_at = None
+        self.stepped = 0  # when the last step began
 
     def begin(self, service):
         """A new deployment, if the answer to a call has one."""
@@ -218,20 +228,25 @@ class Deployments:
             return
         self.number, self.id, self.stopped = self.number + 1, primary["id"], []
         self.steps = list(self.scripts.get(self.number, []))
+        self.stepped = time.monotonic()
         self.state = {"state": "IN_PROGRESS"} if self.steps else {}
 
-    def step(self):
+    def look(self):
+        """Somebody looks at the service."""
+        if not self.pace:
+            self.step(time.monotonic())
+        while self.pace and self.steps and self.stepped + self.pace <= time.monotonic():
+            self.step(self.stepped + self.pace)
+
+    def step(self, now):
         if not self.steps:
             return
-        step = dict(self.steps.pop(0))
+        self.stepped, step = now, dict(self.steps.pop(0))
         if event := step.pop("event", None):
             self.events.insert(0, {"id": str(len(self.events)), "createdAt": time.time(), "message": f"(service web) {event}"})
         stopped = step.pop("stopped", [])
         for it in stopped if isinstance(stopped, list) else [stopped]:
-            self.failed_at = self.failed_at or time.monotonic()
             self.stop(it if isinstance(it, dict) else {"reason": it})
-        if step.get("state") == "FAILED":
-            self.failed_at = self.failed_at or time.monotonic()
         self.state |= step
 
     def stop(self, it):
@@ -302,6 +317,49 @@ class Deployments:
         if "why" in state:
             told["statusReason"] = state["why"]
         return told
+
+
+class Tasks:
+    """Tasks that run alone, of which the script says how they go."""
+
+    def __init__(self, scripts):
+        self.scripts, self.number, self.known = scripts, 0, {}
+
+    def look(self, task, called):
+        """Makes a task look as the script wants it."""
+        if called == "RunTask":
+            self.number += 1
+            self.known[task["taskArn"]] = ({"log": []}, list(self.scripts.get(self.number, [])))
+        if task["taskArn"] not in self.known:
+            return
+        state, steps = self.known[task["taskArn"]]
+        if called == "StopTask":
+            state |= {"state": "STOPPED", "code": "UserInitiated", "reason": "Task stopped by user", "exit": 137}
+            steps.clear()
+        elif steps:
+            step = steps.pop(0)
+            state |= step | {"log": state["log"] + step.get("log", [])}
+        if "state" not in state:
+            return
+        task |= {"lastStatus": state["state"], "stopCode": None, "stoppedReason": None}
+        for container in task["containers"]:
+            container["lastStatus"] = state["state"]
+        if state["state"] == "STOPPED":
+            task |= {"desiredStatus": "STOPPED", "stoppedAt": time.time()}
+            task["stopCode"] = state.get("code", "EssentialContainerExited" if "exit" in state else "TaskFailedToStart")
+            task["stoppedReason"] = state.get("reason", "Essential container in task exited")
+            words = {"exit": "exitCode", "why": "reason"}
+            task["containers"][0] |= {words[key]: it for key, it in state.items() if key in words}
+
+    def log(self, asked):
+        """What a container of such a task has written since the last page; None if it is another one's."""
+        number = asked["logStreamName"].split("/")[-1]
+        state = next((state for arn, (state, _) in self.known.items() if arn.endswith(f"/{number}")), None)
+        if state is None:
+            return None
+        seen = int(asked.get("nextToken", "f/0").split("/")[1])
+        events = [{"timestamp": index, "message": it} for index, it in enumerate(state["log"])]
+        return {"events": events[seen:], "nextForwardToken": f"f/{len(events)}", "nextBackwardToken": "b/0"}
 
 
 def target_health(targets):

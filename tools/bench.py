@@ -1,11 +1,13 @@
-"""`make bench`: what the provider weighs, how fast it starts, and what the three sprints cost in
-time, memory and calls to AWS. On a local AWS of its own, behind a proxy that counts.
+"""`make bench`: what the provider weighs, how fast it starts, what the three sprints cost in time,
+memory and calls to AWS, and how soon a failure is told. On a local AWS of its own, behind a proxy that counts.
 
     bench.py target/release/pulumi-resource-fargate
 """
 
 import collections
+import concurrent.futures
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
@@ -37,6 +39,38 @@ def main(provider):
             finally:
                 sprints.forget()
 
+    failures(provider)
+
+
+FAILURES = ["image-not-found", "secret-missing", "no-route-to-the-registry", "rolled-back", "stopped-by-an-alarm"]
+TIMES = 3
+PACE = 15  # seconds from one step of a story to the next: by then, looks are as rare as they get
+
+
+def failures(provider):
+    """How long it takes from a failure in AWS to the error on the screen; a failure falls anywhere between two looks."""
+    os.environ["FARGATE_PROVIDER"] = str(Path(provider).resolve())
+    import stories  # reads that
+
+    print(f"\nFive failures, {TIMES} times each (from the failure in AWS to the error on the screen):")
+    row("", "typically", "at most", "looks at the service")
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        home = Path(name)
+        with stories.ready(home) as environment, concurrent.futures.ThreadPoolExecutor(TIMES * len(FAILURES)) as pool:
+
+            def play(story, number):
+                time.sleep(number * PACE / TIMES)  # not all at once: they share two processors or so
+                folder = home / f"{story}-{number}"
+                folder.mkdir()
+                return stories.play(story, environment, folder, pace=PACE)
+
+            played = {it: [pool.submit(play, it, number) for number in range(TIMES)] for it in FAILURES}
+            for story, plays in played.items():
+                done = [it.result() for it in plays]
+                after = [it.told_after for it in done]
+                looks = statistics.median(it.looks for it in done)
+                row(story, f"{statistics.median(after):.1f} s", f"{max(after):.1f} s", f"{looks:.0f}")
+
 
 def measure(sprints, calls):
     for sprint in TITLES:
@@ -59,7 +93,7 @@ def measure(sprints, calls):
 
 
 def row(name, *cells):
-    print(f"  {name:20}" + "".join(f"{cell:10}" for cell in cells).rstrip(), flush=True)
+    print(f"  {name:26}" + "".join(f"{cell:10}" for cell in cells).rstrip(), flush=True)
 
 
 def start_time(provider):

@@ -25,6 +25,7 @@ A story:
 """
 
 import concurrent.futures
+import contextlib
 import copy
 import difflib
 import os
@@ -51,7 +52,7 @@ sys.path.append(str(ROOT / "tests" / "lifecycle"))
 from aws_proxy import Proxy  # noqa: E402
 from harness import Stack, local_aws  # noqa: E402
 
-AT_ONCE = 6  # they mostly wait
+AT_ONCE = 10  # they mostly wait
 LIMIT = 120  # seconds for one step
 COLUMNS, LINES = 160, 40
 KINDS = ("up", "preview", "refresh", "destroy", "cancel")
@@ -69,22 +70,21 @@ class Story:
     text: str = ""
     seconds: float = 0
     output: list[str] = field(default_factory=list)
-    failed_at: float | None = None
-    """When AWS showed the failure."""
-    told_at: float | None = None
-    """When the step that failed ended."""
-    polls: int = 0
+    told_after: float = 0
+    """The seconds from the failure in AWS, which is the last that the script says of a deployment, to the error on the screen."""
+    looks: int = 0
+    """How often AWS was asked about the service until then."""
 
 
-def play(name, environment, folder, terminal=False):
-    """Plays a story; raises what is wrong with it."""
+def play(name, environment, folder, terminal=False, pace=None):
+    """Plays a story, with `pace` by the clock; raises what is wrong with it."""
     told = yaml.safe_load((STORIES / f"{name}.yaml").read_text())
     story = Story(name, told["story"])
     resources = merged(program(told.get("program", "service")), told.get("with", {}))
-    account = f"{zlib.crc32(name.encode()):012d}"
+    account = f"{zlib.crc32(str(folder).encode()):012d}"  # of this play alone
     stack = Stack(folder, environment | {"AWS_ACCESS_KEY_ID": account})
     begun = time.monotonic()
-    with Proxy(stack.environment["AWS_ENDPOINT_URL"], told.get("aws")) as proxy:
+    with Proxy(stack.environment["AWS_ENDPOINT_URL"], told.get("aws"), pace) as proxy:
         stack.environment["AWS_ENDPOINT_URL"] = proxy.url
         for step in told["steps"]:
             resources = merged(resources, step.get("change", {}))
@@ -93,7 +93,6 @@ def play(name, environment, folder, terminal=False):
                 service, method, arguments = call
                 getattr(stack.aws(service), method)(**arguments)
             take(step, stack, proxy, story, terminal)
-    story.failed_at = proxy.script.deployments.failed_at
     story.seconds = time.monotonic() - begun
     return story
 
@@ -112,11 +111,11 @@ def take(step, stack, proxy, story, terminal):
         # One after the other, so that the output is the same each time.
         command += ["--parallel", str(step.get("parallel", 1))]
     environment = os.environ | stack.environment
+    told_at = None
     if interactive:
         code, output = in_terminal(command, stack.folder, environment, step, proxy, terminal and shown)
     else:
-        code, output = in_log(command, stack.folder, environment, step, proxy)
-    story.told_at = time.monotonic()
+        code, output, told_at = in_log(command, stack.folder, environment, step, proxy)
     if shown:
         shown_command = " ".join(["$", "pulumi", kind, *step.get("arguments", [])])
         story.output += [shown_command, "", *normal(output).splitlines(), ""]
@@ -124,7 +123,8 @@ def take(step, stack, proxy, story, terminal):
         raise Different(f"`pulumi {kind}` ended with {code}, and is told to end well: it {step[kind]}\n{output}")
     calls = proxy.calls[first:]
     counts = {it: proxy.counts[it] - before.get(it, 0) for it in proxy.counts}
-    story.polls = counts.get("DescribeServices", 0) + counts.get("DescribeTasks", 0)
+    if code and told_at:
+        story.told_after, story.looks = told_at - proxy.script.deployments.stepped, counts.get("DescribeServices", 0)
     for operation, expected in step.get("calls", {}).items():
         if counts.get(operation, 0) != expected:
             raise Different(f"{operation} was called {counts.get(operation, 0)} times, and not {expected}\n{output}")
@@ -152,13 +152,17 @@ def in_log(command, folder, environment, step, proxy):
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     threading.Thread(target=disturb, args=(process, step, proxy), daemon=True).start()
-    try:
-        output, _ = process.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, _ = process.communicate()
-        raise Different(f"it did not end within {LIMIT} s:\n{output}") from None
-    return process.returncode, output
+    limit = threading.Timer(LIMIT, process.kill)
+    limit.start()
+    lines, told_at = [], None
+    for line in process.stdout:
+        lines.append(line)
+        if not told_at and "error:" in line:
+            told_at = time.monotonic()
+    if not limit.is_alive():
+        raise Different(f"it did not end within {LIMIT} s:\n{''.join(lines)}")
+    limit.cancel()
+    return process.wait(), "".join(lines), told_at
 
 
 def in_terminal(command, folder, environment, step, proxy, watched):
@@ -224,10 +228,13 @@ def normal(text):
         (r"http://127\.0\.0\.1:\d+", "http://…"),
         (r"\(request [^)]*\)", "(request …)"),
         (r"ecs-svc/\w+", "ecs-svc/…"),
+        (r"-final-\d{8}-\d{6}", "-final-…"),
         (r"[ \t]+$", ""),
         (r"(\(…s\))[.…]+", r"\1"),  # what turns in a terminal
-        (r"^@ updating\W*\n", ""),  # a sign of life, one every second
-        (r"^ [ +~-]+ fargate:\S+ \S+ (creat|updat|delet)(ing|ed) \(…s\)( \[diff: .*])?\n", ""),  # in any order
+        (r"^@ [a-z ]+\W*\n", ""),  # a sign of life, one every second
+        (r"^ [ +~-]+ fargate:\S+ \S+ ((creat|updat|delet)ing \(…s\)|create|update|delete)( \[diff: .*])?\n", ""),  # in any order
+        (r"^ [ +~-]+ fargate:\S+ \S+ (creat|updat|delet)ed \(…s\).*\n", ""),  # with or without the last news
+        (r"^ [ +]+ pulumi:pulumi:Stack \S+ create\n|^ +fargate:\S+ \S+  \d+ errors?\n", ""),  # sooner or later
         (r"\n+(?=Resources:)", "\n\n"),
     ]
     for pattern, replacement in rules:
@@ -267,6 +274,17 @@ def names():
     return sorted(it.stem for it in STORIES.glob("*.yaml"))
 
 
+@contextlib.contextmanager
+def ready(folder):
+    """What stories are played in, with a first stack for theirs to be copies of."""
+    home, first = folder / "pulumi-home", folder / "first"
+    home.mkdir()
+    first.mkdir()
+    with local_aws(home) as environment:
+        Stack(first, environment)
+        yield environment
+
+
 def play_all(wanted):
     passed, failed, lock = 0, [], threading.Lock()
 
@@ -292,13 +310,8 @@ def play_all(wanted):
 
     with tempfile.TemporaryDirectory(prefix="stories-") as folder:
         root = Path(folder)
-        home = root / "pulumi-home"
-        home.mkdir()
-        with local_aws(home) as environment:
-            (root / "first").mkdir()
-            Stack(root / "first", environment)  # the others copy it
-            with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(one, wanted))
+        with ready(root) as environment, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, wanted))
     for name, problem in failed:
         print(f"\n==> {name}\n{problem}")
     print(f"\n{passed} passed, {len(failed)} failed")
@@ -306,14 +319,10 @@ def play_all(wanted):
 
 
 def watch(name):
-    with tempfile.TemporaryDirectory(prefix="stories-") as folder:
-        home = Path(folder) / "pulumi-home"
-        home.mkdir()
-        with local_aws(home) as environment:
-            told = yaml.safe_load((STORIES / f"{name}.yaml").read_text())
-            print(f"{told['story']}\n", flush=True)
-            play(name, environment, Path(folder), terminal=True)
-    return True
+    with tempfile.TemporaryDirectory(prefix="stories-") as folder, ready(Path(folder)) as environment:
+        told = yaml.safe_load((STORIES / f"{name}.yaml").read_text())
+        print(f"{told['story']}\n", flush=True)
+        play(name, environment, Path(folder), terminal=True)
 
 
 def main():
