@@ -1,0 +1,146 @@
+"""The Celery worker: takes jobs from Redis, one at a time.
+
+A job may arrive twice: Redis hands a message on when its worker seems to be gone. So a worker first takes a lease on the
+video and keeps renewing it; only who holds the lease writes, and what is done is not done again."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from celery import Celery, Task, signals
+
+from video import logs, media, metrics
+from video.config import WorkerSettings
+from video.videos import MAX_ATTEMPTS, PROCESS, Busy, Status, Video, Videos
+
+logger = logging.getLogger(__name__)
+settings = WorkerSettings()
+videos = Videos(settings.table)
+s3 = boto3.client("s3")
+
+celery = Celery("video", broker=settings.redis_url)
+celery.conf.update(
+    # A message is done when its job is: what a lost worker had, another one gets.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    broker_transport_options={
+        "visibility_timeout": settings.visibility_timeout,
+        # Looks for messages of lost workers that often; by default each 100 seconds.
+        "unacked_restore_interval": max(1, min(10, settings.visibility_timeout // 3)),
+        "unacked_restore_throttle": 1,
+        "socket_keepalive": True,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # a failover of Redis passes
+    # With REMAP_SIGTERM=SIGQUIT, as the image sets it: SIGTERM lets the job go on for so long, then hands it back.
+    worker_soft_shutdown_timeout=max(0, settings.stop_timeout - 10),
+)
+
+
+@signals.setup_logging.connect
+def configure_logs(**_: Any) -> None:
+    logs.configure()
+
+
+@signals.worker_ready.connect
+def publish_metrics(**_: Any) -> None:
+    threading.Thread(target=metrics.publish_forever, args=[celery], daemon=True).start()
+
+
+class Lost(Exception):
+    """Another worker has taken the video over."""
+
+
+class Lease:
+    """The right to work on a video, renewed in the background together with the progress."""
+
+    def __init__(self, video_id: str):
+        self.video_id, self.owner = video_id, str(uuid4())
+        self._progress, self._lost, self._over = 0, False, threading.Event()
+
+    def progress(self, percent: int) -> None:
+        self._progress = percent
+        if self._lost:
+            raise Lost(self.video_id)
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _renew(self) -> None:
+        while not self._over.wait(min(2, settings.visibility_timeout / 3)):
+            try:
+                self._lost = not videos.renew(self.video_id, self.owner, settings.visibility_timeout, self._progress)
+            except (BotoCoreError, ClientError):
+                logger.warning("cannot renew the lease, trying again", exc_info=True)
+
+
+@celery.task(name=PROCESS, bind=True, max_retries=None)
+def process(self: Task, video_id: str) -> None:
+    lease = Lease(video_id)
+    context = {"video_id": video_id}
+    try:
+        video = videos.claim(video_id, lease.owner, settings.visibility_timeout)
+        if video is None:
+            logger.info("nothing left to do", extra=context)
+            delete_original(videos.get(video_id))
+            return
+        context["attempt"] = video.attempts
+        if video.attempts > MAX_ATTEMPTS:
+            raise media.Unusable(f"given up after {MAX_ATTEMPTS} attempts")
+        logger.info("started", extra=context)
+        with lease.renewed():
+            make_results(video, lease)
+        if not videos.finish(video_id, lease.owner):
+            raise Lost(video_id)
+        logger.info("done", extra=context)
+        delete_original(videos.get(video_id))
+    except Busy:
+        # Not dropped: if that worker is lost, this message is the only one left.
+        logger.info("another worker has it, looking again later", extra=context)
+        raise self.retry(countdown=settings.visibility_timeout / 2) from None
+    except Lost:
+        logger.warning("another worker took it over", extra=context)
+    except media.Unusable as error:
+        logger.warning("failed", extra=context | {"error": str(error)})
+        videos.fail(video_id, lease.owner, str(error))
+    except (BotoCoreError, ClientError, OSError, media.Interrupted) as error:
+        logger.warning("trying again", extra=context, exc_info=True)
+        videos.release(video_id, lease.owner)
+        raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
+    except SystemExit:
+        logger.warning("stopped, handing the job back", extra=context)
+        videos.hand_back(video_id, lease.owner)
+        raise
+
+
+def make_results(video: Video, lease: Lease) -> None:
+    with TemporaryDirectory(prefix="video-") as name:
+        original, result, thumbnail = (Path(name, it) for it in ("original", "video.mp4", "thumbnail.jpg"))
+        s3.download_file(settings.bucket, video.original, str(original))
+        duration = video.duration or 1.0
+        media.transcode(original, result, duration, lease.progress)
+        media.thumbnail(result, thumbnail, duration)
+        lease.progress(99)
+        s3.upload_file(str(result), settings.bucket, video.result, ExtraArgs={"ContentType": "video/mp4"})
+        s3.upload_file(str(thumbnail), settings.bucket, video.thumbnail, ExtraArgs={"ContentType": "image/jpeg"})
+
+
+def delete_original(video: Video | None) -> None:
+    if video and video.status == Status.DONE and video.delete_original:
+        s3.delete_object(Bucket=settings.bucket, Key=video.original)
