@@ -49,10 +49,11 @@ class State(TypedDict):
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     settings = Settings()
+    session = boto3.Session(region_name=settings.aws_region)
     services = Services(
         settings=settings,
-        videos=Videos(settings.table),
-        s3=boto3.client("s3", config=Config(signature_version="s3v4")),
+        videos=Videos(session, settings.table),
+        s3=session.client("s3", config=Config(signature_version="s3v4")),
         celery=Celery(broker=settings.redis_url),
     )
     # Whoever asks waits only seconds when Redis is away.

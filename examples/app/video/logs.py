@@ -17,7 +17,11 @@ def configure() -> None:
             },
             "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
             "root": {"level": "INFO", "handlers": ["stdout"]},
-            # Uvicorn has handlers of its own, which write plain text.
-            "loggers": {name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
+            "loggers": {
+                # Uvicorn has handlers of its own, which write plain text.
+                "uvicorn": {"handlers": [], "propagate": True},
+                "uvicorn.access": {"handlers": [], "propagate": True},
+                "botocore": {"level": "WARNING"},
+            },
         }
     )

@@ -14,8 +14,8 @@ SECONDS = 15
 logger = logging.getLogger(__name__)
 
 
-def publish_forever(celery: Celery) -> None:
-    cloudwatch = boto3.client("cloudwatch")
+def publish_forever(celery: Celery, session: boto3.Session) -> None:
+    cloudwatch = session.client("cloudwatch")
     while True:
         try:
             depth, workers = waiting(celery), len(celery.control.ping(timeout=1))
@@ -40,4 +40,4 @@ def publish_forever(celery: Celery) -> None:
 def waiting(celery: Celery) -> int:
     """Jobs that no worker has taken yet."""
     with celery.connection_for_read() as connection:
-        return connection.default_channel.queue_declare(QUEUE, passive=True).message_count
+        return connection.default_channel.queue_declare(QUEUE).message_count

@@ -57,9 +57,9 @@ class Busy(Exception):
 class Videos:
     """The records, in DynamoDB. Who may do what with one is decided there, by conditions."""
 
-    def __init__(self, table: str):
+    def __init__(self, session: boto3.Session, table: str):
         # The client of the resource: takes plain values as the resource does, and threads may share it.
-        self._client = boto3.resource("dynamodb").meta.client
+        self._client = session.resource("dynamodb").meta.client
         self._table = table
 
     def create(self, video: Video) -> None:

@@ -4,6 +4,8 @@ A job may arrive twice: Redis hands a message on when its worker seems to be gon
 video and keeps renewing it; only who holds the lease writes, and what is done is not done again."""
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +24,9 @@ from video.videos import MAX_ATTEMPTS, PROCESS, Busy, Status, Video, Videos
 
 logger = logging.getLogger(__name__)
 settings = WorkerSettings()
-videos = Videos(settings.table)
-s3 = boto3.client("s3")
+session = boto3.Session(region_name=settings.aws_region)
+videos = Videos(session, settings.table)
+s3 = session.client("s3")
 
 celery = Celery("video", broker=settings.redis_url)
 celery.conf.update(
@@ -41,8 +44,6 @@ celery.conf.update(
     },
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # a failover of Redis passes
-    # With REMAP_SIGTERM=SIGQUIT, as the image sets it: SIGTERM lets the job go on for so long, then hands it back.
-    worker_soft_shutdown_timeout=max(0, settings.stop_timeout - 10),
 )
 
 
@@ -53,7 +54,15 @@ def configure_logs(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def publish_metrics(**_: Any) -> None:
-    threading.Thread(target=metrics.publish_forever, args=[celery], daemon=True).start()
+    threading.Thread(target=metrics.publish_forever, args=[celery, session], daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def hand_back_in_time(**_: Any) -> None:
+    """After SIGTERM the job goes on. If it takes too long, SIGQUIT stops it, and its message returns to the queue."""
+    timer = threading.Timer(settings.stop_timeout - 10, os.kill, [os.getpid(), signal.SIGQUIT])
+    timer.daemon = True
+    timer.start()
 
 
 class Lost(Exception):
