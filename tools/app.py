@@ -265,6 +265,27 @@ def tell(story, provider, folder, stack):
         client.wait(begun["video_id"], 60)
         say(f"503 after {took:.0f} s; asked again when it is back, the job is done by the same worker")
 
+    with story.step("S3 fails for a moment") as say:
+        worker.gate.broken = {"s3:GetObject"}
+        video = client.upload(clip)
+        await_line(worker, video, "trying again")
+        worker.gate.broken = set()
+        client.wait(video, 60)
+        attempts = int(record_of(video)["attempts"])
+        expect("attempts", attempts >= 2, True)
+        say(f"the job is tried again, and done at the attempt no. {attempts}")
+
+    with story.step("Jobs that cannot be done") as say:
+        worker.stop()
+        gone, spoilt = client.upload(clip), client.upload(clip)
+        s3 = boto3.client("s3")
+        s3.delete_object(Bucket=BUCKET, Key=f"uploads/{gone}")
+        s3.put_object(Bucket=BUCKET, Key=f"uploads/{spoilt}", Body=b"this is not a video")
+        worker = run(workers)
+        failed = [wait_for(lambda: client.status(it), lambda now: now["status"] == "failed") for it in (gone, spoilt)]
+        expect("why", ["the original is not there" in failed[0]["error"], "Invalid data" in failed[1]["error"]], [True, True])
+        say("the record says why: the original is gone; it is no video any more")
+
     with story.step("50 jobs at once") as say:
         worker.stop()
         small = make_video(folder / "small.mp4", seconds=1, size="160x120")
@@ -274,16 +295,17 @@ def tell(story, provider, folder, stack):
         for video in videos:
             client.wait(video, 180)
         depth, backlog = (wait_for(lambda: metric(name), lambda it: it and it >= 40) for name in METRICS)
+        say(f"the alarm video-queue-long is in state {wait_for(lambda: alarms()['video-queue-long']['StateValue'], 'ALARM'.__eq__)}")
         say(f"QueueDepth in CloudWatch rises to {depth:.0f}, BacklogPerTask to {backlog:.0f}, and all 50 are done")
 
     with story.step("What the scaling in AWS goes by") as say:
-        alarms = {it["AlarmName"]: it for it in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+        looking = alarms()
         scaling = boto3.client("application-autoscaling")
         policies = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
         for alarm, policy in SCALING.items():
-            asked = {key: alarms[alarm][key] for key in ("Namespace", "MetricName", "Dimensions")}
+            asked = {key: looking[alarm][key] for key in ("Namespace", "MetricName", "Dimensions")}
             expect(f"the metric of the alarm {alarm}", asked in published(), True)
-            [arn] = alarms[alarm]["AlarmActions"]
+            [arn] = looking[alarm]["AlarmActions"]
             [found] = [it for it in policies if it["PolicyARN"] == arn]
             expect(f"what {alarm} sets off", (found["PolicyName"], found["ResourceId"]), (policy, "service/video/celery_worker"))
             say(f"{alarm} looks at Video/QueueDepth of this queue and sets off {policy}")
@@ -378,6 +400,10 @@ def table():
 
 def record_of(video):
     return table().get_item(Key={"video_id": video}, ConsistentRead=True)["Item"]
+
+
+def alarms():
+    return {it["AlarmName"]: it for it in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]}
 
 
 def published():

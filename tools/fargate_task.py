@@ -136,11 +136,12 @@ class Task:
 
 
 class RoleGate:
-    """The way to AWS. The local one takes any call from anybody; this lets through what the task role allows."""
+    """The way to AWS. The local one takes any call from anybody; this lets through what the task role allows. Actions
+    that are `broken` fail as AWS does on a bad day."""
 
     def __init__(self, aws, statements):
         self.aws, self.statements = urllib.parse.urlsplit(aws).netloc, statements
-        self.used, self.refused = set(), set()
+        self.used, self.refused, self.broken = set(), set(), set()
         gate = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -154,6 +155,8 @@ class RoleGate:
                     gate.refused.add(called)
                     return self.answer(403, {}, REFUSAL % called.encode())
                 gate.used.add(called)
+                if called in gate.broken:
+                    return self.answer(503, {}, b"")
                 upstream = HTTPConnection(gate.aws)
                 upstream.request(self.command, self.path, body, dict(self.headers))
                 reply = upstream.getresponse()

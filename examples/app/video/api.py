@@ -53,7 +53,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     services = Services(
         settings=settings,
         videos=Videos(session, settings.table),
-        s3=session.client("s3", config=Config(signature_version="s3v4")),
+        # The URLs then name the bucket's region, as those of new buckets must.
+        s3=session.client("s3", config=Config(s3={"addressing_style": "virtual"})),
         celery=Celery(broker=settings.redis_url),
     )
     # Whoever asks waits only seconds when Redis is away.

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -79,7 +79,7 @@ class Lease:
     def progress(self, percent: int) -> None:
         self._progress = percent
         if self._lost:
-            raise Lost(self.video_id)
+            raise Lost
 
     @contextmanager
     def renewed(self) -> Iterator[None]:
@@ -101,47 +101,53 @@ class Lease:
 
 @celery.task(name=PROCESS, bind=True, max_retries=None)
 def process(self: Task, video_id: str) -> None:
-    lease = Lease(video_id)
-    context = {"video_id": video_id}
+    lease, context = Lease(video_id), {"video_id": video_id}
     try:
-        video = videos.claim(video_id, lease.owner, settings.visibility_timeout)
-        if video is None:
-            logger.info("nothing left to do", extra=context)
-            delete_original(videos.get(video_id))
-            return
-        context["attempt"] = video.attempts
-        if video.attempts > MAX_ATTEMPTS:
-            raise media.Unusable(f"given up after {MAX_ATTEMPTS} attempts")
-        logger.info("started", extra=context)
-        with lease.renewed():
-            make_results(video, lease)
-        if not videos.finish(video_id, lease.owner):
-            raise Lost(video_id)
-        logger.info("done", extra=context)
-        delete_original(videos.get(video_id))
+        work(lease)
     except Busy:
         # Not dropped: if that worker is lost, this message is the only one left.
         logger.info("another worker has it, looking again later", extra=context)
         raise self.retry(countdown=settings.visibility_timeout / 2) from None
     except Lost:
         logger.warning("another worker took it over", extra=context)
-    except media.Unusable as error:
-        logger.warning("failed", extra=context | {"error": str(error)})
-        videos.fail(video_id, lease.owner, str(error))
-    except (BotoCoreError, ClientError, OSError, media.Interrupted) as error:
-        logger.warning("trying again", extra=context, exc_info=True)
-        videos.release(video_id, lease.owner)
-        raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
     except SystemExit:
         logger.warning("stopped, handing the job back", extra=context)
         videos.hand_back(video_id, lease.owner)
         raise
+    except Exception as error:  # AWS, the disk, a program that was killed: MAX_ATTEMPTS ends what does not pass
+        logger.warning("trying again", extra=context, exc_info=True)
+        with suppress(BotoCoreError, ClientError):  # or else the lease runs out
+            videos.release(video_id, lease.owner)
+        raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
+
+
+def work(lease: Lease) -> None:
+    video = videos.claim(lease.video_id, lease.owner, settings.visibility_timeout)
+    if video is None:
+        logger.info("nothing left to do", extra={"video_id": lease.video_id})
+        delete_original(lease.video_id)
+        return
+    context = {"video_id": video.video_id, "attempt": video.attempts}
+    logger.info("started", extra=context)
+    try:
+        if video.attempts > MAX_ATTEMPTS:
+            raise media.Unusable(f"given up after {MAX_ATTEMPTS} attempts")
+        with lease.renewed():
+            make_results(video, lease)
+    except media.Unusable as error:
+        logger.warning("failed", extra=context | {"error": str(error)})
+        videos.fail(video.video_id, lease.owner, str(error))
+        return
+    if not videos.finish(video.video_id, lease.owner):
+        raise Lost
+    logger.info("done", extra=context)
+    delete_original(video.video_id)
 
 
 def make_results(video: Video, lease: Lease) -> None:
     with TemporaryDirectory(prefix="video-") as name:
         original, result, thumbnail = (Path(name, it) for it in ("original", "video.mp4", "thumbnail.jpg"))
-        s3.download_file(settings.bucket, video.original, str(original))
+        download(video, original)
         duration = video.duration or 1.0
         media.transcode(original, result, duration, lease.progress)
         media.thumbnail(result, thumbnail, duration)
@@ -150,6 +156,18 @@ def make_results(video: Video, lease: Lease) -> None:
         s3.upload_file(str(thumbnail), settings.bucket, video.thumbnail, ExtraArgs={"ContentType": "image/jpeg"})
 
 
-def delete_original(video: Video | None) -> None:
+def download(video: Video, to: Path) -> None:
+    try:
+        s3.download_file(settings.bucket, video.original, str(to))
+    except ClientError as error:
+        # Without the right to list the bucket, S3 answers 403 for what is not there.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            raise media.Unusable("the original is not there, or not for us") from error
+        raise
+
+
+def delete_original(video_id: str) -> None:
+    """Asked for again when a message comes twice: the first worker may have been lost just before it."""
+    video = videos.get(video_id)
     if video and video.status == Status.DONE and video.delete_original:
         s3.delete_object(Bucket=settings.bucket, Key=video.original)
