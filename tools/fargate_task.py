@@ -2,8 +2,8 @@
 machine. Its output goes to the log group, its calls to AWS pass only if its task role allows them, and it is stopped as
 ECS stops a task.
 
-What a real task gets from Fargate, and this one from here: credentials, a host name, the way to AWS and an address of its
-own to listen at. All else is the image's (its Dockerfile, for no image is built) and the task definition's."""
+What a real task gets from Fargate, and this one from here: credentials, a host name, the way to AWS and an address of
+its own to listen at. All else is the image's (its Dockerfile, for no image is built) and the task definition's."""
 
 import contextlib
 import fnmatch
@@ -75,7 +75,9 @@ class Task:
             "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "SSL_CERT_FILE": str(certificate),  # AWS's certificates every image knows; the local one's it has to be told
+            "SSL_CERT_FILE": str(
+                certificate
+            ),  # AWS's certificates every image knows; the local one's it has to be told
             "UVICORN_HOST": local_aws.HOST,
             "UVICORN_PORT": str(self.port),
         }
@@ -153,15 +155,16 @@ class RoleGate:
                 called = action(self.command, self.path, self.headers)
                 if not allowed(gate.statements, called, resource(called, self.path, body), body):
                     gate.refused.add(called)
-                    return self.answer(403, {}, REFUSAL % called.encode())
-                gate.used.add(called)
-                if called in gate.broken:
-                    return self.answer(503, {}, b"")
-                upstream = HTTPConnection(gate.aws)
-                upstream.request(self.command, self.path, body, dict(self.headers))
-                reply = upstream.getresponse()
-                self.answer(reply.status, dict(reply.getheaders()), reply.read())
-                upstream.close()
+                    self.answer(403, {}, REFUSAL % called.encode())
+                elif called in gate.broken:
+                    self.answer(503, {}, b"")
+                else:
+                    gate.used.add(called)
+                    upstream = HTTPConnection(gate.aws)
+                    upstream.request(self.command, self.path, body, dict(self.headers))
+                    reply = upstream.getresponse()
+                    self.answer(reply.status, dict(reply.getheaders()), reply.read())
+                    upstream.close()
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
 

@@ -62,7 +62,8 @@ class Sprints:
         self.pulumi(sprint, "stack", "select", "--create", self.stack, quiet=True)
         known = json.loads(self.pulumi(sprint, "config", "--json", quiet=True))
         if sprint == "b-web" and "b-web:redisAuthToken" not in known:
-            self.pulumi(sprint, "config", "set", "--secret", "redisAuthToken", quiet=True, input=token or secrets.token_hex(16))
+            token = token or secrets.token_hex(16)
+            self.pulumi(sprint, "config", "set", "--secret", "redisAuthToken", quiet=True, input=token)
         for name, value in settings.items():
             self.pulumi(sprint, "config", "set", name, str(value), quiet=True)
 

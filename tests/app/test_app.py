@@ -43,7 +43,9 @@ deployed = pytest.mark.parametrize(("name", "task", "role", "image"), DEPLOYED)
 
 
 def test_the_story():
-    done = subprocess.run([sys.executable, ROOT / "tools" / "app.py", PROVIDER], text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "app.py", PROVIDER], text=True, capture_output=True, check=False
+    )
     print(done.stdout, done.stderr)
     assert done.returncode == 0
     assert "==> All of it" in done.stdout
@@ -145,7 +147,9 @@ def test_the_image_has_the_health_check_of_the_task():
 @pytest.mark.parametrize("image", IMAGES)
 def test_the_dockerfile(image):
     dockerfile = APP / image / "Dockerfile"
-    done = subprocess.run([Path(sys.executable).parent / "hadolint", dockerfile], text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "hadolint", dockerfile], text=True, capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
     bases = {line.split()[1] for line in dockerfile.read_text().splitlines() if line.startswith("FROM ")}
     assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", it) for it in bases)

@@ -39,7 +39,7 @@ class Services:
 
     def url(self, method: Literal["get_object", "put_object"], key: str, **parameters: Any) -> str:
         parameters |= {"Bucket": self.settings.bucket, "Key": key}
-        return self.s3.generate_presigned_url(method, Params=parameters, ExpiresIn=URL_SECONDS)
+        return str(self.s3.generate_presigned_url(method, Params=parameters, ExpiresIn=URL_SECONDS))
 
 
 class State(TypedDict):
@@ -65,7 +65,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
 
 
 def services(request: Request) -> Services:
-    return request.state.services
+    shared: Services = request.state.services
+    return shared
 
 
 Shared = Annotated[Services, Depends(services)]
@@ -158,7 +159,7 @@ def duration(video: Video, shared: Services) -> float:
     try:
         with (
             smart_open.open(address, "rb", transport_params={"client": shared.s3}) as file,
-            av.open(file, container_options={"format_whitelist": FORMATS}) as container,
+            av.open(file, "r", container_options={"format_whitelist": FORMATS}) as container,
         ):
             if container.streams.video and container.duration:
                 return container.duration / av.time_base

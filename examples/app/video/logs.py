@@ -15,7 +15,9 @@ def configure() -> None:
                     "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
                 }
             },
-            "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+            "handlers": {
+                "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+            },
             "root": {"level": "INFO", "handlers": ["stdout"]},
             "loggers": {
                 # Uvicorn has handlers of its own, which write plain text.

@@ -21,7 +21,16 @@ def transcode(source: Path, target: Path, duration: float, progress: Callable[[i
     """H.264 and AAC, at most 720 lines, ready to play while it loads."""
     command = ["ffmpeg", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1", "-y"]
     command += ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", str(source)]
-    command += ["-vf", "scale=-2:'2*trunc(min(720,ih)/2)'", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
+    command += [
+        "-vf",
+        "scale=-2:'2*trunc(min(720,ih)/2)'",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-pix_fmt",
+        "yuv420p",
+    ]
     command += ["-c:a", "aac", "-movflags", "+faststart", str(target)]
     with (
         tempfile.TemporaryFile("w+") as said,
@@ -42,7 +51,20 @@ def transcode(source: Path, target: Path, duration: float, progress: Callable[[i
 def thumbnail(video: Path, target: Path, duration: float) -> None:
     """A frame from the first tenth, in a box of 320 by 320."""
     frame = target.with_suffix(".png")
-    _run("ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-ss", f"{duration / 10:.3f}", "-i", str(video), "-frames:v", "1", str(frame))
+    _run(
+        "ffmpeg",
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-y",
+        "-ss",
+        f"{duration / 10:.3f}",
+        "-i",
+        str(video),
+        "-frames:v",
+        "1",
+        str(frame),
+    )
     _run("convert", str(frame), "-thumbnail", "320x320", "-strip", "-quality", "85", str(target))
 
 

@@ -40,4 +40,4 @@ def publish_forever(celery: Celery, session: boto3.Session) -> None:
 def waiting(celery: Celery) -> int:
     """Jobs that no worker has taken yet."""
     with celery.connection_for_read() as connection:
-        return connection.default_channel.queue_declare(QUEUE).message_count
+        return int(connection.default_channel.queue_declare(QUEUE).message_count)

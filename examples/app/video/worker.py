@@ -1,7 +1,7 @@
 """The Celery worker: takes jobs from Redis, one at a time.
 
-A job may arrive twice: Redis hands a message on when its worker seems to be gone. So a worker first takes a lease on the
-video and keeps renewing it; only who holds the lease writes, and what is done is not done again."""
+A job may arrive twice: Redis hands a message on when its worker seems to be gone. So a worker first takes a lease on
+the video and keeps renewing it; only who holds the lease writes, and what is done is not done again."""
 
 import logging
 import os
