@@ -151,6 +151,7 @@ def _(it):
     it.ends.push(it.end_tasks)
     it.client = Client(f"http://{local_aws.HOST}:{it.web.port}")
     wait_for("the service", it.client.answers, bool, it.web)
+    expect("its health check", it.web.healthy, True)
     expect("/health", it.client.get("/health").json(), {"status": "ok"})
     expect("/docs", it.client.get("/docs").status_code, 200)
     paths = ["/health", "/upload/complete", "/upload/initiate", "/videos/{video_id}"]

@@ -2,8 +2,8 @@
 machine. Its output goes to the log group, its calls to AWS pass only if its task role allows them, and it is stopped as
 ECS stops a task.
 
-What a real task gets from Fargate, and this one from here: credentials, a host name, the way to AWS and an address of
-its own to listen at. All else is the image's (its Dockerfile, for no image is built) and the task definition's."""
+What a real task gets from Fargate, and this one from here: credentials, the way to AWS and an address of its own to
+listen at. All else is the image's (its Dockerfile, for no image is built) and the task definition's."""
 
 import contextlib
 import fnmatch
@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -44,6 +43,7 @@ class Service:
         self.statements = list(statements(task["taskRoleArn"].split("/")[-1]))
         image = Image(APP / self.container["image"].split("/")[-1].split(":")[0] / "Dockerfile")
         self.command = self.container.get("command") or image.command
+        self.health_check = self.container.get("healthCheck", {}).get("command") or image.health_check
         self.image_environment = image.environment
 
 
@@ -55,7 +55,9 @@ class Image:
         lines = re.sub(r"\\\n", " ", last_stage).splitlines()
         said = [line.split(maxsplit=1) for line in lines if line and not line.startswith(("#", " "))]
         [command] = [rest for word, rest in said if word == "CMD"]
+        [check] = [rest for word, rest in said if word == "HEALTHCHECK"]
         self.command = json.loads(command)
+        self.health_check = ["CMD", *json.loads(check.split(" CMD ")[1])]
         settings = [it.split("=", 1) for word, rest in said if word == "ENV" for it in shlex.split(rest)]
         self.environment = {name: value for name, value in settings if name != "PATH"}
 
@@ -69,15 +71,12 @@ class Task:
         [self.port] = local_aws.free_ports(1)
         given_by_fargate = {
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
-            "HOSTNAME": socket.gethostname(),
             "AWS_ENDPOINT_URL": self.gate.url,
             "AWS_ACCESS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "SSL_CERT_FILE": str(
-                certificate
-            ),  # AWS's certificates every image knows; the local one's it has to be told
+            "SSL_CERT_FILE": str(certificate),  # of Redis; AWS's own every image knows
             "UVICORN_HOST": local_aws.HOST,
             "UVICORN_PORT": str(self.port),
         }
@@ -111,8 +110,8 @@ class Task:
 
     @property
     def healthy(self):
-        """What the health check of the task definition says."""
-        kind, *command = self.service.container["healthCheck"]["command"]
+        """What the health check of the task definition says, or else that of the image."""
+        kind, *command = self.service.health_check
         command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
         return subprocess.run(command, cwd=APP, env=self.environment, capture_output=True, check=False).returncode == 0
 

@@ -112,11 +112,12 @@ def process(self: Task, video_id: str) -> None:
         logger.warning("another worker took it over", extra=context)
     except SystemExit:
         logger.warning("stopped, handing the job back", extra=context)
-        videos.hand_back(video_id, lease.owner)
+        with suppress(BotoCoreError, ClientError):  # or else the lease runs out
+            videos.hand_back(video_id, lease.owner)
         raise
     except Exception as error:  # AWS, the disk, a program that was killed: MAX_ATTEMPTS ends what does not pass
         logger.warning("trying again", extra=context, exc_info=True)
-        with suppress(BotoCoreError, ClientError):  # or else the lease runs out
+        with suppress(BotoCoreError, ClientError):
             videos.release(video_id, lease.owner)
         raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
 
