@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -74,10 +75,13 @@ class Stage:
         return self.tasks[-1]
 
     def end_tasks(self, failed, *_):
-        """If something went wrong, with what they said last."""
+        """If something went wrong, with what they said last. Not to be interrupted, or some would stay behind."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
         for task in self.tasks:
             task.kill()
-            if failed:
+        if failed:
+            for task in self.tasks:
                 print(f"\n{task.service.name} {task.id} said last:\n{''.join(task.lines[-20:])}", file=sys.stderr)
 
 

@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 
 import local_aws
 
@@ -101,12 +102,13 @@ class Task:
         group = options["awslogs-group"]
         stream = f"{options['awslogs-stream-prefix']}/{self.service.container['name']}/{self.id}"
         logs = boto3.client("logs", region_name=options["awslogs-region"])
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if text := line.rstrip():
-                event = {"timestamp": int(time.time() * 1000), "message": text}
-                logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+        with contextlib.suppress(EndpointConnectionError):  # the local AWS may end before us
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+            for line in self.process.stdout:
+                self.lines.append(line)
+                if text := line.rstrip():
+                    event = {"timestamp": int(time.time() * 1000), "message": text}
+                    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
     @property
     def healthy(self):

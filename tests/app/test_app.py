@@ -42,12 +42,16 @@ deployed = pytest.mark.parametrize(("name", "task", "role", "image"), DEPLOYED)
 
 
 def test_the_story():
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "app.py", PROVIDER], text=True, capture_output=True, check=False
-    )
-    print(done.stdout, done.stderr)
-    assert done.returncode == 0
-    assert "==> All of it" in done.stdout
+    command = [sys.executable, ROOT / "tools" / "app.py", PROVIDER]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
+    with subprocess.Popen(command, text=True, **options) as story:
+        try:
+            told, _ = story.communicate()
+        finally:
+            story.terminate()  # if this test is ended, so that it can end what it started
+    print(told)
+    assert story.returncode == 0
+    assert "==> All of it" in told
 
 
 @deployed
