@@ -26,7 +26,7 @@ from fargate_task import PROGRAMS, Service, Task
 from sprints import TITLES, Sprints
 
 BUCKET, TABLE = "video-uploads", "video_metadata"
-SHORT = {"visibilityTimeout": 6, "stopTimeout": 16}  # seconds, of sprint C: nobody wants to wait for minutes here
+SHORT = {"visibilityTimeout": 6, "stopTimeout": 20}  # seconds, of sprint C: nobody wants to wait for minutes here
 LIMIT = 120  # seconds that anything may take
 STEPS = []
 
@@ -261,7 +261,7 @@ def _(it):
 
 @step("SIGTERM while a short job runs")
 def _(it):
-    video = it.client.upload(make_video(it.folder / "short.mp4", seconds=3, size="1280x720"))
+    video = it.client.upload(make_video(it.folder / "short.mp4", seconds=2, size="1280x720"))
     it.client.wait(video, "begun", lambda now: now["status"] != "queued")
     took = it.worker.stop()
     expect("status", it.client.status(video)["status"], "done")
@@ -271,7 +271,7 @@ def _(it):
 @step("SIGTERM while a long job runs")
 def _(it):
     it.worker = it.run(it.workers)
-    it.video = it.client.upload(make_video(it.folder / "long.mp4", seconds=300, size="1280x720"))
+    it.video = it.client.upload(make_video(it.folder / "long.mp4", seconds=480, size="1280x720"))
     it.client.wait(it.video, "progress of 1 %", lambda now: now["progress"] >= 1)
     took = it.worker.stop()
     expect("it ended by itself", took is not None, True)
@@ -491,7 +491,7 @@ def make_video(file, seconds, size):
     once = file.with_suffix(".part.mp4")
     quiet = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
     picture, tone = f"testsrc2=s={size}:r=25:d={part}", f"sine=d={part}"
-    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", once]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "40", "-c:a", "aac", once]
     subprocess.run([*quiet, "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, *coded], check=True)
     subprocess.run([*quiet, "-stream_loop", str(seconds // part - 1), "-i", once, "-c", "copy", file], check=True)
     return file
