@@ -18,6 +18,7 @@ YAML := $(call stamp,pulumi-yaml,tools/pulumi-yaml/go.mod)
 VENV := $(call stamp,venv,tools/requirements.txt)
 SDKGEN := $(call stamp,generate-sdks,tools/sdks/go.mod tools/sdks/main.go)
 NODE := $(call stamp,node,tools/sdks/nodejs/package-lock.json)
+APP := $(call stamp,app-venv,$(wildcard examples/app/*/requirements.txt))
 
 .PHONY: help
 help: ## list what can be made
@@ -31,8 +32,12 @@ demo: build tools ## bring the three sprints up on a local AWS and show what exi
 demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 	@$(PYTHON) tools/demo.py down
 
+.PHONY: app
+app: build tools app-tools ## run the application of the plan on a local AWS: upload, process, download, lose a worker, scale
+	@$(PYTHON) tools/app.py $(PROVIDER)
+
 .PHONY: test
-test: tools ## everything that must hold, on a clean clone
+test: tools app-tools ## everything that must hold, on a clean clone
 	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
 	@$(STEP) --show "running the unit and integration tests, the suite's own among them" \
@@ -43,6 +48,8 @@ test: tools ## everything that must hold, on a clean clone
 	@$(STEP) --show "leading every resource through its life with the real pulumi" \
 		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
 	@$(STEP) --show "playing the stories of what goes wrong" $(PYTHON) tools/stories.py play
+	@$(STEP) --show "running the application of the plan, as the sprints deploy it" \
+		$(PYTHON) -m pytest -q --timeout 600 tests/app
 	@$(MAKE) --no-print-directory lint sdks
 
 .PHONY: stories
@@ -100,6 +107,18 @@ lint: ## look for warnings
 tools: $(CLI) $(YAML) $(VENV) ## get the Pulumi CLI, its YAML host and the local AWS
 	@:
 
+.PHONY: app-tools
+app-tools: $(APP) ## get what the application needs: FFmpeg, ImageMagick, Redis and its Python packages
+	@$(APP_PROGRAMS) || $(STEP) --hint "$(APP_HINT)" "installing FFmpeg, ImageMagick and Redis" bash -c "$(APP_INSTALL)"
+
+# ImageMagick has to say so itself: others have a program of that name, too.
+APP_PROGRAMS := { type -P ffmpeg && type -P ffprobe && type -P redis-server && type -P openssl && convert -version | grep ImageMagick; } >/dev/null 2>&1
+APP_PACKAGES := ffmpeg imagemagick redis-server openssl
+APP_HINT := as root: apt-get install $(APP_PACKAGES), or on a Mac: brew install ffmpeg imagemagick redis openssl
+# RUNLEVEL=1 keeps the Redis of the package from being started; the tests start their own.
+APP_INSTALL := [ \$$(id -u) = 0 ] && apt-get update && \
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(APP_PACKAGES)
+
 # With `pulumi` on PATH there is nothing to build: it brings the YAML host along.
 ON_PATH = PATH="$${PATH\#*:}" command -v
 GO_HINT := install Go from https://go.dev/dl, or pulumi from https://www.pulumi.com/docs/install
@@ -134,6 +153,14 @@ $(VENV): tools/requirements.txt
 	@$(STEP) "installing the local AWS (ministack, moto) and Pulumi's Python SDK" \
 		.tools/venv/bin/pip install --disable-pip-version-check --requirement tools/requirements.txt
 	@rm -f .tools/stamp/venv-* && touch $@
+
+$(APP): $(wildcard examples/app/*/requirements.txt)
+	@mkdir -p .tools/stamp
+	@$(STEP) --hint "install Python 3.11 or newer with its venv module" \
+		"making a virtual environment for the application" python3 -m venv .tools/app-venv
+	@$(STEP) "installing the packages of its images" .tools/app-venv/bin/pip install --disable-pip-version-check \
+		--only-binary :all: --require-hashes $(addprefix --requirement ,$^)
+	@rm -f .tools/stamp/app-venv-* && touch $@
 
 $(SDKGEN): tools/sdks/go.mod tools/sdks/main.go
 	@mkdir -p .tools/bin .tools/stamp

@@ -16,8 +16,8 @@ import local_aws
 ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "a-core": "Sprint A: cluster, repositories, network, execution role",
-    "b-web": "Sprint B: the web service behind its load balancer",
-    "c-worker": "Sprint C: the workers, their Redis and their scaling",
+    "b-web": "Sprint B: the web service behind its load balancer, and its Redis",
+    "c-worker": "Sprint C: the workers and their scaling",
 }
 
 
@@ -57,13 +57,15 @@ class Sprints:
         shutil.copy2(provider, target)
         shutil.rmtree(home / "schemas", ignore_errors=True)  # Pulumi's copy of the old one's schema
 
-    def prepare(self, sprint):
-        """Makes the stack, and gives it the one setting that has no default."""
+    def prepare(self, sprint, token=None, **settings):
+        """Makes the stack, and gives it the one setting that has no default: the password of Redis."""
         self.pulumi(sprint, "stack", "select", "--create", self.stack, quiet=True)
-        settings = json.loads(self.pulumi(sprint, "config", "--json", quiet=True))
-        if sprint == "c-worker" and "c-worker:redisAuthToken" not in settings:
-            token = secrets.token_hex(16)
+        known = json.loads(self.pulumi(sprint, "config", "--json", quiet=True))
+        if sprint == "b-web" and "b-web:redisAuthToken" not in known:
+            token = token or secrets.token_hex(16)
             self.pulumi(sprint, "config", "set", "--secret", "redisAuthToken", quiet=True, input=token)
+        for name, value in settings.items():
+            self.pulumi(sprint, "config", "set", name, str(value), quiet=True)
 
     def exists(self, sprint):
         return self.stack in {one["name"] for one in json.loads(self.pulumi(sprint, "stack", "ls", "--json", quiet=True))}

@@ -404,7 +404,7 @@ impl Resource for RedisGroup {
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
     async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
         let (mut old, arn) = (old.inputs.clone(), &old.arn);
-        let group = at_rest(context, id, false).await?;
+        let group = at_rest(context, id, Expected::Nothing).await?;
         if is_still_born(&group) {
             // It has never held anything.
             remove(context, id, None).await?;
@@ -429,7 +429,7 @@ impl Resource for RedisGroup {
                 old.engine_version = None;
             }
         }
-        let old = &old;
+        let (old, sent) = (&old, Expected::sent(new));
 
         let live = live_size(&group);
         let wanted = size(new, live);
@@ -447,7 +447,7 @@ impl Resource for RedisGroup {
         }
         let request = modifications(context, id, &group, old, new);
         let deferred = request.as_ref().map(deferred).filter(|it| !new.apply_immediately && !it.is_empty());
-        modify(context, id, request).await?;
+        modify(context, id, request, Expected::OfGroup).await?;
         if let Some(deferred) = deferred {
             let window = new.maintenance_window.as_ref().or(old.maintenance_window.as_ref()).map_or("", String::as_str);
             (context.observer.say)(&format!(
@@ -459,7 +459,7 @@ impl Resource for RedisGroup {
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
             let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
-            modify(context, id, Some(request)).await?;
+            modify(context, id, Some(request), sent).await?;
         }
         if let Some(token) = &new.auth_token {
             let had_one = group.auth_token_enabled() == Some(true);
@@ -467,7 +467,7 @@ impl Resource for RedisGroup {
             for strategy in &steps {
                 let request = context.aws.elasticache().modify_replication_group().replication_group_id(id);
                 let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy.clone());
-                modify(context, id, Some(request)).await?;
+                modify(context, id, Some(request), sent).await?;
             }
             if steps == [AuthTokenUpdateStrategyType::Rotate] {
                 let others = if had_one { "with the password before" } else { "without a password" };
@@ -478,7 +478,7 @@ impl Resource for RedisGroup {
             }
         }
         if wanted.1 < live.1 {
-            at_rest(context, id, true).await?;
+            at_rest(context, id, sent).await?;
             let request = context.aws.elasticache().decrease_replica_count().replication_group_id(id);
             let request = request.new_replica_count(wanted.1).apply_immediately(true);
             context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await?;
@@ -488,7 +488,7 @@ impl Resource for RedisGroup {
     }
 
     async fn ready(context: &Context, id: &str, inputs: &RedisGroupInputs) -> Result<()> {
-        let group = at_rest(context, id, inputs.apply_immediately).await?;
+        let group = at_rest(context, id, Expected::sent(inputs)).await?;
         if is_still_born(&group) {
             let reason = reason(context, &group).await;
             bail!("AWS could not create replication group {id}: {reason}; the next `pulumi up` deletes it and tries again");
@@ -649,9 +649,9 @@ fn as_number(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
-/// Waits until AWS does nothing with the replication group: it and its nodes are available, or its creation has failed. With
-/// `changing`, AWS may be about to make a change; one that it does not begin waits for the maintenance window.
-async fn at_rest(context: &Context, id: &str, changing: bool) -> Result<ReplicationGroup> {
+/// Waits until AWS does nothing with the replication group: it and its nodes are available, or its creation has failed. An
+/// `expected` change that AWS does not begin with waits for the maintenance window.
+async fn at_rest(context: &Context, id: &str, expected: Expected) -> Result<ReplicationGroup> {
     let started = Instant::now();
     let look = || async {
         let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
@@ -672,7 +672,7 @@ async fn at_rest(context: &Context, id: &str, changing: bool) -> Result<Replicat
         }
         let available = nodes_are.iter().filter(|it| **it == "available").count();
         if status == "available" && available == nodes_are.len() {
-            if changing && awaits_change(&group, &nodes) && started.elapsed() < BEGINS {
+            if awaits_change(&group, &nodes, expected) && started.elapsed() < BEGINS {
                 return Ok(Seen::Pending(format!("{id}: about to change")));
             }
             return Ok(Seen::Ready(group));
@@ -691,8 +691,25 @@ fn is_dead_end(status: &str) -> bool {
     status.starts_with("incompatible-") || status == "restore-failed"
 }
 
-/// Whether AWS has agreed to a change that it has not made yet.
-fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster]) -> bool {
+/// What AWS may be about to begin with, of what it has agreed to.
+#[derive(Clone, Copy, PartialEq)]
+enum Expected {
+    Nothing,
+    /// What it never leaves for the maintenance window.
+    OfGroup,
+    /// Whatever is pending.
+    All,
+}
+
+impl Expected {
+    /// After all that `inputs` ask for has been sent.
+    fn sent(inputs: &RedisGroupInputs) -> Self {
+        if inputs.apply_immediately { Self::All } else { Self::OfGroup }
+    }
+}
+
+/// Whether AWS has agreed to an expected change that it has not made yet.
+fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster], expected: Expected) -> bool {
     let of_group = group.pending_modified_values().is_some_and(|it| {
         it.automatic_failover_status.is_some()
             || it.resharding.is_some()
@@ -702,7 +719,11 @@ fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster]) -> bool {
             || it.transit_encryption_mode.is_some()
     });
     let of_node = |it: &types::PendingModifiedValues| it.engine_version.is_some() || it.cache_node_type.is_some();
-    of_group || nodes.iter().filter_map(|it| it.pending_modified_values()).any(of_node)
+    match expected {
+        Expected::Nothing => false,
+        Expected::OfGroup => of_group,
+        Expected::All => of_group || nodes.iter().filter_map(|it| it.pending_modified_values()).any(of_node),
+    }
 }
 
 /// What AWS noted of a replication group and its nodes in the last hour.
@@ -749,15 +770,20 @@ fn pending(group: &ReplicationGroup, node: &CacheCluster) -> BTreeMap<String, St
 fn deferred(request: &ModifyReplicationGroupFluentBuilder) -> Vec<&'static str> {
     let properties = [
         ("nodeType", request.get_cache_node_type().is_some()),
-        ("engine or engineVersion", request.get_engine().is_some()),
+        ("engineVersion", request.get_engine_version().is_some()),
     ];
     properties.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
 }
 
 /// Sends a modification, if there is one, once AWS is ready for it.
-async fn modify(context: &Context, id: &str, request: Option<ModifyReplicationGroupFluentBuilder>) -> Result<()> {
+async fn modify(
+    context: &Context,
+    id: &str,
+    request: Option<ModifyReplicationGroupFluentBuilder>,
+    expected: Expected,
+) -> Result<()> {
     let Some(request) = request else { return Ok(()) };
-    at_rest(context, id, true).await?;
+    at_rest(context, id, expected).await?;
     match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
         // It is so already.
         Err(error) if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) => {
@@ -837,7 +863,7 @@ async fn reshard(context: &Context, id: &str, group: &ReplicationGroup, groups: 
 }
 
 async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, replicas: i32, zones: &[String]) -> Result<()> {
-    at_rest(context, id, true).await?;
+    at_rest(context, id, Expected::OfGroup).await?;
     let request = context.aws.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
     let request = match group.node_groups() {
         [only] if !zones.is_empty() => request.replica_configuration(

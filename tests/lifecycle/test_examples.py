@@ -51,7 +51,7 @@ def clean(stack, monkeypatch):
 
 
 def test_the_three_sprints(stack, clean):
-    sprints = [Example(stack, "a-core"), Example(stack, "b-web"), Example(stack, "c-worker", redisAuthToken=TOKEN)]
+    sprints = [Example(stack, "a-core"), Example(stack, "b-web", redisAuthToken=TOKEN), Example(stack, "c-worker")]
     for sprint in sprints:
         sprint.lives()
     for sprint in reversed(sprints):

@@ -1,4 +1,4 @@
-"""Sprint B written in Python with the generated SDK, brought up by Pulumi's Automation API on a
+"""Sprint B (examples/b-web) written in Python with the generated SDK, brought up by Pulumi's Automation API on a
 local AWS of its own: up, what AWS has, up again without a change, destroy.
 
     sprint_b.py target/debug/pulumi-resource-fargate
@@ -27,6 +27,7 @@ FOR_TASKS = {
 }
 EVERYWHERE = [{"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}]
 BUCKET, TABLE = "video-uploads", "video_metadata"
+TOKEN = "a-password-of-redis-for-tests"
 
 
 def program():
@@ -61,9 +62,34 @@ def program():
         ingress=[
             {"protocol": "tcp", "from_port": 8000, "to_port": 8000, "security_groups": [balancer_security.id]}
         ],
-        egress=EVERYWHERE,
+    )
+    client_security = fargate.SecurityGroup("clients", vpc_id=vpc.id, egress=EVERYWHERE)
+    redis_security = fargate.SecurityGroup(
+        "redis",
+        vpc_id=vpc.id,
+        ingress=[
+            {"protocol": "tcp", "from_port": 6379, "to_port": 6379, "security_groups": [client_security.id]}
+        ],
     )
     ids = [subnet.id for subnet in subnets]
+    redis_subnets = fargate.RedisSubnetGroup("redis", subnet_ids=ids)
+    redis = fargate.RedisGroup(
+        "redis",
+        node_type="cache.t4g.small",
+        num_cache_clusters=2,
+        automatic_failover_enabled=True,
+        multi_az_enabled=True,
+        transit_encryption_enabled=True,
+        auth_token=pulumi.Output.secret(TOKEN),
+        subnet_group_name=redis_subnets.name,
+        security_group_ids=[redis_security.id],
+    )
+    redis_url = pulumi.Output.format(
+        "rediss://:{0}@{1}:{2}/0?ssl_cert_reqs=required",
+        pulumi.Output.secret(TOKEN),
+        redis.primary_endpoint_address,
+        redis.port,
+    )
     balancer = fargate.LoadBalancer("web", subnets=ids, security_groups=[balancer_security.id])
     targets = fargate.TargetGroup(
         "web", vpc_id=vpc.id, port=8000, protocol="HTTP", target_type="ip", health_check={"path": "/health"}
@@ -85,7 +111,7 @@ def program():
                 "Statement": [
                     {
                         "Effect": "Allow",
-                        "Action": ["s3:GetObject", "s3:PutObject", "s3:GetObjectAcl"],
+                        "Action": ["s3:GetObject", "s3:PutObject"],
                         "Resource": f"arn:aws:s3:::{BUCKET}/*",
                     },
                     {
@@ -109,7 +135,12 @@ def program():
                 "name": "app",
                 "image": repository.repository_url.apply(lambda url: f"{url}:latest"),
                 "port_mappings": [{"container_port": 8000}],
-                "environment": [{"name": "BUCKET", "value": BUCKET}, {"name": "TABLE", "value": TABLE}],
+                "environment": [
+                    {"name": "AWS_REGION", "value": region},
+                    {"name": "BUCKET", "value": BUCKET},
+                    {"name": "TABLE", "value": TABLE},
+                    {"name": "REDIS_URL", "value": redis_url},
+                ],
                 "log_configuration": {
                     "log_driver": "awslogs",
                     "options": {
@@ -127,7 +158,7 @@ def program():
         cluster=cluster.arn,
         task_definition=task.arn,
         desired_count=2,
-        network_configuration={"subnets": ids, "security_groups": [app_security.id]},
+        network_configuration={"subnets": ids, "security_groups": [app_security.id, client_security.id]},
         load_balancers=[{"target_group_arn": targets.arn, "container_name": "app", "container_port": 8000}],
         deployment_circuit_breaker={"enable": True, "rollback": True},
         opts=pulumi.ResourceOptions(depends_on=[listener]),
@@ -164,6 +195,10 @@ def sprint_b(provider, folder):
     expect("address", said.outputs["url"].value, f"http://{balancer['DNSName']}")
     task = boto3.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     expect("retention", boto3.client("logs").describe_log_groups()["logGroups"][0]["retentionInDays"], 30)
+    set_to = {it["name"]: it["value"] for it in task["containerDefinitions"][0]["environment"]}
+    expect("password in REDIS_URL", TOKEN in set_to["REDIS_URL"], True)
+    states = [file.read_text() for file in (folder / "state").rglob("*.json")]
+    expect("password in the state, in the clear", any(TOKEN in it for it in states), False)
     expect("cpu and memory", (task["cpu"], task["memory"]), ("512", "1024"))
 
     again = step("up again", stack.up(expect_no_changes=True))

@@ -1,0 +1,1 @@
+"""People upload a video, a worker processes it, the result lands in storage."""

@@ -1,0 +1,176 @@
+"""The web service: hands out upload URLs, queues jobs, tells how far they are. The videos themselves never pass through
+it: clients and S3 exchange them directly."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID, uuid4
+
+import av
+import boto3
+import smart_open
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from celery import Celery
+from fastapi import Depends, FastAPI, HTTPException, Request, status
+from kombu.exceptions import OperationalError
+from pydantic import BaseModel, Field
+
+from video import logs
+from video.config import Settings
+from video.media import FORMATS
+from video.videos import PROCESS, Status, Video, Videos
+
+URL_SECONDS = 3600
+logger = logging.getLogger(__name__)
+logs.configure()
+
+
+@dataclass
+class Services:
+    """What the requests share, made once."""
+
+    settings: Settings
+    videos: Videos
+    s3: Any
+    celery: Celery
+
+    def url(self, method: Literal["get_object", "put_object"], key: str, **parameters: Any) -> str:
+        parameters |= {"Bucket": self.settings.bucket, "Key": key}
+        return str(self.s3.generate_presigned_url(method, Params=parameters, ExpiresIn=URL_SECONDS))
+
+
+class State(TypedDict):
+    services: Services
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    settings = Settings()
+    session = boto3.Session(region_name=settings.aws_region)
+    services = Services(
+        settings=settings,
+        videos=Videos(session, settings.table),
+        # The URLs then name the bucket's region, as those of new buckets must.
+        s3=session.client("s3", config=Config(s3={"addressing_style": "virtual"})),
+        celery=Celery(broker=settings.redis_url),
+    )
+    # Whoever asks waits only seconds when Redis is away.
+    services.celery.conf.broker_transport_options = {"socket_connect_timeout": 3, "socket_timeout": 3}
+    yield {"services": services}
+    services.celery.close()
+    logger.info("shut down")
+
+
+def services(request: Request) -> Services:
+    shared: Services = request.state.services
+    return shared
+
+
+Shared = Annotated[Services, Depends(services)]
+app = FastAPI(title="Videos", lifespan=lifespan)
+
+
+class Upload(BaseModel):
+    filename: str = Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f]+$")
+    content_type: Literal["video/mp4", "video/quicktime", "video/webm", "video/x-matroska"]
+    size: int = Field(gt=0, le=5 * 1024**3, description="In bytes. S3 takes at most 5 GiB at once.")
+    delete_original: bool = Field(False, description="Whether to delete the upload once its result is there.")
+
+
+class Initiated(BaseModel):
+    video_id: str
+    upload_url: str = Field(description="PUT the file here, with just the type and size that were announced.")
+    expires_in: int = Field(description="In seconds.")
+
+
+class Complete(BaseModel):
+    video_id: UUID
+
+
+class Progress(BaseModel):
+    video_id: str
+    filename: str
+    status: Status
+    progress: int = Field(description="In percent.")
+    duration: float | None = Field(description="In seconds.")
+    error: str | None
+    result_url: str | None = None
+    thumbnail_url: str | None = None
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    """Whether this task can answer. Says nothing of Redis or AWS: a new task would not mend those."""
+    return {"status": "ok"}
+
+
+@app.post("/upload/initiate", status_code=status.HTTP_201_CREATED)
+def initiate(upload: Upload, shared: Shared) -> Initiated:
+    video = Video(video_id=str(uuid4()), **upload.model_dump())
+    shared.videos.create(video)
+    url = shared.url("put_object", video.original, ContentType=upload.content_type, ContentLength=upload.size)
+    logger.info("upload initiated", extra={"video_id": video.video_id})
+    return Initiated(video_id=video.video_id, upload_url=url, expires_in=URL_SECONDS)
+
+
+@app.post("/upload/complete", status_code=status.HTTP_202_ACCEPTED)
+def complete(done: Complete, shared: Shared) -> Progress:
+    """May be called again when the answer was lost: the job is done once."""
+    video = find(done.video_id, shared)
+    if video.status in (Status.INITIATED, Status.QUEUED):
+        check_uploaded(video, shared)
+        if shared.videos.queued(video.video_id, duration(video, shared)):
+            try:
+                shared.celery.send_task(PROCESS, args=[video.video_id])
+            except OperationalError as error:
+                logger.exception("the queue is away", extra={"video_id": video.video_id})
+                raise HTTPException(503, "the queue cannot be reached; call again in a minute") from error
+            logger.info("queued", extra={"video_id": video.video_id})
+    return show(find(done.video_id, shared), shared)
+
+
+@app.get("/videos/{video_id}")
+def progress(video_id: UUID, shared: Shared) -> Progress:
+    return show(find(video_id, shared), shared)
+
+
+def find(video_id: UUID, shared: Services) -> Video:
+    if video := shared.videos.get(str(video_id)):
+        return video
+    raise HTTPException(404, f"there is no video {video_id}")
+
+
+def check_uploaded(video: Video, shared: Services) -> None:
+    try:
+        shared.s3.head_object(Bucket=shared.settings.bucket, Key=video.original)
+    except ClientError as error:
+        # Without the right to list the bucket, S3 answers 403 for what is not there.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            raise HTTPException(409, "the file is not uploaded yet: PUT it to upload_url first") from error
+        raise
+
+
+def duration(video: Video, shared: Services) -> float:
+    """Reads a few parts of the file in S3, not all of it."""
+    address = f"s3://{shared.settings.bucket}/{video.original}"
+    try:
+        with (
+            smart_open.open(address, "rb", transport_params={"client": shared.s3}) as file,
+            av.open(file, "r", container_options={"format_whitelist": FORMATS}) as container,
+        ):
+            if container.streams.video and container.duration:
+                return container.duration / av.time_base
+    except av.FFmpegError as error:
+        raise HTTPException(422, "the file is not a video that we can read") from error
+    raise HTTPException(422, "the file has no video in it, or does not say how long it is")
+
+
+def show(video: Video, shared: Services) -> Progress:
+    shown = Progress.model_validate(video, from_attributes=True)
+    if video.status == Status.DONE:
+        shown.result_url = shared.url("get_object", video.result)
+        shown.thumbnail_url = shared.url("get_object", video.thumbnail)
+    return shown

@@ -1,0 +1,174 @@
+"""The Celery worker: takes jobs from Redis, one at a time.
+
+A job may arrive twice: Redis hands a message on when its worker seems to be gone. So a worker first takes a lease on
+the video and keeps renewing it; only who holds the lease writes, and what is done is not done again."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from celery import Celery, Task, signals
+
+from video import logs, media, metrics
+from video.config import WorkerSettings
+from video.videos import MAX_ATTEMPTS, PROCESS, Busy, Status, Video, Videos
+
+logger = logging.getLogger(__name__)
+settings = WorkerSettings()
+session = boto3.Session(region_name=settings.aws_region)
+videos = Videos(session, settings.table)
+s3 = session.client("s3")
+
+celery = Celery("video", broker=settings.redis_url)
+celery.conf.update(
+    # A message is done when its job is: what a lost worker had, another one gets.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    broker_transport_options={
+        "visibility_timeout": settings.visibility_timeout,
+        # Looks for messages of lost workers that often; by default each 100 seconds.
+        "unacked_restore_interval": max(1, min(10, settings.visibility_timeout // 3)),
+        "unacked_restore_throttle": 1,
+        "socket_keepalive": True,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # a failover of Redis passes
+)
+
+
+@signals.setup_logging.connect
+def configure_logs(**_: Any) -> None:
+    logs.configure()
+
+
+@signals.worker_ready.connect
+def publish_metrics(**_: Any) -> None:
+    threading.Thread(target=metrics.publish_forever, args=[celery, session], daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def hand_back_in_time(**_: Any) -> None:
+    """After SIGTERM the job goes on. If it takes too long, SIGQUIT stops it, and its message returns to the queue."""
+    timer = threading.Timer(settings.stop_timeout - 10, os.kill, [os.getpid(), signal.SIGQUIT])
+    timer.daemon = True
+    timer.start()
+
+
+class Lost(Exception):
+    """Another worker has taken the video over."""
+
+
+class Lease:
+    """The right to work on a video, renewed in the background together with the progress."""
+
+    def __init__(self, video_id: str):
+        self.video_id, self.owner = video_id, str(uuid4())
+        self._progress, self._lost, self._over = 0, False, threading.Event()
+
+    def progress(self, percent: int) -> None:
+        self._progress = percent
+        if self._lost:
+            raise Lost
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _renew(self) -> None:
+        while not self._over.wait(min(2, settings.visibility_timeout / 3)):
+            try:
+                self._lost = not videos.renew(self.video_id, self.owner, settings.visibility_timeout, self._progress)
+            except (BotoCoreError, ClientError):
+                logger.warning("cannot renew the lease, trying again", exc_info=True)
+
+
+@celery.task(name=PROCESS, bind=True, max_retries=None)
+def process(self: Task, video_id: str) -> None:
+    lease, context = Lease(video_id), {"video_id": video_id}
+    try:
+        work(lease)
+    except Busy:
+        # Not dropped: if that worker is lost, this message is the only one left.
+        logger.info("another worker has it, looking again later", extra=context)
+        raise self.retry(countdown=settings.visibility_timeout / 2) from None
+    except Lost:
+        logger.warning("another worker took it over", extra=context)
+    except SystemExit:
+        logger.warning("stopped, handing the job back", extra=context)
+        with suppress(BotoCoreError, ClientError):  # or else the lease runs out
+            videos.hand_back(video_id, lease.owner)
+        raise
+    except Exception as error:  # AWS, the disk, a program that was killed: MAX_ATTEMPTS ends what does not pass
+        logger.warning("trying again", extra=context, exc_info=True)
+        with suppress(BotoCoreError, ClientError):
+            videos.release(video_id, lease.owner)
+        raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
+
+
+def work(lease: Lease) -> None:
+    video = videos.claim(lease.video_id, lease.owner, settings.visibility_timeout)
+    if video is None:
+        logger.info("nothing left to do", extra={"video_id": lease.video_id})
+        delete_original(lease.video_id)
+        return
+    context = {"video_id": video.video_id, "attempt": video.attempts}
+    logger.info("started", extra=context)
+    try:
+        if video.attempts > MAX_ATTEMPTS:
+            raise media.Unusable(f"given up after {MAX_ATTEMPTS} attempts")
+        with lease.renewed():
+            make_results(video, lease)
+    except media.Unusable as error:
+        logger.warning("failed", extra=context | {"error": str(error)})
+        videos.fail(video.video_id, lease.owner, str(error))
+        return
+    if not videos.finish(video.video_id, lease.owner):
+        raise Lost
+    logger.info("done", extra=context)
+    delete_original(video.video_id)
+
+
+def make_results(video: Video, lease: Lease) -> None:
+    with TemporaryDirectory(prefix="video-") as name:
+        original, result, thumbnail = (Path(name, it) for it in ("original", "video.mp4", "thumbnail.jpg"))
+        download(video, original)
+        duration = video.duration or 1.0
+        media.transcode(original, result, duration, lease.progress)
+        media.thumbnail(result, thumbnail, duration)
+        lease.progress(99)
+        s3.upload_file(str(result), settings.bucket, video.result, ExtraArgs={"ContentType": "video/mp4"})
+        s3.upload_file(str(thumbnail), settings.bucket, video.thumbnail, ExtraArgs={"ContentType": "image/jpeg"})
+
+
+def download(video: Video, to: Path) -> None:
+    try:
+        s3.download_file(settings.bucket, video.original, str(to))
+    except ClientError as error:
+        # Without the right to list the bucket, S3 answers 403 for what is not there.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            raise media.Unusable("the original is not there, or not for us") from error
+        raise
+
+
+def delete_original(video_id: str) -> None:
+    """Asked for again when a message comes twice: the first worker may have been lost just before it."""
+    video = videos.get(video_id)
+    if video and video.status == Status.DONE and video.delete_original:
+        s3.delete_object(Bucket=settings.bucket, Key=video.original)
