@@ -231,10 +231,12 @@ def normal(text):
         (r"-final-\d{8}-\d{6}", "-final-…"),
         (r"[ \t]+$", ""),
         (r"(\(…s\))[.…]+", r"\1"),  # what turns in a terminal
-        (r"^@ [a-z ]+\W*\n", ""),  # a sign of life, one every second
+        (r"^@ [a-z ]+[ .]*\n", ""),  # a sign of life, one every second
         (r"^ [ +~-]+ fargate:\S+ \S+ ((creat|updat|delet)ing \(…s\)|create|update|delete)( \[diff: .*])?\n", ""),  # in any order
         (r"^ [ +~-]+ fargate:\S+ \S+ (creat|updat|delet)ed \(…s\).*\n", ""),  # with or without the last news
-        (r"^ [ +]+ pulumi:pulumi:Stack \S+ create\n|^ +fargate:\S+ \S+  \d+ errors?\n", ""),  # sooner or later
+        (r"^ [ +~-]+pulumi:pulumi:Stack test-test( [a-z]+)?( \(…s\))?\n", ""),  # sooner or later
+        (r"^ +fargate:\S+ \S+  \d+ errors?\n", ""),
+        (r"^(\w+( \w+)? \(test\):)\n+", r"\1\n\n"),
         (r"\n+(?=Resources:)", "\n\n"),
     ]
     for pattern, replacement in rules:
