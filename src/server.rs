@@ -111,8 +111,8 @@ impl Provider {
         }
     }
 
-    /// Sends a line of status without waiting for it; the line lasts until the next one.
-    fn progress(&self, urn: &str) -> impl Fn(&str) + Send + Sync + 'static {
+    /// Sends a line without waiting for it. An ephemeral one is of status, and lasts until the next one.
+    fn teller(&self, urn: &str, ephemeral: bool) -> impl Fn(&str) + Send + Sync + 'static {
         let log = {
             let mut engine = self.engine();
             if engine.log.is_none() {
@@ -124,7 +124,7 @@ impl Provider {
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
             let message = without_secrets(line.to_owned(), &[]);
-            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral: true, ..Default::default() };
+            let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral, ..Default::default() };
             if let Some(log) = &log {
                 // An engine that is gone needs no status.
                 _ = log.send(request);
@@ -165,7 +165,8 @@ impl Provider {
         // No timeout, or one beyond all clocks, is none.
         let timeout = Duration::try_from_secs_f64(timeout).ok().filter(|it| !it.is_zero());
         let deadline = timeout.and_then(|it| Instant::now().checked_add(it));
-        let observer = Observer { cancel, deadline, progress: Box::new(self.progress(urn)) };
+        let (progress, say) = (Box::new(self.teller(urn, true)), Box::new(self.teller(urn, false)));
+        let observer = Observer { cancel, deadline, progress, say };
         let session = self.session()?;
         let aws = observer.ask(session.aws(region)).await.map_err(|error| refuse(&error, &[]))?;
         Ok(Context::new(aws, observer, self.tags()))
@@ -378,7 +379,7 @@ impl ResourceProvider for Provider {
             let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
             let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
-            let found = resource.read(&context, &request.id, inputs.as_ref()).await;
+            let found = resource.read(&context, &request.id, inputs.as_ref(), &olds).await;
             let known = inputs.as_ref().unwrap_or(&olds);
             let found = found.map_err(|error| refuse(&error, &[&olds, known]))?;
             Ok(Response::new(match found {

@@ -74,6 +74,8 @@ pub struct Observer {
     pub deadline: Option<Instant>,
     /// Shows a line of status to the user; an empty one takes it away.
     pub progress: Box<dyn Fn(&str) + Send + Sync>,
+    /// Shows a line to the user that stays.
+    pub say: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Observer {
@@ -223,7 +225,7 @@ mod tests {
     use super::*;
 
     fn observer() -> Observer {
-        Observer { cancel: CancellationToken::new(), deadline: None, progress: Box::new(|_| {}) }
+        Observer { cancel: CancellationToken::new(), deadline: None, progress: Box::new(|_| {}), say: Box::new(|_| {}) }
     }
 
     #[tokio::test(start_paused = true)]
