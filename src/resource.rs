@@ -61,6 +61,11 @@ pub trait Resource: Send + Sync + 'static {
     /// What narrows down a list, by the names of the inputs or of AWS.
     type Query: DeserializeOwned + JsonSchema + Send + Sync;
 
+    /// Whether it is something that happened, such as a task that ran to its end. AWS forgets such, and nothing changes them:
+    /// the state alone knows. A refresh leaves it as it is; an update either makes it happen again, which it says by
+    /// [`Context::made`], or has changed nothing in AWS.
+    const HAPPENED: bool = false;
+
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
 
@@ -180,8 +185,8 @@ pub trait AnyResource: Send + Sync {
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
     async fn create(&self, context: &Context, inputs: &Map) -> Result<Made>;
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
-    /// What AWS has; `old` are the inputs that are known, none in an import.
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>>;
+    /// What AWS has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
     /// A page of what AWS has; `query` is one that has been checked.
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page>;
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
@@ -247,6 +252,10 @@ impl<R: Resource> Erased<R> {
     async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
         let mut map = codec::encode(&outputs)?;
+        if R::HAPPENED {
+            // AWS shows only in part what it was asked for.
+            map.extend(inputs.clone());
+        }
         context.tags.forget_ignored(&mut map, inputs);
         add_write_only(&mut map, inputs, self.inputs.root());
         codec::mark_like(&mut map, inputs, self.inputs.root());
@@ -427,6 +436,17 @@ impl<R: Resource> AnyResource for Erased<R> {
 
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
         let before = self.last_seen(&self.to_change(old, new))?;
+        if R::HAPPENED {
+            R::update(context, id, &before, &codec::decode(new)?).await?;
+            let Some(latest) = context.made.get() else {
+                let mut outputs = old.outputs.clone();
+                // What the program no longer says is gone, but for what AWS filled in.
+                outputs.retain(|name, _| self.inputs.root().property(name).is_none_or(|it| it.flag("computed")));
+                outputs.extend(new.clone());
+                return Ok(Made { id: id.to_owned(), outputs, unready: None });
+            };
+            return Ok(self.finish(context, latest.clone(), old.outputs, new, None).await);
+        }
         let Err(error) = R::update(context, id, &before, &codec::decode(new)?).await else {
             return Ok(self.finish(context, id.to_owned(), old.outputs, new, None).await);
         };
@@ -443,7 +463,10 @@ impl<R: Resource> AnyResource for Erased<R> {
         }
     }
 
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>) -> Result<Option<Found>> {
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
+        if let Some(old) = old.filter(|_| R::HAPPENED) {
+            return Ok(Some(Found { id: id.to_owned(), inputs: old.clone(), outputs: old_outputs.clone() }));
+        }
         let none = Map::new();
         let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
         let Some((id, outputs)) = shown else { return Ok(None) };

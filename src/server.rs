@@ -443,7 +443,7 @@ impl ResourceProvider for Provider {
             let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
             let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
-            let found = resource.read(&context, &request.id, inputs.as_ref()).await;
+            let found = resource.read(&context, &request.id, inputs.as_ref(), &olds).await;
             let known = inputs.as_ref().unwrap_or(&olds);
             let found = found.map_err(|error| refuse(&error, &[&olds, known]))?;
             Ok(Response::new(match found {

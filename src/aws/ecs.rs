@@ -8,12 +8,12 @@ mod network;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use aws_sdk_ecs::types::{CapacityProviderStrategyItem, Tag};
+use aws_sdk_ecs::types::{self, CapacityProviderStrategyItem, Tag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Explain as _};
-use crate::resource::tag_changes;
+use crate::{check::Report, resource::tag_changes};
 
 pub use diagnosis::{Diagnosis, Evidence, why};
 
@@ -31,6 +31,52 @@ pub struct CapacityProviderStrategy {
     #[serde(default)]
     #[schemars(range(min = 0, max = 100_000))]
     pub base: i32,
+}
+
+/// What `launchType: FARGATE` means, and the only way to say so to a service that has had other strategies.
+pub fn all_on_fargate() -> Vec<CapacityProviderStrategy> {
+    vec![CapacityProviderStrategy { capacity_provider: "FARGATE".to_owned(), weight: Some(1), base: 0 }]
+}
+
+/// Where in the network tasks are.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkConfiguration {
+    /// The ids of the subnets, all of one VPC.
+    #[schemars(length(min = 1, max = 16), extend("compare" = "set"))]
+    pub subnets: Vec<String>,
+    /// The ids of the security groups. Default: the VPC's own.
+    #[serde(default)]
+    #[schemars(length(max = 5), extend("compare" = "set"))]
+    pub security_groups: Vec<String>,
+    /// Whether each task gets a public address, without which it needs a NAT gateway or VPC endpoints to reach AWS. Default:
+    /// false.
+    #[serde(default)]
+    pub assign_public_ip: bool,
+}
+
+/// The network for AWS.
+pub fn to_vpc(it: &NetworkConfiguration) -> Result<types::AwsVpcConfiguration> {
+    let public = if it.assign_public_ip { types::AssignPublicIp::Enabled } else { types::AssignPublicIp::Disabled };
+    let configuration = types::AwsVpcConfiguration::builder()
+        .set_subnets(Some(it.subnets.clone()))
+        .set_security_groups(Some(it.security_groups.clone()))
+        .assign_public_ip(public);
+    Ok(configuration.build()?)
+}
+
+/// Reports strategies by which nothing could be placed.
+pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Report<'_>) {
+    report.rule(
+        &["capacityProviderStrategies"],
+        strategies.iter().any(|it| it.weight.map_or(strategies.len() == 1, |it| it > 0)),
+        "has no weight above 0, so that no task could be placed; give one of them `weight: 1`",
+    );
+    report.rule(
+        &["capacityProviderStrategies"],
+        strategies.iter().filter(|it| it.base > 0).count() <= 1,
+        "has more than one base; AWS allows one",
+    );
 }
 
 /// The strategies for AWS.

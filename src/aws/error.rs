@@ -18,6 +18,14 @@ pub struct Refusal {
     request: Option<String>,
 }
 
+impl Refusal {
+    /// What AWS refuses inside an answer that is no error by itself.
+    pub fn within(operation: &str, code: &str, message: &str) -> Self {
+        let message = message.trim_end_matches('.').to_owned();
+        Self { operation: operation.to_owned(), code: code.to_owned(), message, request: None }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.operation, self.code, self.message)?;

@@ -1,4 +1,4 @@
-//! CloudWatch Logs: what a container wrote.
+//! CloudWatch Logs: what a container wrote, and writes.
 
 use anyhow::Result;
 use aws_sdk_ecs::types::{ContainerDefinition, LogDriver};
@@ -30,5 +30,33 @@ pub async fn tail(aws: &Aws, stream: &Stream, lines: i32) -> Result<Vec<String>>
         Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).collect()),
         Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => Ok(Vec::new()),
         Err(error) => Err(error),
+    }
+}
+
+/// Lines of a stream that nobody has read yet.
+#[derive(Default)]
+pub struct Follower {
+    /// Where AWS says that the rest begins.
+    token: Option<String>,
+}
+
+impl Follower {
+    /// What has been written since the last call, the oldest first; none as long as there is no such stream.
+    pub async fn read_on(&mut self, aws: &Aws, stream: &Stream) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
+            let request = request.start_from_head(true).set_next_token(self.token.clone());
+            let answer = match request.send().await.explain() {
+                Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => return Ok(lines),
+                answer => answer?,
+            };
+            lines.extend(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message));
+            // At the end, AWS gives the token back.
+            if answer.next_forward_token.is_none() || answer.next_forward_token == self.token {
+                return Ok(lines);
+            }
+            self.token = answer.next_forward_token;
+        }
     }
 }

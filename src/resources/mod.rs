@@ -40,6 +40,7 @@ resources! {
     service::Service,
     subnet::Subnet,
     target_group::TargetGroup,
+    task::Task,
     task_definition::TaskDefinition,
     vpc::Vpc,
     vpc_endpoint::VpcEndpoint,

@@ -18,7 +18,7 @@ use crate::{
     aws::{
         Aws, Explain as _, Passing, Patience, Refusal, Seen,
         ecs::{
-            self, CapacityProviderStrategy,
+            self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate,
             deployment::{self, DescribeServices, Key, REFRESH, found, primary},
         },
         refused_with,
@@ -106,7 +106,7 @@ pub struct ServiceInputs {
     #[schemars(extend("computed" = true))]
     pub platform_version: Option<String>,
     /// Where in the network the tasks are.
-    pub network_configuration: ServiceNetworkConfiguration,
+    pub network_configuration: NetworkConfiguration,
     /// The target groups that the tasks are registered with.
     #[serde(default)]
     #[schemars(length(max = 5), extend("keyedBy" = ["targetGroupArn", "containerName", "containerPort"]))]
@@ -159,23 +159,6 @@ pub struct ServiceInputs {
     /// Tags to put on the service.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-}
-
-/// Where in the network tasks are.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceNetworkConfiguration {
-    /// The ids of the subnets, all of one VPC.
-    #[schemars(length(min = 1, max = 16), extend("compare" = "set"))]
-    pub subnets: Vec<String>,
-    /// The ids of the security groups. Default: the VPC's own.
-    #[serde(default)]
-    #[schemars(length(max = 5), extend("compare" = "set"))]
-    pub security_groups: Vec<String>,
-    /// Whether each task gets a public address, without which it needs a NAT gateway or VPC endpoints to reach AWS. Default:
-    /// false.
-    #[serde(default)]
-    pub assign_public_ip: bool,
 }
 
 /// A target group that tasks are registered with.
@@ -279,11 +262,6 @@ fn yes() -> bool {
     true
 }
 
-/// What `launchType: FARGATE` means, and the only way to say so to a service that has had other strategies.
-fn all_on_fargate() -> Vec<CapacityProviderStrategy> {
-    vec![CapacityProviderStrategy { capacity_provider: "FARGATE".to_owned(), weight: Some(1), base: 0 }]
-}
-
 fn sixty() -> i32 {
     60
 }
@@ -325,16 +303,7 @@ impl Resource for Service {
             inputs.launch_type.is_none() || *strategies == all_on_fargate(),
             "is set beside capacityProviderStrategies; AWS takes one of them",
         );
-        report.rule(
-            &["capacityProviderStrategies"],
-            strategies.iter().any(|it| it.weight.map_or(strategies.len() == 1, |it| it > 0)),
-            "has no weight above 0, so that no task could be placed; give one of them `weight: 1`",
-        );
-        report.rule(
-            &["capacityProviderStrategies"],
-            strategies.iter().filter(|it| it.base > 0).count() <= 1,
-            "has more than one base; AWS allows one",
-        );
+        ecs::check_strategies(strategies, report);
         check_deployment(inputs, report);
         foresight::check(inputs, report);
     }
@@ -607,13 +576,8 @@ fn name_in(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
 
-fn network(it: &ServiceNetworkConfiguration) -> Result<types::NetworkConfiguration> {
-    let public = if it.assign_public_ip { types::AssignPublicIp::Enabled } else { types::AssignPublicIp::Disabled };
-    let configuration = types::AwsVpcConfiguration::builder()
-        .set_subnets(Some(it.subnets.clone()))
-        .set_security_groups(Some(it.security_groups.clone()))
-        .assign_public_ip(public);
-    Ok(types::NetworkConfiguration::builder().awsvpc_configuration(configuration.build()?).build())
+fn network(it: &NetworkConfiguration) -> Result<types::NetworkConfiguration> {
+    Ok(types::NetworkConfiguration::builder().awsvpc_configuration(ecs::to_vpc(it)?).build())
 }
 
 fn load_balancers(inputs: &ServiceInputs) -> Vec<types::LoadBalancer> {
@@ -687,7 +651,7 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
             strategies => ecs::from_strategies(strategies),
         },
         platform_version: service.platform_version().filter(|it| !["", "LATEST"].contains(it)).map(str::to_owned),
-        network_configuration: ServiceNetworkConfiguration {
+        network_configuration: NetworkConfiguration {
             subnets: vpc.map(|it| it.subnets().to_vec()).unwrap_or_default(),
             security_groups: vpc.map(|it| it.security_groups().to_vec()).unwrap_or_default(),
             assign_public_ip: vpc.and_then(|it| it.assign_public_ip()) == Some(&types::AssignPublicIp::Enabled),
