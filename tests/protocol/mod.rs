@@ -7,6 +7,7 @@ mod inputs;
 mod life;
 mod list;
 mod process;
+mod tasks;
 
 /// An AWS that nobody may call: nothing listens there.
 const UNREACHABLE: &str = "http://127.0.0.1:1";
