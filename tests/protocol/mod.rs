@@ -8,6 +8,7 @@ mod life;
 mod list;
 mod plan;
 mod process;
+mod tasks;
 
 /// An AWS that nobody may call: nothing listens there.
 const UNREACHABLE: &str = "http://127.0.0.1:1";
