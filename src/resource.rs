@@ -50,7 +50,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `replaced_by` and `part` run in a preview.
+/// No methods but `check`, `check_change`, `check_update`, `replaced_by` and `part` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -81,6 +81,11 @@ pub trait Resource: Send + Sync + 'static {
     /// The properties that only another resource can have as `new` says, although AWS makes other changes of them in place.
     fn replaced_by(_old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// Why AWS, as last seen, would not make `old` into `new`, where the inputs alone do not tell; an error of the preview.
+    fn check_update(_old: &Self::Outputs, _new: &Self::Inputs) -> Result<()> {
+        Ok(())
     }
 
     /// Asks AWS for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
@@ -181,6 +186,8 @@ pub trait AnyResource: Send + Sync {
     /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
     /// only one can have, and that stays.
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool;
+    /// Whether an update may succeed, as far as a preview can tell.
+    fn check_update(&self, old: &Before<'_>, new: &Map) -> Result<()>;
     /// What a preview knows of the outputs.
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
     async fn create(&self, context: &Context, inputs: &Map) -> Result<Made>;
@@ -407,6 +414,10 @@ impl<R: Resource> AnyResource for Erased<R> {
             let named = !shape.keyword("autoname").is_null();
             new.is_some_and(|new| old == Some(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name, shape)))
         })
+    }
+
+    fn check_update(&self, old: &Before<'_>, new: &Map) -> Result<()> {
+        R::check_update(&self.last_seen(&self.to_change(old, new))?, &codec::decode(new)?)
     }
 
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map {

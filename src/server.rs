@@ -420,12 +420,14 @@ impl ResourceProvider for Provider {
         let request = request.into_inner();
         guard(async {
             let (resource, olds, inputs) = (self.resource(&request.urn)?, read(request.olds), read(request.news));
+            let old_inputs = read(request.old_inputs);
+            let before = Before { inputs: &old_inputs, outputs: &olds, ignored: &request.ignore_changes };
             if request.preview {
+                resource.check_update(&before, &inputs).map_err(|error| refuse(&error, &[&inputs, &olds]))?;
                 let properties = self.foresee(&request.urn, resource, &inputs, &olds);
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
-            let before = Before { inputs: &read(request.old_inputs), outputs: &olds, ignored: &request.ignore_changes };
             let made = resource.update(&context, &request.id, &before, &inputs).await;
             self.told().await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;

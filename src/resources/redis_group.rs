@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use aws_sdk_elasticache::{
     operation::modify_replication_group::builders::ModifyReplicationGroupFluentBuilder,
     primitives::{DateTime, DateTimeFormat},
@@ -355,6 +355,15 @@ impl Resource for RedisGroup {
         }
     }
 
+    fn check_update(old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
+        let groups = old.inputs.num_node_groups.zip(new.num_node_groups);
+        // Of a group that AWS never showed, or could not create, nothing is known.
+        if !old.cluster_enabled && !old.member_clusters.is_empty() && groups.is_some_and(|(old, new)| old != new) {
+            return Err(not_in_cluster_mode(&old.inputs.replication_group_id));
+        }
+        check_versions(&old.inputs, new)
+    }
+
     async fn create(context: &Context, inputs: &RedisGroupInputs) -> Result<String> {
         let (groups, replicas) = size(inputs, NEW);
         let create = || async {
@@ -410,15 +419,7 @@ impl Resource for RedisGroup {
             remove(context, id, None).await?;
             return Self::create(context, new).await.map(drop);
         }
-        if let Some(property) = Self::replaced_by(&old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
-            // Check knows only what the program said last.
-            bail!(
-                "{property}: {id} has {} {} by now, and AWS goes back to no lower version: leave it as it is; or `pulumi up --replace \
-                 <urn>` makes a new group, without the data",
-                old.engine,
-                old.engine_version.as_deref().unwrap_or_default()
-            );
-        }
+        check_versions(&old, new)?;
         if new.apply_immediately {
             // What waits for the maintenance window is not done, and to be done now.
             let waiting = pending(&group, &first_node(context, &group).await?);
@@ -434,10 +435,7 @@ impl Resource for RedisGroup {
         let live = live_size(&group);
         let wanted = size(new, live);
         if wanted.0 != live.0 && group.cluster_enabled() != Some(true) {
-            bail!(
-                "numNodeGroups: {id} is not in cluster mode, which AWS does not change here; `pulumi up --replace <urn>` makes a new \
-                 group, without the data"
-            );
+            return Err(not_in_cluster_mode(id));
         }
         if wanted.0 != live.0 {
             reshard(context, id, &group, wanted.0).await?;
@@ -527,6 +525,27 @@ impl Resource for RedisGroup {
         let held = group.filter(|it| !matches!(it.status(), Some("creating" | "create-failed")));
         remove(context, id, held.and_then(|_| final_snapshot(id, &old.inputs, SystemTime::now()))).await
     }
+}
+
+/// Whether AWS can get from the engine that it has, of which Check knows only what the program said last, to the one asked for.
+fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> {
+    if let Some(property) = RedisGroup::replaced_by(old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
+        bail!(
+            "{property}: {} has {} {} by now, and AWS goes back to no lower version: leave it as it is; or `pulumi up --replace \
+             <urn>` makes a new group, without the data",
+            old.replication_group_id,
+            old.engine,
+            old.engine_version.as_deref().unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+fn not_in_cluster_mode(id: &str) -> Error {
+    anyhow!(
+        "numNodeGroups: {id} is not in cluster mode, which AWS does not change here: leave it as it is; or `pulumi up --replace \
+         <urn>` makes a new group, without the data"
+    )
 }
 
 /// Node groups, and replicas in each, of a new group for which the program says nothing else.
@@ -1117,10 +1136,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        check::{Autonaming, Failure},
+        check::{self, Autonaming, Failure},
         config::TagRules,
         plan::Plan,
-        resource::{AnyResource as _, Erased, Subject},
+        resource::{AnyResource as _, Before, Erased, Subject},
         value::{Map, Value},
     };
 
@@ -1250,6 +1269,33 @@ mod tests {
         let mut unknown = named(json!({}));
         unknown.insert("engine".to_owned(), Value::Unknown);
         assert!(IT.diff(&named(valkey("8.0")), &unknown).iter().all(|it| !it.replaces));
+    }
+
+    #[test]
+    fn what_only_aws_knows_is_refused_at_preview_too() {
+        let id = Value::String("queue".to_owned());
+        let live = |more: serde_json::Value| {
+            let mut live = named(more);
+            live.insert("memberClusters".to_owned(), Value::List(vec![id.clone()]));
+            live
+        };
+        let refusal = |outputs: &Map, inputs: &Map, new: serde_json::Value, ignored: &[String]| {
+            let mut new = named(new);
+            check::complete(&mut new, IT.inputs().root());
+            let before = Before { inputs, outputs, ignored };
+            IT.check_update(&before, &new).err().map(|it| it.to_string()).unwrap_or_default()
+        };
+        let one = live(json!({ "numNodeGroups": 1 }));
+        assert!(refusal(&one, &named(json!({})), json!({ "numNodeGroups": 2 }), &[]).contains("not in cluster mode"));
+        let shrunk = live(json!({ "numNodeGroups": 1, "clusterEnabled": true }));
+        assert_eq!(refusal(&shrunk, &named(json!({})), json!({ "numNodeGroups": 2 }), &[]), "");
+        assert_eq!(refusal(&one, &named(json!({})), json!({ "description": "The queue" }), &[]), "");
+        // AWS chose 7.1.
+        let newer = live(json!({ "engineVersion": "7.1" }));
+        assert!(refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]).starts_with("engineVersion: queue has"));
+        let ignored = ["engineVersion".to_owned()];
+        let old = named(json!({ "engineVersion": "7.0" }));
+        assert_eq!(refusal(&newer, &old, json!({ "engineVersion": "7.0" }), &ignored), "");
     }
 
     #[test]

@@ -368,7 +368,11 @@ async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
         };
         let state = state(&endpoint);
         Ok(match state.as_str() {
-            "available" | "pendingAcceptance" => Seen::Ready(None),
+            "available" => Seen::Ready(None),
+            "pendingAcceptance" => {
+                (context.observer.say)(&format!("{id} lets nothing through until the owner of {} accepts it", endpoint.service_name().unwrap_or("the service")));
+                Seen::Ready(None)
+            }
             "pending" | "partial" | "unknown" => Seen::Pending(format!("VPC endpoint {state}")),
             _ => {
                 let error = endpoint.last_error().and_then(|it| it.message());

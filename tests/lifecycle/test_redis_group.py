@@ -247,6 +247,8 @@ def test_more_node_groups_need_cluster_mode(stack):
     stack.write(this, this.properties)
     stack.up()
     stack.write(this, this.properties | {"numNodeGroups": 2, "replicasPerNodeGroup": 1})
+    said = stack.pulumi("preview", fails=True)
+    assert "is not in cluster mode, which AWS does not change here" in said and "pulumi up --replace" in said, said
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "is not in cluster mode, which AWS does not change here" in said and "pulumi up --replace" in said, said
 
