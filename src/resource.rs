@@ -33,12 +33,24 @@ pub struct Context {
     pub observer: Observer,
     tags: TagRules,
     made: OnceLock<String>,
+    ignored: Vec<String>,
 }
 
 impl Context {
     /// The context of one request.
     pub fn new(aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
-        Self { aws, observer, tags, made: OnceLock::new() }
+        Self { aws, observer, tags, made: OnceLock::new(), ignored: Vec::new() }
+    }
+
+    /// The same, for a program that leaves the changes of these properties alone.
+    #[must_use]
+    pub fn ignoring(self, ignored: Vec<String>) -> Self {
+        Self { ignored, ..self }
+    }
+
+    /// Whether the program leaves the changes of a property alone, as somebody else makes them.
+    pub fn ignores(&self, property: &str) -> bool {
+        self.ignored.iter().any(|it| it == property)
     }
 
     /// Keeps the id of what `create` has just made, so that it is in the state even if the rest of `create` fails.

@@ -428,6 +428,7 @@ impl ResourceProvider for Provider {
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
+            let context = context.ignoring(request.ignore_changes.clone());
             let made = resource.update(&context, &request.id, &before, &inputs).await;
             self.told().await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;

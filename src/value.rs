@@ -331,9 +331,10 @@ pub fn remember_secrets(map: &Map) {
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     map.values().for_each(|it| {
         it.visit_secrets(&mut |it| {
-            if it.chars().count() >= SECRET_ANYWHERE && !secrets.contains(it) {
-                secrets.insert(it.to_owned());
-            }
+            // As it is, as it is written between quotes, and line by line, as a log has it.
+            let forms = [it.to_owned(), it.escape_debug().to_string()].into_iter();
+            let forms = forms.chain(it.lines().map(|it| it.trim().to_owned()));
+            secrets.extend(forms.filter(|it| it.chars().count() >= SECRET_ANYWHERE));
         });
     });
 }

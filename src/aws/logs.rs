@@ -23,11 +23,21 @@ impl Stream {
     }
 }
 
+/// A line for the terminal: not longer than anybody reads, and without what would move its cursor or change its colours.
+fn tidy(line: &str) -> String {
+    const LONGEST: usize = 500;
+    let shown: String = line.trim_end().chars().filter(|it| !it.is_control() || *it == '\t').take(LONGEST + 1).collect();
+    match shown.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    }
+}
+
 /// The last lines of a stream, the oldest first; none if there is no such stream.
 pub async fn tail(aws: &Aws, stream: &Stream, lines: i32) -> Result<Vec<String>> {
     let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
     match request.limit(lines).start_from_head(false).send().await.explain() {
-        Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).collect()),
+        Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it)).collect()),
         Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -51,7 +61,7 @@ impl Follower {
                 Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => return Ok(lines),
                 answer => answer?,
             };
-            lines.extend(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message));
+            lines.extend(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it)));
             // At the end, AWS gives the token back.
             if answer.next_forward_token.is_none() || answer.next_forward_token == self.token {
                 return Ok(lines);

@@ -332,7 +332,14 @@ impl Resource for Service {
         }
         let (cluster, name) = key(&now.arn)?;
         let scaled = Scaled::service(&cluster, &name);
-        Ok(context.aws.look_up::<DescribeScalableTargets>(scaled).await?.is_some())
+        match context.aws.look_up::<DescribeScalableTargets>(scaled).await {
+            // Whoever may not look at scaling may still refresh.
+            Err(error) if error.is::<Refusal>() => {
+                tracing::debug!("no scalable target: {error:#}");
+                Ok(false)
+            }
+            target => Ok(target?.is_some()),
+        }
     }
 
     async fn update(context: &Context, id: &str, old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
@@ -348,17 +355,20 @@ impl Resource for Service {
         } else {
             return Ok(());
         };
-        // What the last `up` wanted may have been rolled back, or be failing still: then it starts anew.
-        let runs_another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
+        if !deploys && !changed.is_empty() {
+            return Ok(());
+        }
+        // What the last `up` wanted may have been rolled back, or be failing still: then it starts anew. Whoever else deploys
+        // is left alone.
+        let ours = !context.ignores("taskDefinition");
+        let another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
         let fails = primary(&service).is_some_and(|it| {
             it.rollout_state() == Some(&DeploymentRolloutState::Failed)
                 || it.rollout_state() == Some(&DeploymentRolloutState::InProgress) && it.failed_tasks() > 0
         });
-        if !deploys && !changed.is_empty() && !runs_another {
-            return Ok(());
-        }
-        if runs_another || fails {
-            service = send(context, &key, new, |names| ["taskDefinition", "triggers"].iter().any(|it| names.contains(it))).await?;
+        if fails || ours && changed.is_empty() && another {
+            let anew = |names: &[&str]| names.contains(&"triggers") || ours && names.contains(&"taskDefinition");
+            service = send(context, &key, new, anew).await?;
         }
         deployed(context, id, service, new).await
     }

@@ -1,7 +1,7 @@
 //! Why tasks do not come up, and the way out: one rule a known cause. The first that applies is told, so that what is
 //! special stands before what is general.
 
-use aws_sdk_ecs::types::{CpuArchitecture, TaskStopCode};
+use aws_sdk_ecs::types::{Container, CpuArchitecture, TaskStopCode};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthReasonEnum};
 
 use super::{
@@ -100,9 +100,39 @@ pub(super) static RULES: &[Rule] = &[
     )
     .looking_at(Look::WayOut),
     rule(
+        "image not found, or private",
+        Some(1),
+        |it| it.says(&["repository does not exist or may require"]),
+        |it, case| {
+            (
+                format!("image {} does not exist, or is private", it.image(case)),
+                format!(
+                    "correct {}, or set `repositoryCredentials` beside it to log in",
+                    it.property(case, "image")
+                ),
+            )
+        },
+    ),
+    rule(
         "image refused",
         Some(2),
-        |it| it.says_one_of("cannotpull", &["403", "accessdenied", "access denied", "not authorized", "no basic auth", "authorization failed"]),
+        |it| {
+            it.says_one_of(
+                "cannotpull",
+                &[
+                    "403 forbidden",
+                    "401 unauthorized",
+                    "anonymous token",
+                    "accessdenied",
+                    "access denied",
+                    "not authorized",
+                    "no basic auth",
+                    "authorization failed",
+                ],
+            )
+            .or_else(|| it.says_one_of("accessdenied", &["ecr:getauthorizationtoken", "retrieve ecr registry auth"]))
+        },
+
         |it, case| {
             (
                 format!("the registry does not let the tasks pull image {}", it.image(case)),
@@ -130,7 +160,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     rule(
         "key of a secret missing",
-        Some(1),
+        Some(2),
         |it| it.says(&["did not contain json key"]),
         |it, case| {
             (
@@ -140,8 +170,19 @@ pub(super) static RULES: &[Rule] = &[
         },
     ),
     rule(
+        "secret without a value",
+        None,
+        |it| it.says(&["awscurrent"]),
+        |it, case| {
+            (
+                format!("a secret has no value yet: {}", it.gist(case)),
+                format!("let the Service depend on what writes the value that `secrets` of container {} name", it.name(case)),
+            )
+        },
+    ),
+    rule(
         "secret missing",
-        Some(1),
+        Some(2),
         |it| it.says_one_of("resourceinitializationerror", &["can't find the specified secret", "parameternotfound", "invalid parameters:"]),
         |it, case| {
             (
@@ -154,7 +195,7 @@ pub(super) static RULES: &[Rule] = &[
         "secret not allowed",
         // A policy that was attached a moment ago may not be known everywhere yet.
         Some(2),
-        |it| it.says_one_of("accessdenied", &["secretsmanager:", "ssm:", "kms:", "unable to pull secrets"]),
+        |it| it.says_one_of("accessdenied", &["secretsmanager:", "ssm:", "kms:", "retrieve secret"]),
         |it, case| {
             (
                 format!("the tasks may not read a secret: {}", it.gist(case)),
@@ -168,7 +209,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     rule(
         "log group missing",
-        Some(1),
+        Some(2),
         |it| {
             it.says(&["log group does not exist"]).or_else(|| it.says_one_of("logger args", &["resourcenotfound", "does not exist"]))
         },
@@ -229,7 +270,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "out of memory",
         None,
-        |it| it.says(&["outofmemory"]).or_else(|| it.exited(&[137])),
+        |it| it.says(&["outofmemory"]).or_else(|| it.exited_with(&[137])),
         |it, case| {
             let memory = it.definition.as_ref().and_then(|it| it.memory()).map_or(String::new(), |it| format!(" of {it} MiB"));
             (
@@ -242,7 +283,7 @@ pub(super) static RULES: &[Rule] = &[
         "command not found",
         Some(1),
         |it| {
-            it.exited(&[127, 126])
+            it.exited_with(&[127, 126])
                 .or_else(|| it.says_one_of("cannotstartcontainer", &["no such file or directory", "executable file not found", "permission denied"]))
         },
         |it, case| {
@@ -399,16 +440,16 @@ pub(super) static RULES: &[Rule] = &[
         "container exited",
         None,
         |it| {
-            let failed = it.tasks.iter().filter(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited));
-            failed.flat_map(|it| it.containers()).find_map(|it| {
-                let code = it.exit_code()?;
-                Some((Some(it.name()?.to_owned()), code.to_string()))
-            })
+            let container = it.exited(|_| true)?;
+            Some((container.name().map(str::to_owned), container.exit_code()?.to_string()))
         },
         |it, case| {
             (
                 format!("container {} ended by itself, with exit code {}", it.name(case), case.said),
-                match &it.log {
+                match it.log.as_ref() {
+                    Some(log) if log.lines.is_empty() => {
+                        format!("look into its log, {}/{}, for why; AWS shows no line of it yet", log.stream.group, log.stream.name)
+                    }
                     Some(_) => "read its last lines below; then mend the application, or its `environment` and `secrets`".to_owned(),
                     None => format!(
                         "AWS has no log of it: set {} to see why, with awslogs-stream-prefix among its options",
@@ -463,11 +504,15 @@ impl Evidence {
         Some((Some(log.container.clone()), line.clone()))
     }
 
-    /// A container that ended by itself with one of these codes.
-    fn exited(&self, codes: &[i32]) -> Option<Words> {
+    /// The container to blame for the end of a task, if it ended by itself with such a code.
+    fn exited(&self, with: impl Fn(i32) -> bool) -> Option<&Container> {
         let by_itself = self.tasks.iter().filter(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited));
-        let container =
-            by_itself.flat_map(|it| it.containers()).find(|it| it.exit_code().is_some_and(|it| codes.contains(&it)))?;
+        by_itself.filter_map(|it| self.culprit(it)).find(|it| it.exit_code().is_some_and(&with))
+    }
+
+    /// The same, in words.
+    fn exited_with(&self, codes: &[i32]) -> Option<Words> {
+        let container = self.exited(|it| codes.contains(&it))?;
         Some((container.name().map(str::to_owned), container.reason().unwrap_or_default().to_owned()))
     }
 
@@ -642,6 +687,21 @@ mod tests {
                      \"https://api.ecr.eu-west-1.amazonaws.com/\": dial tcp 10.0.0.7:443: i/o timeout",
                 ),
             ),
+            (
+                "image not found, or private",
+                pull("pull access denied, repository does not exist or may require authorization: authorization failed"),
+            ),
+            (
+                "image refused",
+                init(
+                    "unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry \
+                     auth: AccessDeniedException: not authorized to perform: ecr:GetAuthorizationToken",
+                ),
+            ),
+            (
+                "secret without a value",
+                init("Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"),
+            ),
             ("image refused", pull("failed to resolve ref registry/web:1: unexpected status from HEAD request: 403 Forbidden")),
             ("image not found", pull("failed to resolve ref registry/web:1: registry/web:1: not found")),
             (
@@ -713,7 +773,7 @@ mod tests {
 
     #[test]
     fn only_what_cannot_get_better_is_given_up() {
-        let certain = |evidence: &Evidence, failed| evidence.certain(failed).map(|it| it.rule.name);
+        let certain = |evidence: &Evidence, failed| evidence.certain(failed, 1).map(|it| it.rule.name);
         let named = |name: &str| known().into_iter().find(|it| it.0 == name).unwrap().1;
         assert_eq!(certain(&named("image not found"), 1), Some("image not found"));
         assert_eq!(certain(&named("secret not allowed"), 1), None, "a policy may not be known everywhere yet");

@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Error, Result, anyhow};
 use aws_sdk_ecs::types::{self, DeploymentRolloutState, ServiceDeploymentStatus as Status};
 
-use super::diagnosis::{Case, Evidence, is_healthy};
+use super::diagnosis::{Case, Diagnosis, Evidence, is_healthy, is_leaving};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Patience, Seen, TimedOut},
     resource::Context,
@@ -17,7 +17,11 @@ use crate::{
 /// The way out when a service was deleted behind Pulumi's back.
 pub const REFRESH: &str = "`pulumi refresh` takes note of that, and the next `pulumi up` makes it anew";
 /// Words of those events that tell of trouble.
-const TROUBLE: &[&str] = &["unable", "unhealthy", "failed", "failure", "stopped", "error", "limit", "unavailable"];
+const TROUBLE: &[&str] = &["unable", "unhealthy", "failed", "failure", "error", "limit", "unavailable"];
+/// How many looks may pass until AWS, which lags behind itself, shows what it has just answered.
+const LAG: u32 = 5;
+/// Every how many looks it is asked what became of a deployment that shows no trouble: someone may have stopped it.
+const NOW_AND_THEN: u32 = 5;
 
 /// The names of a cluster and of a service in it.
 pub type Key = (String, String);
@@ -64,7 +68,11 @@ impl Lookup for DescribeServiceDeployments {
 /// The service, which has to be there.
 pub async fn found(context: &Context, key: &Key) -> Result<types::Service> {
     let service = context.aws.look_up::<DescribeServices>(key.clone()).await?.filter(|it| it.status() == Some("ACTIVE"));
-    service.with_context(|| format!("service {} is gone: {REFRESH}", key.1))
+    service.ok_or_else(|| gone(key))
+}
+
+fn gone((_, name): &Key) -> Error {
+    anyhow!("service {name} is gone: {REFRESH}")
 }
 
 /// The deployment that AWS is making real, or has made so last.
@@ -79,22 +87,20 @@ pub fn primary(service: &types::Service) -> Option<&types::Deployment> {
 /// `rolls_back`, it is asked to.
 pub async fn ended(context: &Context, key: &Key, answer: types::Service, rolls_back: bool) -> Result<()> {
     let Some(started) = primary(&answer).and_then(types::Deployment::id).map(str::to_owned) else { return Ok(()) };
+    let before = answer.deployments().iter().filter_map(|it| it.id().map(str::to_owned)).filter(|it| *it != started);
     let watch = Watch {
         context,
         key,
+        before: before.collect(),
         started,
         rolls_back,
-        service_deployment: OnceLock::new(),
         last: Mutex::new(Arc::new(answer)),
         progress: Mutex::default(),
     };
-    let first = Mutex::new(true);
-    let look = || {
-        let is_first = std::mem::take(&mut *first.lock().unwrap_or_else(PoisonError::into_inner));
-        watch.look(is_first)
-    };
-    match context.observer.wait(format!("service {}", key.1), Patience::minutes(20), look).await {
+    match context.observer.wait(format!("service {}", key.1), Patience::minutes(20), || watch.look()).await {
         Err(error) if error.is::<TimedOut>() => Err(watch.timed_out(error).await),
+        // Not within the wait, which may drop a look half-way.
+        Err(error) if watch.progress().asks_to_roll_back => Err(watch.ask_to_roll_back(error).await),
         result => result,
     }
 }
@@ -106,8 +112,8 @@ struct Watch<'a> {
     /// The id by which AWS answered.
     started: String,
     rolls_back: bool,
-    /// The ARN under which AWS keeps what becomes of it, read where it is certain to be this deployment's.
-    service_deployment: OnceLock<String>,
+    /// The ids of those that were there when it began.
+    before: Vec<String>,
     last: Mutex<Arc<types::Service>>,
     progress: Mutex<Progress>,
 }
@@ -115,6 +121,12 @@ struct Watch<'a> {
 /// What was seen of it so far.
 #[derive(Clone, Default)]
 struct Progress {
+    looks: u32,
+    /// Looks in which AWS did not show it, or not even the service.
+    unseen: u32,
+    /// The ARN under which AWS keeps what becomes of it.
+    service_deployment: Option<String>,
+    asks_to_roll_back: bool,
     failed_tasks: i32,
     trouble: Option<String>,
     breaker: Option<(i32, i32)>,
@@ -123,28 +135,38 @@ struct Progress {
 }
 
 impl Watch<'_> {
-    async fn look(&self, is_first: bool) -> Result<Seen<()>> {
-        if !is_first {
-            let service = Arc::new(found(self.context, self.key).await?);
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = service;
+    async fn look(&self) -> Result<Seen<()>> {
+        self.note(|it| it.looks += 1);
+        // The first thing to look at is the answer of the call.
+        let is_answer = self.progress().looks == 1;
+        if !is_answer {
+            let service = self.context.aws.look_up::<DescribeServices>(self.key.clone()).await?;
+            let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else {
+                return self.unseen().unwrap_or_else(|| Err(gone(self.key)));
+            };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(service);
         }
         let service = self.last();
         let ours = self.ours(&service);
-        let replaced = primary(&service).and_then(types::Deployment::id) != Some(self.started.as_str());
-        if let (false, Some(arn)) = (replaced, service.current_service_deployment()) {
-            // Whoever else deploys later has another one.
-            _ = self.service_deployment.set(arn.to_owned());
+        let first = primary(&service).and_then(types::Deployment::id);
+        let replaced = first != Some(self.started.as_str());
+        if ours.is_none()
+            && first.is_none_or(|it| self.before.iter().any(|before| before == it))
+            && let Some(pending) = self.unseen()
+        {
+            return pending;
+        }
+        if !replaced && !is_answer {
+            // The answer may still name the one before, and whoever deploys later has another one.
+            self.note(|it| it.service_deployment = service.current_service_deployment().map(str::to_owned));
         }
         match (ours, ours.and_then(types::Deployment::rollout_state)) {
             (Some(ours), Some(DeploymentRolloutState::Failed)) => {
                 let told = self.service_deployment().await;
                 Err(self.failed(&service, ours, told.as_ref(), replaced).await)
             }
-            (Some(_), Some(DeploymentRolloutState::Completed))
-                if replaced || service.running_count() >= service.desired_count() =>
-            {
-                Ok(Seen::Ready(()))
-            }
+            (Some(_), Some(DeploymentRolloutState::Completed)) => Ok(Seen::Ready(())),
+            (Some(ours), _) if !replaced && is_answer => Ok(Seen::Pending(status(ours))),
             (Some(ours), _) if !replaced => self.going_on(&service, ours).await,
             _ => match self.service_deployment().await {
                 Some(it) if it.status() == Some(&Status::Successful) => Ok(Seen::Ready(())),
@@ -153,42 +175,40 @@ impl Watch<'_> {
         }
     }
 
+    /// For a while, what is not there may only not be shown yet.
+    fn unseen(&self) -> Option<Result<Seen<()>>> {
+        self.note(|it| it.unseen += 1);
+        (self.progress().unseen <= LAG).then(|| Ok(Seen::Pending("AWS does not show the deployment yet".to_owned())))
+    }
+
     /// It runs. Does it get anywhere?
     async fn going_on(&self, service: &types::Service, ours: &types::Deployment) -> Result<Seen<()>> {
         let event = happened(service, ours).next();
         let trouble = event.filter(|it| TROUBLE.iter().any(|word| it.contains(word)));
         let before = self.progress();
-        if ours.failed_tasks() > 0 || trouble.is_some() {
+        let in_trouble = ours.failed_tasks() > 0 || trouble.is_some();
+        if in_trouble || before.looks % NOW_AND_THEN == 0 {
             let told = self.service_deployment().await;
-            let breaker = told.as_ref().and_then(types::ServiceDeployment::deployment_circuit_breaker);
-            let breaker = breaker.map(|it| (it.failure_count(), it.threshold())).filter(|it| it.1 > 0);
-            self.note(|it| it.breaker = breaker);
-            if let Some(it) = told.as_ref().filter(|it| it.status().is_some_and(is_going_back)) {
-                return Err(self.failed(service, ours, Some(it), false).await);
-            }
-            if breaker.is_some_and(|(count, threshold)| count >= threshold) {
+            let breaker = told.as_ref().and_then(counting);
+            self.note(|it| it.breaker = breaker.filter(|_| in_trouble));
+            let ends = told.as_ref().and_then(types::ServiceDeployment::status).is_some_and(is_ending);
+            if ends || breaker.is_some_and(|(count, threshold)| count >= threshold) {
                 return Err(self.failed(service, ours, told.as_ref(), false).await);
             }
+        }
+        if in_trouble {
             if ours.failed_tasks() > before.failed_tasks || trouble != before.trouble.as_deref() {
                 let evidence = self.evidence(service, ours).await;
-                if let Some(certain) = evidence.certain(ours.failed_tasks()) {
-                    return Err(self.hopeless(service, ours, &evidence, certain).await);
+                if let Some(certain) = evidence.certain(ours.failed_tasks(), ours.desired_count()) {
+                    return Err(self.hopeless(service, ours, &evidence, certain));
                 }
                 // AWS may count a failed task before it shows it.
-                if !evidence.tasks.is_empty() || ours.failed_tasks() == 0 {
+                if !evidence.tasks.is_empty() || !evidence.untold.is_empty() || ours.failed_tasks() == 0 {
                     self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
                 }
             }
         }
-        let mut status = format!(
-            "{} {}: {} of {} tasks running, {} pending, {} failed",
-            task(ours),
-            ours.rollout_state().map_or("IN_PROGRESS", DeploymentRolloutState::as_str),
-            ours.running_count(),
-            ours.desired_count(),
-            ours.pending_count(),
-            ours.failed_tasks(),
-        );
+        let mut status = status(ours);
         if let Some((healthy, all)) = self.targets(service, ours).await {
             status += &format!("; {healthy} of {all} targets healthy");
         }
@@ -214,8 +234,9 @@ impl Watch<'_> {
                 self.note(|it| it.no_targets = true);
                 return None;
             };
-            all += answer.target_health_descriptions().len();
-            healthy += answer.target_health_descriptions().iter().filter(|it| is_healthy(it)).count();
+            let targets = || answer.target_health_descriptions().iter().filter(|it| !is_leaving(it));
+            all += targets().count();
+            healthy += targets().filter(|it| is_healthy(it)).count();
         }
         Some((healthy, all))
     }
@@ -241,19 +262,23 @@ impl Watch<'_> {
         }
         let then = match told.and_then(types::ServiceDeployment::status) {
             Some(Status::RollbackFailed) => "the rollback failed, too: see the events below".to_owned(),
+            Some(Status::Stopped | Status::StopRequested) if !replaced => {
+                "nothing: it was stopped; the next `pulumi up` starts another".to_owned()
+            }
+            Some(it) if is_ending(it) && !replaced => "AWS rolls back already".to_owned(),
             _ if replaced => format!("AWS rolls back to {}", primary(service).map_or("nothing", task)),
             _ if ours.rollout_state() == Some(&DeploymentRolloutState::Failed) => {
                 "AWS has stopped it, with nothing to roll back to; the next `pulumi up` starts another".to_owned()
             }
-            _ => self.next(service, ours).await,
+            _ => self.next(service),
         };
         Error::new(diagnosis.then(then))
     }
 
     /// Nothing can help it any more, and AWS has not noticed yet.
-    async fn hopeless(&self, service: &types::Service, ours: &types::Deployment, evidence: &Evidence, case: Case) -> Error {
+    fn hopeless(&self, service: &types::Service, ours: &types::Deployment, evidence: &Evidence, case: Case) -> Error {
         let diagnosis = evidence.told_of(case, format!("the deployment of {} cannot succeed", task(ours)));
-        Error::new(diagnosis.then(self.next(service, ours).await))
+        Error::new(diagnosis.then(self.next(service)))
     }
 
     /// Another deployment took its place, or its own end brought one.
@@ -269,17 +294,14 @@ impl Watch<'_> {
         let status = told.and_then(types::ServiceDeployment::status);
         let why = reason(ours.unwrap_or(&fallback), told);
         let headline = match status {
-            Some(it) if is_going_back(it) || *it == Status::RollbackSuccessful || *it == Status::RollbackFailed => {
+            Some(it) if is_ending(it) && !matches!(it, Status::Stopped | Status::StopRequested) => {
                 format!("the deployment that was started for service {name} was rolled back to {by}: {why}")
-            }
-            Some(Status::Stopped | Status::StopRequested) => {
-                let by = told.and_then(|it| it.status_reason()).map_or(String::new(), |it| format!(": {}", bare(it)));
-                format!("the deployment that was started for service {name} was stopped{by}")
             }
             _ => {
                 let headline =
                     format!("another deployment, of {by}, took the place of the one that was started for service {name}");
-                let why = primary(service).and_then(types::Deployment::rollout_state_reason).unwrap_or_default();
+                // A newer one ends the one before as stopped.
+                let why = told.and_then(|it| it.status_reason()).unwrap_or_default();
                 let evidence = Evidence { events: events(service, &fallback), ..Evidence::default() };
                 let mut diagnosis = evidence.diagnosis(headline);
                 diagnosis.way_out = Some(
@@ -288,7 +310,7 @@ impl Watch<'_> {
                         .to_owned(),
                 );
                 if !why.is_empty() {
-                    diagnosis.evidence.insert(0, format!("deployment of {by}: {}", bare(why)));
+                    diagnosis.evidence.insert(0, format!("what AWS says: {}", bare(why)));
                 }
                 return Error::new(diagnosis);
             }
@@ -309,40 +331,43 @@ impl Watch<'_> {
     }
 
     /// What becomes of a deployment that we wait for no longer.
-    async fn next(&self, service: &types::Service, ours: &types::Deployment) -> String {
+    fn next(&self, service: &types::Service) -> String {
         let breaker = service.deployment_configuration().and_then(types::DeploymentConfiguration::deployment_circuit_breaker);
         let first = service.deployments().len() == 1;
-        match (breaker.is_some_and(types::DeploymentCircuitBreaker::enable), self.rolls_back) {
-            (true, true) if first => {
-                "AWS ends the deployment by its circuit breaker; there is none before to roll back to".to_owned()
+        let next = match (breaker.is_some_and(types::DeploymentCircuitBreaker::enable), self.rolls_back) {
+            (true, true) if first => "AWS ends the deployment by its circuit breaker; there is none before to roll back to",
+            (true, true) => "AWS ends the deployment by its circuit breaker, and rolls back",
+            (true, false) => "AWS ends the deployment by its circuit breaker, and does not roll back, as configured",
+            (false, true) if !first && self.progress().service_deployment.is_some() => {
+                self.note(|it| it.asks_to_roll_back = true);
+                "the circuit breaker is off, so AWS is asked to roll back"
             }
-            (true, true) => "AWS ends the deployment by its circuit breaker, and rolls back".to_owned(),
-            (true, false) => "AWS ends the deployment by its circuit breaker, and does not roll back, as configured".to_owned(),
-            (false, true) => self.ask_to_roll_back(ours).await,
-            (false, false) => "AWS goes on trying: the circuit breaker is off".to_owned(),
-        }
+            (false, _) => "AWS goes on trying: the circuit breaker is off",
+        };
+        next.to_owned()
     }
 
-    async fn ask_to_roll_back(&self, ours: &types::Deployment) -> String {
-        let Some(arn) = self.service_deployment.get() else {
-            return format!("AWS goes on trying to start {}: the circuit breaker is off", task(ours));
-        };
-        let request = self.context.aws.ecs().stop_service_deployment().service_deployment_arn(arn);
-        match request.stop_type(types::StopServiceDeploymentStopType::Rollback).send().await.explain() {
-            Ok(_) => "the circuit breaker is off, so AWS was asked to roll back".to_owned(),
-            Err(error) => format!("AWS goes on trying, for it did not roll back when asked to: {error:#}"),
+    /// Asks AWS to roll back; the error, with what became of that.
+    async fn ask_to_roll_back(&self, error: Error) -> Error {
+        let request = self.context.aws.ecs().stop_service_deployment();
+        let request = request.set_service_deployment_arn(self.progress().service_deployment);
+        match (request.stop_type(types::StopServiceDeploymentStopType::Rollback).send().await.explain(), error.downcast()) {
+            (Err(refusal), Ok(it)) => {
+                let it: Diagnosis = it;
+                it.then(format!("AWS goes on trying, for it does not roll back: {refusal:#}")).into()
+            }
+            (_, Ok(it)) => it.into(),
+            (_, Err(error)) => error,
         }
     }
 
     async fn evidence(&self, service: &types::Service, ours: &types::Deployment) -> Evidence {
-        let mut evidence = Evidence::of_service(self.context, service, ours).await;
-        evidence.events = events(service, ours);
-        evidence
+        Evidence::of_service(self.context, service, ours, events(service, ours)).await
     }
 
     /// What AWS keeps of it, where the API offers that and the user may ask.
     async fn service_deployment(&self) -> Option<types::ServiceDeployment> {
-        let arn = self.service_deployment.get()?.clone();
+        let arn = self.progress().service_deployment?;
         self.context.aws.look_up::<DescribeServiceDeployments>(arn).await.unwrap_or_else(|error| {
             tracing::debug!("no service deployment: {error:#}");
             None
@@ -366,8 +391,30 @@ impl Watch<'_> {
     }
 }
 
-fn is_going_back(status: &Status) -> bool {
-    matches!(status, Status::RollbackRequested | Status::RollbackInProgress)
+/// Whether a deployment does not go on, or goes back.
+fn is_ending(status: &Status) -> bool {
+    !matches!(status, Status::Pending | Status::InProgress | Status::Successful)
+}
+
+/// How many failures the circuit breaker counts, and how many end the deployment, if it is on.
+fn counting(deployment: &types::ServiceDeployment) -> Option<(i32, i32)> {
+    use types::ServiceDeploymentRollbackMonitorsStatus::{Disabled, MonitoringComplete};
+    let breaker = deployment.deployment_circuit_breaker()?;
+    let counts = breaker.threshold() > 0 && !matches!(breaker.status(), Some(Disabled | MonitoringComplete));
+    counts.then(|| (breaker.failure_count(), breaker.threshold()))
+}
+
+/// How far a deployment is.
+fn status(deployment: &types::Deployment) -> String {
+    format!(
+        "{} {}: {} of {} tasks running, {} pending, {} failed",
+        task(deployment),
+        deployment.rollout_state().map_or("IN_PROGRESS", DeploymentRolloutState::as_str),
+        deployment.running_count(),
+        deployment.desired_count(),
+        deployment.pending_count(),
+        deployment.failed_tasks(),
+    )
 }
 
 /// Why AWS ended a deployment, in its own words.
@@ -379,10 +426,9 @@ fn reason(deployment: &types::Deployment, told: Option<&types::ServiceDeployment
         told.and_then(types::ServiceDeployment::status_reason),
     ];
     let text = texts.into_iter().flatten().find(|it| !it.is_empty());
-    let breaker = told.and_then(types::ServiceDeployment::deployment_circuit_breaker).filter(|it| it.threshold() > 0);
-    match (text, breaker) {
+    match (text, told.and_then(counting)) {
         (Some(text), _) => bare(text).to_owned(),
-        (None, Some(it)) => format!("its circuit breaker counts {} failed tasks of {}", it.failure_count(), it.threshold()),
+        (None, Some((count, threshold))) => format!("its circuit breaker counts {count} failed tasks of {threshold}"),
         (None, None) => "AWS gives no reason".to_owned(),
     }
 }

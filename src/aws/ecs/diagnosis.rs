@@ -1,6 +1,9 @@
 //! Why tasks do not come up: what AWS knows of it, gathered, and told so that nobody has to open a console.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use anyhow::Result;
 use aws_sdk_ecs::types;
@@ -21,6 +24,8 @@ use crate::{
 
 /// How many of the last lines of a log are shown.
 const LINES: i32 = 20;
+/// How the line begins that tells what happens next.
+const NEXT: &str = "what happens now: ";
 /// How many stopped tasks are looked at: they fail alike.
 const TASKS: usize = 20;
 
@@ -36,7 +41,8 @@ impl Diagnosis {
     /// Adds what happens next.
     #[must_use]
     pub fn then(mut self, next: String) -> Self {
-        self.evidence.insert(0, format!("what happens now: {next}"));
+        self.evidence.retain(|it| !it.starts_with(NEXT));
+        self.evidence.insert(0, format!("{NEXT}{next}"));
         self
     }
 }
@@ -99,13 +105,19 @@ pub struct Case {
 
 impl Evidence {
     /// What is known of the tasks of a deployment.
-    pub async fn of_service(context: &Context, service: &types::Service, deployment: &types::Deployment) -> Self {
+    pub async fn of_service(
+        context: &Context,
+        service: &types::Service,
+        deployment: &types::Deployment,
+        events: Vec<String>,
+    ) -> Self {
         let aws = &context.aws;
         let cluster = service.cluster_arn().unwrap_or_default();
         let mut evidence = Self {
             service: service.service_name().map(str::to_owned),
             grace_period: service.health_check_grace_period_seconds().unwrap_or_default(),
             capacity: service.capacity_provider_strategy().iter().map(|it| it.capacity_provider().to_owned()).collect(),
+            events,
             ..Self::default()
         };
         let tasks = stopped(aws, cluster, service.service_name().unwrap_or_default(), deployment.id());
@@ -140,7 +152,7 @@ impl Evidence {
         let Some(vpc) = vpc else { return };
         if let Some(case) = self.case().filter(|it| it.rule.looks_at != network::Look::Nothing) {
             let found = match case.rule.looks_at {
-                network::Look::WayOut => network::way_out(&context.aws, vpc).await,
+                network::Look::WayOut => network::way_out(&context.aws, vpc, &self.subnets(), &self.endpoints()).await,
                 _ => network::way_in(&context.aws, vpc, &self.targets, balancers).await,
             };
             self.network = self.told(found).unwrap_or_default();
@@ -149,15 +161,67 @@ impl Evidence {
 
     async fn read_log(&mut self, aws: &Aws) -> Option<Log> {
         let task = self.tasks.first()?;
-        let failed = |it: &&types::Container| it.exit_code().is_some_and(|it| it != 0);
-        let unhealthy = |it: &&types::Container| it.health_status() == Some(&types::HealthStatus::Unhealthy);
-        let containers = || task.containers().iter();
-        let name = containers().find(failed).or(containers().find(unhealthy)).or(containers().next())?.name()?.to_owned();
-        let definition = self.definition.as_ref()?.container_definitions().iter().find(|it| it.name() == Some(&name))?;
-        let stream = Stream::of(definition, task.task_arn()?)?;
+        let name = self.culprit(task)?.name()?.to_owned();
+        let stream = Stream::of(self.defined(&name)?, task.task_arn()?)?;
+        if stream.region.as_ref().is_some_and(|it| it != aws.region()) {
+            return Some(Log { container: name, stream, lines: Vec::new() });
+        }
         let lines = logs::tail(aws, &stream, LINES).await;
-        let lines = self.told(lines).filter(|it| !it.is_empty())?;
+        let lines = self.told(lines)?;
         Some(Log { container: name, stream, lines })
+    }
+
+    /// The container of a task that is to blame. When an essential one ends, AWS ends the others, by 143 or 137.
+    pub fn culprit<'a>(&self, task: &'a types::Task) -> Option<&'a types::Container> {
+        let blame = |it: &&types::Container| {
+            let defined = it.name().and_then(|it| self.defined(it));
+            let essential = defined.is_none_or(|it| it.essential() != Some(false));
+            let unhealthy = it.health_status() == Some(&types::HealthStatus::Unhealthy);
+            let rank = match it.exit_code() {
+                None if it.reason().is_some_and(|it| !it.is_empty()) => 0,
+                Some(0) => 4,
+                Some(143) => 3,
+                Some(137) => 2,
+                Some(_) => 1,
+                None => 5,
+            };
+            (!essential, !unhealthy, rank)
+        };
+        task.containers().iter().min_by_key(blame)
+    }
+
+    fn defined(&self, name: &str) -> Option<&types::ContainerDefinition> {
+        self.definition.as_ref()?.container_definitions().iter().find(|it| it.name() == Some(name))
+    }
+
+    /// The subnets that the tasks got into, as far as AWS shows them.
+    fn subnets(&self) -> BTreeSet<String> {
+        let details = self.tasks.iter().flat_map(|it| it.attachments()).flat_map(|it| it.details());
+        details.filter(|it| it.name() == Some("subnetId")).filter_map(|it| it.value().map(str::to_owned)).collect()
+    }
+
+    /// The services of AWS that a task calls before it starts, by the names of their endpoints; none where it also needs the
+    /// internet.
+    fn endpoints(&self) -> Option<Vec<&'static str>> {
+        let containers = self.definition.as_ref()?.container_definitions();
+        let in_ecr =
+            |it: &types::ContainerDefinition| it.image().is_some_and(|it| it.contains(".dkr.ecr") || it.contains(".dkr-ecr"));
+        if !containers.iter().all(in_ecr) {
+            return None;
+        }
+        let secrets = || containers.iter().flat_map(|it| it.secrets());
+        let logs = |it: &types::ContainerDefinition| {
+            it.log_configuration().is_some_and(|it| *it.log_driver() == types::LogDriver::Awslogs)
+        };
+        let needed = [
+            ("ecr.api", true),
+            ("ecr.dkr", true),
+            ("s3", true),
+            ("logs", containers.iter().any(logs)),
+            ("secretsmanager", secrets().any(|it| it.value_from().contains(":secretsmanager:"))),
+            ("ssm", secrets().any(|it| !it.value_from().contains(":secretsmanager:"))),
+        ];
+        Some(needed.into_iter().filter_map(|(name, needed)| needed.then_some(name)).collect())
     }
 
     /// Keeps what AWS refuses to tell, for that is worth knowing, too.
@@ -173,10 +237,12 @@ impl Evidence {
         })
     }
 
-    /// The known cause that fits, if nothing can get better after so many failed tasks.
-    pub fn certain(&self, failed_tasks: i32) -> Option<Case> {
+    /// The known cause that fits, if nothing can get better after so many failed tasks of those that are desired.
+    pub fn certain(&self, failed_tasks: i32, desired: i32) -> Option<Case> {
         let failed = failed_tasks.max(self.tasks.len().try_into().unwrap_or(i32::MAX));
-        self.case().filter(|it| it.rule.certain(self).is_some_and(|least| failed >= least))
+        // What only time may mend has had none until tasks of a second round have failed.
+        let proven = |least: i32| failed >= least && (least == 1 || failed > desired);
+        self.case().filter(|it| it.rule.certain(self).is_some_and(proven))
     }
 
     /// What to tell when AWS says `headline`.
@@ -203,13 +269,13 @@ impl Evidence {
         }
         for targets in &self.targets {
             let name = targets.group.target_group_name().unwrap_or_default();
-            let unhealthy = targets.health.iter().filter(|it| !is_healthy(it));
+            let unhealthy = targets.health.iter().filter(|it| !is_healthy(it) && !is_leaving(it));
             lines.extend(unhealthy.map(|it| format!("target {} of target group {name}: {}", address(it), health(it))));
         }
         lines.extend(self.network.lines.clone());
         lines.extend(self.events.iter().map(|it| format!("event: {it}")));
         lines.extend(self.untold.iter().cloned());
-        if let Some(log) = &self.log {
+        if let Some(log) = self.log.as_ref().filter(|it| !it.lines.is_empty()) {
             lines.push(format!("the last lines of container {}, from {}/{}:", log.container, log.stream.group, log.stream.name));
             lines.extend(log.lines.iter().map(|it| format!("  | {}", it.trim_end())));
         }
@@ -235,13 +301,13 @@ impl Evidence {
 /// The tasks of a deployment that stopped, the latest first.
 async fn stopped(aws: &Aws, cluster: &str, service: &str, started_by: Option<&str>) -> Result<Vec<types::Task>> {
     let request = aws.ecs().list_tasks().cluster(cluster).service_name(service).desired_status(types::DesiredStatus::Stopped);
-    let arns = request.send().await.explain()?.task_arns.unwrap_or_default();
-    if arns.is_empty() {
-        return Ok(Vec::new());
+    let arns = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
+    let mut tasks = Vec::new();
+    for arns in arns.chunks(100) {
+        let answer = aws.ecs().describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec())).send().await.explain()?;
+        tasks.extend(answer.tasks.unwrap_or_default());
     }
-    let arns = arns.into_iter().take(100).collect();
-    let tasks = aws.ecs().describe_tasks().cluster(cluster).set_tasks(Some(arns)).send().await.explain()?.tasks;
-    let ours = tasks.unwrap_or_default().into_iter().filter(|it| it.started_by() == started_by);
+    let ours = tasks.into_iter().filter(|it| it.started_by() == started_by);
     // What AWS stops to make room or to scale in has not failed.
     let mut failed: Vec<_> =
         ours.filter(|it| !it.stopped_reason().is_some_and(|it| it.starts_with("Scaling activity"))).collect();
@@ -281,7 +347,9 @@ pub fn why(task: &types::Task) -> String {
     let mut text = reason.to_owned();
     for container in task.containers() {
         let name = container.name().unwrap_or_default();
-        if let Some(code) = container.exit_code() {
+        // What AWS stops itself, it may have to kill.
+        let by_itself = task.stop_code() != Some(&types::TaskStopCode::ServiceSchedulerInitiated);
+        if let Some(code) = container.exit_code().filter(|_| by_itself) {
             text += &format!("; {name} exited with {code}");
         }
         if let Some(it) = container.reason().filter(|it| !it.is_empty() && !reason.contains(it)) {
@@ -294,6 +362,11 @@ pub fn why(task: &types::Task) -> String {
 /// Whether a target gets requests.
 pub(super) fn is_healthy(target: &TargetHealthDescription) -> bool {
     target.target_health().and_then(|it| it.state()) == Some(&TargetHealthStateEnum::Healthy)
+}
+
+/// Whether a target is on its way out, as those of the tasks before are.
+pub(super) fn is_leaving(target: &TargetHealthDescription) -> bool {
+    target.target_health().and_then(|it| it.state()) == Some(&TargetHealthStateEnum::Draining)
 }
 
 fn address(target: &TargetHealthDescription) -> String {

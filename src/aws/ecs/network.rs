@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use aws_sdk_ec2::types::{Filter, IpPermission, Route, RouteState, RouteTable};
+use aws_sdk_ec2::types::{Filter, IpPermission, Route, RouteState, RouteTable, VpcEndpoint};
 use aws_sdk_ecs::types::{AssignPublicIp, AwsVpcConfiguration, LoadBalancer};
 
 use super::diagnosis::Targets;
@@ -44,8 +44,14 @@ pub struct Obstacle {
     pub way_out: String,
 }
 
-/// Looks for a route from the subnets of tasks to the internet, or for endpoints in its place.
-pub(super) async fn way_out(aws: &Aws, vpc: &AwsVpcConfiguration) -> Result<Findings> {
+/// Looks for a route from the subnets of tasks to the internet, or for endpoints in its place: all that are `needed`, if they
+/// would do. Of the subnets of the service, `used` are those that the tasks got into, if AWS shows them.
+pub(super) async fn way_out(
+    aws: &Aws,
+    vpc: &AwsVpcConfiguration,
+    used: &BTreeSet<String>,
+    needed: &Option<Vec<&'static str>>,
+) -> Result<Findings> {
     let request = aws.ec2().describe_subnets().set_subnet_ids(Some(vpc.subnets().to_vec()));
     let subnets = request.send().await.explain()?.subnets.unwrap_or_default();
     let Some(vpc_id) = subnets.first().and_then(|it| it.vpc_id()).map(str::to_owned) else { return Ok(Findings::default()) };
@@ -53,50 +59,64 @@ pub(super) async fn way_out(aws: &Aws, vpc: &AwsVpcConfiguration) -> Result<Find
     let tables = tables.route_tables.unwrap_or_default();
     let endpoints = aws.ec2().describe_vpc_endpoints().filters(filter("vpc-id", &vpc_id)).send().await.explain()?;
     let endpoints = endpoints.vpc_endpoints.unwrap_or_default();
-    let names: BTreeSet<_> =
-        endpoints.iter().filter_map(|it| it.service_name()?.split_once(aws.region())?.1.strip_prefix('.')).collect();
-    let lacking: Vec<_> = ["ecr.api", "ecr.dkr", "s3", "logs"].into_iter().filter(|it| !names.contains(it)).collect();
-    let mut findings = Findings::default();
-    for subnet in vpc.subnets() {
+    let name = |it: &VpcEndpoint| Some(it.service_name()?.split_once(aws.region())?.1.strip_prefix('.')?.to_owned());
+    let names: BTreeSet<_> = endpoints.iter().filter_map(name).collect();
+    let lacking: Option<Vec<_>> = needed.as_ref().map(|it| it.iter().copied().filter(|it| !names.contains(*it)).collect());
+    let (mut findings, mut obstacles) = (Findings::default(), Vec::new());
+    let looked_at: Vec<_> = vpc.subnets().iter().filter(|it| used.is_empty() || used.contains(*it)).collect();
+    for subnet in &looked_at {
         let Some(table) = table_of(&tables, subnet) else { continue };
-        let name = table.route_table_id().unwrap_or_default();
-        let out = table.routes().iter().find(|it| it.destination_cidr_block() == Some("0.0.0.0/0"));
-        let obstacle = match out {
-            Some(route) if route.state() == Some(&RouteState::Blackhole) => Some((
-                format!("the way out of subnet {subnet} leads to {}, which is gone", target(route)),
-                format!("correct `routes` of RouteTable {name}"),
-            )),
-            Some(route)
-                if route.gateway_id().is_some_and(|it| it.starts_with("igw-"))
-                    && vpc.assign_public_ip() != Some(&AssignPublicIp::Enabled) =>
-            {
-                Some((
-                    format!("subnet {subnet} is a public one, which tasks without a public address cannot leave"),
-                    "set networkConfiguration.assignPublicIp of the Service to true, or choose private subnets with a NAT gateway"
-                        .to_owned(),
-                ))
-            }
-            Some(route) => {
-                findings.lines.push(format!("subnet {subnet} has a way out, by {}", target(route)));
-                None
-            }
-            None if lacking.is_empty() => {
-                findings.lines.push(format!("subnet {subnet} has no way out, but the VPC has endpoints for ECR, S3 and logs"));
-                None
-            }
-            None => Some((
-                format!("subnet {subnet} has no way out: neither a route to the internet, nor endpoints for {}", lacking.join(", ")),
-                format!(
-                    "add a route for 0.0.0.0/0 to a NatGateway to RouteTable {name}, or a VpcEndpoint in {vpc_id} for each of {}",
-                    lacking.join(", ")
-                ),
-            )),
-        };
-        if let Some((cause, way_out)) = obstacle {
-            findings.stands_in_the_way(cause, way_out);
+        match look_along(subnet, table, vpc, &vpc_id, lacking.as_deref()) {
+            Ok(line) => findings.lines.push(line),
+            Err(obstacle) => obstacles.push(obstacle),
         }
     }
+    // The next task may get into a subnet that has a way out.
+    let certain = !used.is_empty() || obstacles.len() == looked_at.len();
+    for it in obstacles {
+        if certain { findings.stands_in_the_way(it.cause, it.way_out) } else { findings.lines.push(it.cause) }
+    }
     Ok(findings)
+}
+
+/// What is to be said of the way out of a subnet, or what stands in it.
+fn look_along(
+    subnet: &str,
+    table: &RouteTable,
+    vpc: &AwsVpcConfiguration,
+    vpc_id: &str,
+    lacking: Option<&[&str]>,
+) -> Result<String, Obstacle> {
+    let name = table.route_table_id().unwrap_or_default();
+    let Some(route) = table.routes().iter().find(|it| it.destination_cidr_block() == Some("0.0.0.0/0")) else {
+        let leads_out = |it: &&Route| !it.gateway_id().is_some_and(|it| it == "local" || it.starts_with("vpce-"));
+        if let Some(it) = table.routes().iter().find(leads_out) {
+            return Ok(format!("subnet {subnet} has no way out to everywhere, but routes such as the one by {}", target(it)));
+        }
+        let nat = format!("add a route for 0.0.0.0/0 to a NatGateway to `routes` of RouteTable {name}");
+        return match lacking {
+            Some([]) => Ok(format!("subnet {subnet} has no way out, but the VPC has an endpoint for all that the tasks need")),
+            Some(lacking) => Err(Obstacle {
+                cause: format!("subnet {subnet} has no way out, and no endpoints in its place"),
+                way_out: format!("{nat}, or a VpcEndpoint in {vpc_id} for each of {}", lacking.join(", ")),
+            }),
+            None => Err(Obstacle { cause: format!("subnet {subnet} has no way out"), way_out: nat }),
+        };
+    };
+    if route.state() == Some(&RouteState::Blackhole) {
+        return Err(Obstacle {
+            cause: format!("the way out of subnet {subnet} leads to {}, which is gone", target(route)),
+            way_out: format!("correct `routes` of RouteTable {name}"),
+        });
+    }
+    let public = route.gateway_id().is_some_and(|it| it.starts_with("igw-"));
+    if public && vpc.assign_public_ip() != Some(&AssignPublicIp::Enabled) {
+        return Err(Obstacle {
+            cause: format!("subnet {subnet} is a public one, which tasks without a public address cannot leave"),
+            way_out: "set networkConfiguration.assignPublicIp to true, or choose private subnets with a NAT gateway".to_owned(),
+        });
+    }
+    Ok(format!("subnet {subnet} has a way out, by {}", target(route)))
 }
 
 /// Looks whether the security groups of tasks let the load balancer in.
