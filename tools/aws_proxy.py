@@ -21,6 +21,7 @@ A `Script` is a plain structure, as the YAML files of tests/stories hold it:
 """
 
 import collections
+import contextlib
 import http.client
 import http.server
 import json
@@ -108,8 +109,9 @@ def handler(proxy, target):
                 if name.lower() not in ("connection", "content-length", "date", "server", "transfer-encoding"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # nobody waits for it any longer
+                self.end_headers()
+                self.wfile.write(body)
 
         def cut(self):
             self.close_connection = True

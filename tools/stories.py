@@ -224,7 +224,7 @@ def normal(text):
         (r"\b(sg|subnet|vpc|rtb|igw|nat|eni|eipalloc|acl)-[0-9a-f]{8,17}\b", r"\1-…"),
         (r"\b([a-zA-Z]+)-[0-9a-f]{7}\b", r"\1-…"),
         (r":\d{12}:", ":…:"),
-        (r"\b[0-9a-f]{16,}\b", "…"),
+        (r"\b[0-9a-f]{16,}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "…"),
         (r"http://127\.0\.0\.1:\d+", "http://…"),
         (r"\(request [^)]*\)", "(request …)"),
         (r"ecs-svc/\w+", "ecs-svc/…"),
