@@ -347,6 +347,23 @@ def _(it):
     return f"503 after {took:.0f} s; asked again when it is back, the same worker does the job"
 
 
+@step("The worker and the queue are lost together")
+def _(it):
+    video = it.client.upload(it.folder / "film.mp4")
+    it.client.wait(video, "begun", lambda now: now["progress"] >= 1)
+    it.worker.kill()
+    it.redis.stop()  # this one keeps nothing
+    it.redis.start()
+    it.worker = it.run(it.workers)
+    await_line(it.worker, "ready.")
+    expect("at once", it.client.complete(video).json()["status"], "processing")
+    long_ago(video)
+    wait_for("asked again", lambda: it.client.complete(video).json()["status"], "processing".__ne__)
+    it.client.wait(video)
+    expect("attempts", record_of(video)["attempts"], 2)
+    return "no message is left of the job; asked for once more, it is done"
+
+
 @step("S3 fails for a moment")
 def _(it):
     it.worker.gate.broken = {"s3:GetObject"}
@@ -377,11 +394,7 @@ def _(it):
     errors = [it.client.wait(video, "failed", lambda now: now["error"])["error"] for video in (gone, spoilt)]
     expect("the first says why", "the original is not there" in errors[0], True)
     expect("the second says why", "Invalid data" in errors[1], True)
-    table().update_item(
-        Key={"video_id": spoilt},
-        UpdateExpression="SET queued_at = :long_ago",
-        ExpressionAttributeValues={":long_ago": 0},
-    )
+    long_ago(spoilt)
     s3.upload_file(str(it.clip), BUCKET, f"uploads/{spoilt}")
     expect("asked for once more", it.client.complete(spoilt).status_code, 202)
     it.client.wait(spoilt)
@@ -572,6 +585,13 @@ def table():
 
 def record_of(video):
     return table().get_item(Key={"video_id": video}, ConsistentRead=True)["Item"]
+
+
+def long_ago(video):
+    """As if its last message had been sent long ago: nobody wants to wait for a minute here."""
+    table().update_item(
+        Key={"video_id": video}, UpdateExpression="SET queued_at = :then", ExpressionAttributeValues={":then": 0}
+    )
 
 
 def exists(prefix):
