@@ -18,7 +18,8 @@ IMAGES = ["fastapi_app", "celery_worker"]
 PROVIDER = os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulumi-resource-fargate")
 sys.path[:0] = [str(ROOT / "tools"), str(APP)]
 
-from fargate_task import Image, allowed  # noqa: E402
+import local_aws  # noqa: E402
+from fargate_task import PROGRAMS, Image, allowed  # noqa: E402
 from video import media  # noqa: E402
 from video.config import Settings, WorkerSettings  # noqa: E402
 
@@ -161,6 +162,27 @@ def test_ffmpeg_may_not_take_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(media, "_limit", lambda _: 0.1)
     with pytest.raises(media.Unusable, match="too long"):
         media.transcode(tmp_path / "a", tmp_path / "b", 1.0, lambda _: None)
+
+
+RETRY = """
+from celery.exceptions import Reject
+from video import worker
+
+worker.process.push_request(id="1", args=["a"], kwargs={}, called_directly=False, delivery_info={})
+try:
+    worker.again(worker.process, 1)
+except Reject as error:
+    print("requeue", error.requeue)
+"""
+
+
+def test_a_job_stays_in_the_queue_when_it_cannot_be_sent_again():
+    [closed] = local_aws.free_ports(1)
+    settings = {it.upper(): "10" for it in WorkerSettings.model_fields}
+    settings |= {"AWS_REGION": "us-east-1", "REDIS_URL": f"redis://{local_aws.HOST}:{closed}/0"}
+    command = [PROGRAMS / "python", "-c", RETRY]
+    done = subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, capture_output=True, check=True)
+    assert done.stdout == "requeue True\n"
 
 
 def ffmpeg(folder, monkeypatch, script):
