@@ -17,6 +17,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import requests
@@ -121,7 +122,7 @@ def _(it):
 
 @step("What is there before the plan: a bucket and a table")
 def _(it):
-    it.sprints = Sprints(it.folder, "app")
+    it.sprints = Sprints(it.folder, f"app-{os.getpid()}")
     it.sprints.enter(it.record)
     it.ends.callback(it.sprints.forget)
     it.sprints.install(it.provider)
@@ -155,7 +156,7 @@ def _(it):
     it.ends.push(it.end_tasks)
     it.client = Client(f"http://{local_aws.HOST}:{it.web.port}")
     wait_for("the service", it.client.answers, bool, it.web)
-    expect("its health check", it.web.healthy, True)
+    expect("the load balancer's health check", it.client.get(it.api.health_path).status_code, 200)
     expect("/health", it.client.get("/health").json(), {"status": "ok"})
     expect("/docs", it.client.get("/docs").status_code, 200)
     paths = ["/health", "/upload/complete", "/upload/initiate", "/videos/{video_id}"]
@@ -185,15 +186,23 @@ def tell(service):
 def _(it):
     text = it.folder / "text.mp4"
     text.write_text("this is not a video")
+    other = it.client.initiate(text)
+    signed = parse_qs(urlsplit(other["upload_url"]).query)["X-Amz-SignedHeaders"]
+    expect("what the upload URL signs", signed, ["content-length;content-type;host"])
+    refused = it.client.session.put(other["upload_url"], it.clip.read_bytes(), headers={"Content-Type": "video/mp4"})
+    expect("a PUT of another size", refused.status_code, 403)
+    boto3.client("s3").upload_file(str(it.clip), BUCKET, f"uploads/{other['video_id']}")
+    wrong_size = it.client.complete(other["video_id"])
+    unprintable = it.client.post("/upload/initiate", filename="\ud800", content_type="video/mp4", size=1)
     no_video = it.client.post("/upload/initiate", filename="a.txt", content_type="text/plain", size=1)
     too_early = it.client.complete(it.client.initiate(it.clip)["video_id"])
     begun = it.client.initiate(text)
     it.client.put(begun["upload_url"], text)
     unreadable = it.client.complete(begun["video_id"])
     unknown = it.client.get("/videos/00000000-0000-0000-0000-000000000000")
-    codes = [answer.status_code for answer in (no_video, too_early, unreadable, unknown)]
-    expect("status codes", codes, [422, 409, 422, 404])
-    return "wrong type 422, nothing uploaded 409, not a video 422, unknown 404"
+    codes = [answer.status_code for answer in (no_video, unprintable, too_early, wrong_size, unreadable, unknown)]
+    expect("status codes", codes, [422, 422, 409, 409, 422, 404])
+    return "wrong type 422, nothing uploaded 409, another size 403 and 409, not a video 422, unknown 404"
 
 
 @step("A video: uploaded, processed, downloaded")
@@ -244,12 +253,44 @@ def _(it):
     return "done once each; one original is gone, the other is there"
 
 
+@step("Videos as they come")
+def _(it):
+    """Recorded by a browser, without a length; a tag in another alphabet; a picture that ends before the sound."""
+    stream, tagged, short = (it.folder / name for name in ("stream.webm", "tagged.mp4", "short-picture.mp4"))
+    stream.write_bytes(ffmpeg("-i", it.clip, "-c:v", "libvpx", "-deadline", "realtime", "-an", "-f", "webm", "-"))
+    ffmpeg("-i", it.clip, "-c", "copy", "-metadata", "title=Fr@ulein", tagged)
+    tagged.write_bytes(tagged.read_bytes().replace(b"Fr@ulein", "Fräulein".encode("latin-1")))
+    ffmpeg("-i", it.clip, "-f", "lavfi", "-i", "sine=d=60", "-map", "0:v", "-map", "1:a", "-c:v", "copy", short)
+    videos = [it.client.upload(stream, content_type="video/webm"), it.client.upload(tagged), it.client.upload(short)]
+    lengths = [round(it.client.wait(video)["duration"]) for video in videos]
+    expect("their lengths", lengths, [2, 2, 60])
+    return "a WebM without a length, a title in Latin-1, a picture shorter than its sound: all are done"
+
+
 # What happens to it -------------------------------------------------------------------------------------------------
+
+
+@step("Two workers, and the same message in the midst of a job")
+def _(it):
+    other = it.run(it.workers)
+    await_line(other, "ready.")
+    video = it.client.upload(make_video(it.folder / "film.mp4", seconds=60, size="1280x720"))
+    it.client.wait(video, "begun", lambda now: now["progress"] >= 1)
+    owner, free = (it.worker, other) if said(it.worker, video, "started") else (other, it.worker)
+    enqueue(it, video)
+    await_line(free, video, "another worker has it")
+    it.client.wait(video)
+    await_line(free, video, "nothing left to do")
+    expect("attempts", record_of(video)["attempts"], 1)
+    expect("begun by the other one, too", said(free, video, "started"), False)
+    free.stop()
+    it.worker = owner
+    return "one has it done at its first attempt, the other waits until then"
 
 
 @step("The worker is lost in the midst of a job")
 def _(it):
-    video = it.client.upload(make_video(it.folder / "film.mp4", seconds=60, size="1280x720"))
+    video = it.client.upload(it.folder / "film.mp4")
     at = it.client.wait(video, "progress of 10 %", lambda now: now["progress"] >= 10)["progress"]
     it.worker.kill()
     it.worker, killed = it.run(it.workers), time.monotonic()
@@ -261,8 +302,9 @@ def _(it):
 
 @step("SIGTERM while a short job runs")
 def _(it):
-    video = it.client.upload(make_video(it.folder / "short.mp4", seconds=2, size="1280x720"))
+    video = it.client.upload(make_video(it.folder / "short.mp4", seconds=5, size="1280x720"))
     it.client.wait(video, "begun", lambda now: now["status"] != "queued")
+    expect("status when SIGTERM comes", record_of(video)["status"], "processing")
     took = it.worker.stop()
     expect("status", it.client.status(video)["status"], "done")
     return f"the job is done, the worker ended after {took:.0f} s of {SHORT['stopTimeout']}"
@@ -305,6 +347,23 @@ def _(it):
     return f"503 after {took:.0f} s; asked again when it is back, the same worker does the job"
 
 
+@step("The worker and the queue are lost together")
+def _(it):
+    video = it.client.upload(it.folder / "film.mp4")
+    it.client.wait(video, "begun", lambda now: now["progress"] >= 1)
+    it.worker.kill()
+    it.redis.stop()  # this one keeps nothing
+    it.redis.start()
+    it.worker = it.run(it.workers)
+    await_line(it.worker, "ready.")
+    expect("at once", it.client.complete(video).json()["status"], "processing")
+    long_ago(video)
+    wait_for("asked again", lambda: it.client.complete(video).json()["status"], "processing".__ne__)
+    it.client.wait(video)
+    expect("attempts", record_of(video)["attempts"], 2)
+    return "no message is left of the job; asked for once more, it is done"
+
+
 @step("S3 fails for a moment")
 def _(it):
     it.worker.gate.broken = {"s3:GetObject"}
@@ -314,7 +373,14 @@ def _(it):
     it.client.wait(video)
     attempts = record_of(video)["attempts"]
     expect("more than one attempt", attempts > 1, True)
-    return f"the job is tried again, and done at attempt {attempts}"
+    it.worker.gate.broken = {"s3:DeleteObject"}
+    again = it.client.upload(it.clip, delete_original=True)
+    await_line(it.worker, again, "trying again")
+    expect("status and attempts", [record_of(again)[name] for name in ("status", "attempts")], ["done", 1])
+    it.worker.gate.broken = set()
+    wait_for("the original", lambda: exists(f"uploads/{again}"), False.__eq__)
+    expect("status and attempts", [record_of(again)[name] for name in ("status", "attempts")], ["done", 1])
+    return f"the job is tried again, and done at attempt {attempts}; when only the original stays, it remains done"
 
 
 @step("Jobs that cannot be done")
@@ -328,7 +394,12 @@ def _(it):
     errors = [it.client.wait(video, "failed", lambda now: now["error"])["error"] for video in (gone, spoilt)]
     expect("the first says why", "the original is not there" in errors[0], True)
     expect("the second says why", "Invalid data" in errors[1], True)
-    return "their records say why: the original is gone; it is no video any more"
+    long_ago(spoilt)
+    s3.upload_file(str(it.clip), BUCKET, f"uploads/{spoilt}")
+    expect("asked for once more", it.client.complete(spoilt).status_code, 202)
+    it.client.wait(spoilt)
+    expect("attempts", record_of(spoilt)["attempts"], 1)
+    return "their records say why; uploaded and asked for once more, one is done"
 
 
 # How it scales ------------------------------------------------------------------------------------------------------
@@ -399,7 +470,6 @@ class Client:
     def __init__(self, url):
         self.url, self.session = url, requests.Session()
         self.session.trust_env = False  # no proxy of the machine's
-        self.session.headers["Connection"] = "close"
 
     def get(self, path):
         return self.session.get(self.url + path, timeout=LIMIT)
@@ -413,24 +483,24 @@ class Client:
         except requests.ConnectionError:
             return False
 
-    def initiate(self, file, **more):
+    def initiate(self, file, content_type="video/mp4", **more):
         size = file.stat().st_size
-        answer = self.post("/upload/initiate", filename=file.name, content_type="video/mp4", size=size, **more)
+        answer = self.post("/upload/initiate", filename=file.name, content_type=content_type, size=size, **more)
         expect(f"POST /upload/initiate ({answer.text})", answer.status_code, 201)
         return answer.json()
 
-    def put(self, url, file):
-        headers = {"Content-Type": "video/mp4"}
+    def put(self, url, file, content_type="video/mp4"):
+        headers = {"Content-Type": content_type}
         answer = self.session.put(url, data=file.read_bytes(), headers=headers, timeout=LIMIT)
         expect(f"PUT to the presigned URL ({answer.text})", answer.status_code, 200)
 
     def complete(self, video):
         return self.post("/upload/complete", video_id=video)
 
-    def upload(self, file, **more):
+    def upload(self, file, content_type="video/mp4", **more):
         """Returns the id of the video, whose job is queued."""
-        begun = self.initiate(file, **more)
-        self.put(begun["upload_url"], file)
+        begun = self.initiate(file, content_type, **more)
+        self.put(begun["upload_url"], file, content_type)
         answer = self.complete(begun["video_id"])
         expect(f"POST /upload/complete ({answer.text})", answer.status_code, 202)
         return begun["video_id"]
@@ -489,12 +559,17 @@ def make_video(file, seconds, size):
     """A test picture with a tone. A long one is a short one again and again, for that is made at once."""
     part = min(seconds, 10)
     once = file.with_suffix(".part.mp4")
-    quiet = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
     picture, tone = f"testsrc2=s={size}:r=25:d={part}", f"sine=d={part}"
     coded = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "40", "-c:a", "aac", once]
-    subprocess.run([*quiet, "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, *coded], check=True)
-    subprocess.run([*quiet, "-stream_loop", str(seconds // part - 1), "-i", once, "-c", "copy", file], check=True)
+    ffmpeg("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, *coded)
+    ffmpeg("-stream_loop", str(seconds // part - 1), "-i", once, "-c", "copy", file)
     return file
+
+
+def ffmpeg(*arguments):
+    """Returns what it writes to stdout."""
+    quiet = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
+    return subprocess.run([*quiet, *arguments], check=True, stdout=subprocess.PIPE).stdout
 
 
 def probe(file):
@@ -510,6 +585,13 @@ def table():
 
 def record_of(video):
     return table().get_item(Key={"video_id": video}, ConsistentRead=True)["Item"]
+
+
+def long_ago(video):
+    """As if its last message had been sent long ago: nobody wants to wait for a minute here."""
+    table().update_item(
+        Key={"video_id": video}, UpdateExpression="SET queued_at = :then", ExpressionAttributeValues={":then": 0}
+    )
 
 
 def exists(prefix):
@@ -536,7 +618,7 @@ def highest(name):
 
 
 def enqueue(it, video):
-    """What a lost answer or an impatient client causes: a message about a job that is done."""
+    """What a lost answer or a lost worker causes: one more message about the same video."""
     command = [PROGRAMS / "celery", "call", "video.process", "--args", json.dumps([video])]
     environment = it.worker.environment | {"CELERY_BROKER_URL": it.worker.environment["REDIS_URL"]}
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -545,7 +627,11 @@ def enqueue(it, video):
 def await_line(task, *parts):
     """Waits until the task says a line with all these parts."""
     what = f"a line with {' and '.join(parts)}"
-    wait_for(what, lambda: any(all(part in line for part in parts) for line in list(task.lines)), bool, task)
+    wait_for(what, lambda: said(task, *parts), bool, task)
+
+
+def said(task, *parts):
+    return any(all(part in line for part in parts) for line in list(task.lines))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 machine. Its output goes to the log group, its calls to AWS pass only if its task role allows them, and it is stopped as
 ECS stops a task.
 
-What a real task gets from Fargate, and this one from here: credentials, the way to AWS and an address of its own to
-listen at. All else is the image's (its Dockerfile, for no image is built) and the task definition's."""
+What a real task gets from Fargate, and this one from here: credentials, the way to AWS, a folder for what is temporary
+and an address of its own to listen at. The command, the health check and the environment are the task definition's; the
+image (its Dockerfile, for none is built) adds only what its ENV says."""
 
 import contextlib
 import fnmatch
@@ -13,6 +14,7 @@ import re
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -42,9 +44,12 @@ class Service:
         [self.container] = task["containerDefinitions"]
         self.environment = {it["name"]: it["value"] for it in self.container["environment"]}
         self.statements = list(statements(task["taskRoleArn"].split("/")[-1]))
+        self.command = self.container["command"]
+        self.health_check = self.container.get("healthCheck", {}).get("command")
+        if balanced := service.get("loadBalancers"):
+            targets = boto3.client("elbv2").describe_target_groups(TargetGroupArns=[balanced[0]["targetGroupArn"]])
+            self.health_path = targets["TargetGroups"][0]["HealthCheckPath"]
         image = Image(APP / self.container["image"].split("/")[-1].split(":")[0] / "Dockerfile")
-        self.command = self.container.get("command") or image.command
-        self.health_check = self.container.get("healthCheck", {}).get("command") or image.health_check
         self.image_environment = image.environment
 
 
@@ -69,6 +74,7 @@ class Task:
     def __init__(self, service, aws, certificate):
         self.id, self.service = uuid.uuid4().hex, service
         self.gate = RoleGate(aws, service.statements)
+        self.folder = tempfile.TemporaryDirectory(prefix="task-")
         [self.port] = local_aws.free_ports(1)
         given_by_fargate = {
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
@@ -77,6 +83,7 @@ class Task:
             "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "TMPDIR": self.folder.name,
             "SSL_CERT_FILE": str(certificate),  # of Redis; AWS's own every image knows
             "UVICORN_HOST": local_aws.HOST,
             "UVICORN_PORT": str(self.port),
@@ -90,6 +97,7 @@ class Task:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             start_new_session=True,  # what starts in the container ends with it
         )
         self.lines = []
@@ -112,7 +120,7 @@ class Task:
 
     @property
     def healthy(self):
-        """What the health check of the task definition says, or else that of the image."""
+        """What the health check of the task definition says."""
         kind, *command = self.service.health_check
         command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
         return subprocess.run(command, cwd=APP, env=self.environment, capture_output=True, check=False).returncode == 0
@@ -136,6 +144,7 @@ class Task:
         self.process.wait()
         self.logger.join(10)
         self.gate.close()
+        self.folder.cleanup()
 
 
 class RoleGate:
@@ -227,7 +236,7 @@ def allowed(statements, called, resource, body):
     return any(
         called in statement["actions"]
         and any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement["resources"])
-        and all(namespace.encode() in body for namespace in statement["namespaces"])
+        and all(json.loads(body).get("Namespace") == namespace for namespace in statement["namespaces"])
         for statement in statements
     )
 

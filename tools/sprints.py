@@ -61,7 +61,7 @@ class Sprints:
         """Makes the stack, and gives it the one setting that has no default: the password of Redis."""
         self.pulumi(sprint, "stack", "select", "--create", self.stack, quiet=True)
         known = json.loads(self.pulumi(sprint, "config", "--json", quiet=True))
-        if sprint == "b-web" and "b-web:redisAuthToken" not in known:
+        if sprint == "b-web" and (token or "b-web:redisAuthToken" not in known):
             token = token or secrets.token_hex(16)
             self.pulumi(sprint, "config", "set", "--secret", "redisAuthToken", quiet=True, input=token)
         for name, value in settings.items():

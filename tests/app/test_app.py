@@ -3,12 +3,14 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES, APP = ROOT / "examples", ROOT / "examples" / "app"
@@ -16,7 +18,9 @@ IMAGES = ["fastapi_app", "celery_worker"]
 PROVIDER = os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulumi-resource-fargate")
 sys.path[:0] = [str(ROOT / "tools"), str(APP)]
 
-from fargate_task import Image, allowed  # noqa: E402
+import local_aws  # noqa: E402
+from fargate_task import PROGRAMS, Image, allowed  # noqa: E402
+from video import media  # noqa: E402
 from video.config import Settings, WorkerSettings  # noqa: E402
 
 
@@ -69,46 +73,17 @@ def test_compose_sets_them_too():
         assert services[service]["environment"].keys() - set_by_fargate == {it.upper() for it in settings.model_fields}
 
 
-@deployed
-def test_the_role_allows_what_the_code_calls_and_no_more(name, task, role, image):
-    actions = set()
-    for policy in properties(name, role)["inlinePolicies"].values():
-        for statement in policy["Statement"]:
-            actions |= {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
-    assert actions == called({"fastapi_app": ["api.py"], "celery_worker": ["worker.py", "metrics.py"]}[image])
+def test_all_in_one_allows_what_the_sprints_allow():
+    """Which the story finds to be what the code calls, and no more."""
+    table = program("all-in-one")["variables"]["tableArn"]
+    for role, sprint in [("appRole", "b-web"), ("workerRole", "c-worker")]:
+        found = [it | {"Resource": it["Resource"].replace("${tableArn}", table)} for it in rights("all-in-one", role)]
+        assert found == rights(sprint, "taskRole")
 
 
-ACTIONS = {
-    "put_item": ["dynamodb:PutItem"],
-    "get_item": ["dynamodb:GetItem"],
-    "update_item": ["dynamodb:UpdateItem"],
-    "head_object": ["s3:GetObject"],
-    "get_object": ["s3:GetObject"],
-    "put_object": ["s3:PutObject"],
-    "delete_object": ["s3:DeleteObject"],
-    "download_file": ["s3:GetObject"],
-    "upload_file": ["s3:PutObject", "s3:AbortMultipartUpload"],  # large files in parts
-    "smart_open.open": ["s3:GetObject"],
-    "put_metric_data": ["cloudwatch:PutMetricData"],
-}
-
-
-def called(files):
-    """The actions that calls in these files need, those of the records (videos.py) that they make among them."""
-    records = {it.name: it for it in ast.walk(tree("videos.py")) if isinstance(it, ast.FunctionDef)}
-    found, todo = set(), [tree(file) for file in files]
-    while todo:
-        for call in (it for it in ast.walk(todo.pop()) if isinstance(it, ast.Call)):
-            name = ast.unparse(call.func)
-            method = name.split(".")[-1]
-            if ".videos." in f".{name}" or name.startswith("self."):
-                todo += [records.pop(method)] if method in records else []
-            # url("put_object", …) signs such a call for the client.
-            asked = [method, name] + [it.value for it in call.args if isinstance(it, ast.Constant)]
-            found |= {action for it in asked if isinstance(it, str) for action in ACTIONS.get(it, [])}
-            if name.startswith(("s3.", "shared.s3.", "self.s3.", "cloudwatch.", "self._client.")):
-                assert method in {*ACTIONS, "generate_presigned_url"}, f"which action does {name} need?"
-    return found
+def rights(name, role):
+    policies = properties(name, role)["inlinePolicies"].values()
+    return [statement for policy in policies for statement in policy["Statement"]]
 
 
 def tree(file):
@@ -142,9 +117,78 @@ def test_the_load_balancer_asks_where_the_service_answers(name, task):
     assert f'@app.get("{targets["healthCheck"]["path"]}")' in (APP / "video" / "api.py").read_text()
 
 
-def test_the_image_has_the_health_check_of_the_task():
+@deployed
+def test_the_task_has_the_command_of_the_image(name, task, role, image):
+    assert container(name, task)["command"] == Image(APP / image / "Dockerfile").command
+
+
+@pytest.mark.parametrize(("name", "task"), [("c-worker", "task"), ("all-in-one", "workerTask")])
+def test_the_task_has_the_health_check_of_the_image(name, task):
     check = Image(APP / "celery_worker" / "Dockerfile").health_check
-    assert container("c-worker", "task")["healthCheck"]["command"] == ["CMD-SHELL", check[-1]]
+    command = [part.replace("$$", "$") for part in container(name, task)["healthCheck"]["command"]]
+    assert command == ["CMD-SHELL", check[-1]]
+
+
+def test_the_service_keeps_connections_for_longer_than_the_load_balancer():
+    command = Image(APP / "fastapi_app" / "Dockerfile").command
+    assert int(command[command.index("--timeout-keep-alive") + 1]) > 60
+
+
+def test_a_wrong_setting_does_not_show_the_password(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "rediss://:secret@redis:6379/0")
+    for name in ("AWS_REGION", "BUCKET", "TABLE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "bucket" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "words"),
+    [
+        ("[out#0] Error writing trailer: No space left on device\nConversion failed!", media.Interrupted, "No space"),
+        ("a.mp4: Invalid data found\nConversion failed!", media.Unusable, "Invalid data"),
+    ],
+)
+def test_what_ffmpeg_says_is_the_fault_of_the_file_or_not(said, error, words, tmp_path, monkeypatch):
+    ffmpeg(tmp_path, monkeypatch, f"echo {shlex.quote(said)} >&2; exit 1")
+    with pytest.raises(error, match=words):
+        media.transcode(tmp_path / "a", tmp_path / "b", 1.0, lambda _: None)
+
+
+def test_ffmpeg_may_not_take_for_ever(tmp_path, monkeypatch):
+    ffmpeg(tmp_path, monkeypatch, "exec sleep 60")
+    monkeypatch.setattr(media, "_limit", lambda _: 0.1)
+    with pytest.raises(media.Unusable, match="too long"):
+        media.transcode(tmp_path / "a", tmp_path / "b", 1.0, lambda _: None)
+
+
+RETRY = """
+from celery.exceptions import Reject
+from video import worker
+
+worker.process.push_request(id="1", args=["a"], kwargs={}, called_directly=False, delivery_info={})
+try:
+    worker.again(worker.process, 1)
+except Reject as error:
+    print("requeue", error.requeue)
+"""
+
+
+def test_a_job_stays_in_the_queue_when_it_cannot_be_sent_again():
+    [closed] = local_aws.free_ports(1)
+    settings = {it.upper(): "10" for it in WorkerSettings.model_fields}
+    settings |= {"AWS_REGION": "us-east-1", "REDIS_URL": f"redis://{local_aws.HOST}:{closed}/0"}
+    command = [PROGRAMS / "python", "-c", RETRY]
+    done = subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, capture_output=True, check=True)
+    assert done.stdout == "requeue True\n"
+
+
+def ffmpeg(folder, monkeypatch, script):
+    (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -176,13 +220,14 @@ def test_the_requirements_are_pinned_with_hashes(image):
         ("s3:GetObject", "arn:aws:s3:::videos/uploads/1", b"", True),
         ("s3:PutObject", "arn:aws:s3:::videos/uploads/1", b"", False),
         ("s3:GetObject", "arn:aws:s3:::others/uploads/1", b"", False),
-        ("cloudwatch:PutMetricData", "*", b'"Namespace": "Video"', True),
-        ("cloudwatch:PutMetricData", "*", b'"Namespace": "AWS"', False),
+        ("s3:GetObject", "arn:aws:s3:::videos/results/1", b"", False),
+        ("cloudwatch:PutMetricData", "*", b'{"Namespace": "Video"}', True),
+        ("cloudwatch:PutMetricData", "*", b'{"Namespace": "Video2"}', False),
     ],
 )
 def test_the_gate_to_aws_refuses_what_the_role_does_not_allow(called, resource, body, wanted):
     statements = [
-        {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::videos/*"], "namespaces": []},
+        {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::videos/uploads/*"], "namespaces": []},
         {"actions": ["cloudwatch:PutMetricData"], "resources": ["*"], "namespaces": ["Video"]},
     ]
     assert allowed(statements, called, resource, body) == wanted

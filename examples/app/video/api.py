@@ -15,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from celery import Celery
 from fastapi import Depends, FastAPI, HTTPException, Request, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field
 
@@ -24,6 +26,8 @@ from video.media import FORMATS
 from video.videos import PROCESS, Status, Video, Videos
 
 URL_SECONDS = 3600
+MAX_SECONDS = 4 * 3600
+"""Longer videos are refused: one would hold a worker for too long."""
 logger = logging.getLogger(__name__)
 logs.configure()
 
@@ -53,8 +57,8 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     services = Services(
         settings=settings,
         videos=Videos(session, settings.table),
-        # The URLs then name the bucket's region, as those of new buckets must.
-        s3=session.client("s3", config=Config(s3={"addressing_style": "virtual"})),
+        # Version 4, which older regions do not use by themselves, signs the type and the size of an upload, too.
+        s3=session.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"})),
         celery=Celery(broker=settings.redis_url),
     )
     # Whoever asks waits only seconds when Redis is away.
@@ -73,6 +77,13 @@ Shared = Annotated[Services, Depends(services)]
 app = FastAPI(title="Videos", lifespan=lifespan)
 
 
+@app.exception_handler(RequestValidationError)
+def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong, without what was sent: not all of that can be sent back."""
+    detail = [{name: one[name] for name in ("type", "loc", "msg")} for one in error.errors()]
+    return JSONResponse({"detail": detail}, status.HTTP_422_UNPROCESSABLE_CONTENT)
+
+
 class Upload(BaseModel):
     filename: str = Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f]+$")
     content_type: Literal["video/mp4", "video/quicktime", "video/webm", "video/x-matroska"]
@@ -83,7 +94,7 @@ class Upload(BaseModel):
 class Initiated(BaseModel):
     video_id: str
     upload_url: str = Field(description="PUT the file here, with just the type and size that were announced.")
-    expires_in: int = Field(description="In seconds.")
+    expires_in: int = Field(description="In seconds, at most: less if the credentials that signed it end.")
 
 
 class Complete(BaseModel):
@@ -118,15 +129,16 @@ def initiate(upload: Upload, shared: Shared) -> Initiated:
 
 @app.post("/upload/complete", status_code=status.HTTP_202_ACCEPTED)
 def complete(done: Complete, shared: Shared) -> Progress:
-    """May be called again when the answer was lost: the job is done once."""
+    """May be called again when the answer was lost: the job is done once. One that failed begins anew."""
     video = find(done.video_id, shared)
-    if video.status in (Status.INITIATED, Status.QUEUED):
+    if video.needs_message:
         check_uploaded(video, shared)
-        if shared.videos.queued(video.video_id, duration(video, shared)):
+        if shared.videos.queued(video, duration(video, shared)):
             try:
                 shared.celery.send_task(PROCESS, args=[video.video_id])
             except OperationalError as error:
                 logger.exception("the queue is away", extra={"video_id": video.video_id})
+                shared.videos.unsent(video.video_id)
                 raise HTTPException(503, "the queue cannot be reached; call again in a minute") from error
             logger.info("queued", extra={"video_id": video.video_id})
     return show(find(done.video_id, shared), shared)
@@ -145,27 +157,34 @@ def find(video_id: UUID, shared: Services) -> Video:
 
 def check_uploaded(video: Video, shared: Services) -> None:
     try:
-        shared.s3.head_object(Bucket=shared.settings.bucket, Key=video.original)
+        size = shared.s3.head_object(Bucket=shared.settings.bucket, Key=video.original)["ContentLength"]
     except ClientError as error:
         # Without the right to list the bucket, S3 answers 403 for what is not there.
         if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
             raise HTTPException(409, "the file is not uploaded yet: PUT it to upload_url first") from error
         raise
+    if size != video.size:
+        raise HTTPException(409, f"the file has {size} bytes, but {video.size} were announced: PUT the right one")
 
 
-def duration(video: Video, shared: Services) -> float:
-    """Reads a few parts of the file in S3, not all of it."""
+def duration(video: Video, shared: Services) -> float | None:
+    """Reads a few parts of the file in S3, not all of it. None if it does not say, as what browsers record."""
     address = f"s3://{shared.settings.bucket}/{video.original}"
     try:
         with (
             smart_open.open(address, "rb", transport_params={"client": shared.s3}) as file,
-            av.open(file, "r", container_options={"format_whitelist": FORMATS}) as container,
+            av.open(
+                file, "r", container_options={"format_whitelist": FORMATS}, metadata_errors="ignore"
+            ) as container,
         ):
-            if container.streams.video and container.duration:
-                return container.duration / av.time_base
+            pictures, seconds = len(container.streams.video), container.duration and container.duration / av.time_base
     except av.FFmpegError as error:
         raise HTTPException(422, "the file is not a video that we can read") from error
-    raise HTTPException(422, "the file has no video in it, or does not say how long it is")
+    if not pictures:
+        raise HTTPException(422, "the file has no video in it")
+    if seconds and seconds > MAX_SECONDS:
+        raise HTTPException(422, f"the video is longer than {MAX_SECONDS // 3600} hours")
+    return seconds
 
 
 def show(video: Video, shared: Services) -> Progress:

@@ -1,10 +1,13 @@
 """The settings, from the environment. The task definitions of sprints B and C set each of them, and nothing else."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
+    # An error about one setting would show all of them, and so the password of Redis in the log.
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
     aws_region: str
     bucket: str
     """The bucket of the videos."""

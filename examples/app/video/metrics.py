@@ -19,7 +19,9 @@ def publish_forever(celery: Celery, session: boto3.Session) -> None:
     while True:
         try:
             depth, workers = waiting(celery), len(celery.control.ping(timeout=1))
-            values = {QUEUE_DEPTH: depth, BACKLOG_PER_TASK: depth / max(1, workers)}
+            values = {QUEUE_DEPTH: depth}
+            if workers:  # none has answered in time when all are busy, and this one is there
+                values[BACKLOG_PER_TASK] = depth / workers
             cloudwatch.put_metric_data(
                 Namespace=NAMESPACE,
                 MetricData=[

@@ -13,6 +13,8 @@ PROCESS = "video.process"
 """The name of the job. Its only argument is the id of the video."""
 MAX_ATTEMPTS = 5
 """A video that brings a worker down so many times is given up."""
+SEND_AGAIN = 60
+"""So many seconds after a message was sent, another one may be. More messages would look like more work."""
 
 
 class Status(StrEnum):
@@ -36,6 +38,18 @@ class Video(BaseModel):
     """In seconds."""
     attempts: int = 0
     error: str | None = None
+    queued_at: int = 0
+    """When a message about it was last sent, in seconds of the epoch."""
+    lease: int = 0
+    """Until when its worker has it, in seconds of the epoch."""
+
+    @property
+    def needs_message(self) -> bool:
+        """Whether it waits for a worker: for the first time, since its message may be lost, or once more."""
+        if self.queued_at > _in(-SEND_AGAIN):
+            return False
+        lost = self.status == Status.PROCESSING and self.lease < _in(0)
+        return lost or self.status in (Status.INITIATED, Status.QUEUED, Status.FAILED)
 
     @property
     def original(self) -> str:
@@ -70,22 +84,25 @@ class Videos:
         found = self._client.get_item(TableName=self._table, Key={"video_id": video_id}, ConsistentRead=True)
         return Video.model_validate(found["Item"]) if "Item" in found else None
 
-    def queued(self, video_id: str, duration: float) -> bool:
-        """False if a worker has it already."""
-        return self._set(
-            video_id,
-            {"status": Status.QUEUED, "duration": Decimal(f"{duration:.3f}")},
-            "#status IN (:initiated, :queued)",
-            initiated=Status.INITIATED,
-            queued=Status.QUEUED,
-        )
+    def queued(self, video: Video, duration: float | None) -> bool:
+        """False if somebody else was faster. One that failed begins anew."""
+        values = {"status": Status.QUEUED, "duration": _decimal(duration), "queued_at": _in(0)}
+        if video.status == Status.FAILED:
+            values |= {"attempts": 0, "progress": 0, "error": None}
+        unchanged = "#status = :status AND #lease = :lease AND #queued_at = :queued_at"
+        seen = {"status": video.status, "lease": video.lease, "queued_at": video.queued_at}
+        return self._set(video.video_id, values, unchanged, **seen)
+
+    def unsent(self, video_id: str) -> None:
+        """There was no message after all: the next one need not wait."""
+        self._set(video_id, {"queued_at": 0}, "#status = :queued", queued=Status.QUEUED)
 
     def claim(self, video_id: str, owner: str, seconds: float) -> Video | None:
         """Makes `owner` the only one to work on it for so long. None if there is nothing left to do."""
         mine = self._set(
             video_id,
             {"status": Status.PROCESSING, "owner": owner, "lease": _in(seconds)},
-            "#status IN (:queued, :processing) AND (attribute_not_exists(#lease) OR #lease < :now)",
+            "#status IN (:queued, :processing) AND #lease < :now",
             count=1,
             queued=Status.QUEUED,
             processing=Status.PROCESSING,
@@ -98,27 +115,31 @@ class Videos:
 
     def renew(self, video_id: str, owner: str, seconds: float, progress: int) -> bool:
         """A sign of life. False if the video is no longer `owner`'s."""
-        return self._set(video_id, {"lease": _in(seconds), "progress": progress}, "#owner = :me", me=owner)
+        return self._set_mine(video_id, owner, {"lease": _in(seconds), "progress": progress})
 
-    def finish(self, video_id: str, owner: str) -> bool:
-        return self._set(video_id, {"status": Status.DONE, "progress": 100, "lease": 0}, "#owner = :me", me=owner)
+    def finish(self, video_id: str, owner: str, duration: float) -> bool:
+        values = {"status": Status.DONE, "progress": 100, "lease": 0, "duration": _decimal(duration)}
+        return self._set_mine(video_id, owner, values)
 
     def fail(self, video_id: str, owner: str, error: str) -> bool:
-        return self._set(video_id, {"status": Status.FAILED, "error": error, "lease": 0}, "#owner = :me", me=owner)
+        return self._set_mine(video_id, owner, {"status": Status.FAILED, "error": error, "lease": 0})
 
-    def release(self, video_id: str, owner: str) -> bool:
-        """Leaves it to whoever tries next."""
-        return self._set(video_id, {"status": Status.QUEUED, "lease": 0}, "#owner = :me", me=owner)
+    def release(self, video_id: str, owner: str, error: str) -> bool:
+        """Leaves it to whoever tries next. The error is for who looks into the table, not for clients."""
+        return self._set_mine(video_id, owner, {"status": Status.QUEUED, "lease": 0, "last_error": error})
 
     def hand_back(self, video_id: str, owner: str) -> bool:
         """Leaves it to the next worker, and does not count the attempt."""
-        return self._set(
-            video_id, {"status": Status.QUEUED, "progress": 0, "lease": 0}, "#owner = :me", count=-1, me=owner
-        )
+        return self._set_mine(video_id, owner, {"status": Status.QUEUED, "progress": 0, "lease": 0}, count=-1)
+
+    def _set_mine(self, video_id: str, owner: str, values: dict[str, Any], count: int = 0) -> bool:
+        """Only while `owner` works on it: what is done stays done, whatever happens to its worker afterwards."""
+        condition = "#owner = :me AND #status = :processing"
+        return self._set(video_id, values, condition, count, me=owner, processing=Status.PROCESSING)
 
     def _set(self, video_id: str, values: dict[str, Any], condition: str, count: int = 0, **given: Any) -> bool:
         """Sets `values` and adds `count` to the attempts, if `condition` holds; says whether it did."""
-        names = {*values, *(name for name in ("status", "owner", "lease") if f"#{name}" in condition)}
+        names = {*values, *(name for name in ("status", "owner", "lease", "queued_at") if f"#{name}" in condition)}
         update = "SET " + ", ".join(f"#{name} = :new_{name}" for name in values)
         if count:
             update, given = f"{update} ADD attempts :count", given | {"count": count}
@@ -139,5 +160,10 @@ class Videos:
         return True
 
 
-def _in(seconds: float) -> Decimal:
-    return Decimal(f"{time() + seconds:.3f}")
+def _in(seconds: float) -> int:
+    return int(time() + seconds)
+
+
+def _decimal(seconds: float | None) -> Decimal | None:
+    """DynamoDB takes no floats."""
+    return None if seconds is None else Decimal(f"{seconds:.3f}")

@@ -5,18 +5,21 @@ the video and keeps renewing it; only who holds the lease writes, and what is do
 
 import logging
 import os
+import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, Task, signals
+from celery.exceptions import Reject
 
 from video import logs, media, metrics
 from video.config import WorkerSettings
@@ -50,6 +53,18 @@ celery.conf.update(
 @signals.setup_logging.connect
 def configure_logs(**_: Any) -> None:
     logs.configure()
+
+
+@signals.worker_init.connect
+def show_life(**_: Any) -> None:
+    """For the health check, which must not ask Redis: a new worker would not mend that, and cost this one its job."""
+
+    def forever() -> None:
+        while True:
+            Path(gettempdir(), "alive").touch()
+            time.sleep(15)
+
+    threading.Thread(target=forever, daemon=True).start()
 
 
 @signals.worker_ready.connect
@@ -107,7 +122,7 @@ def process(self: Task, video_id: str) -> None:
     except Busy:
         # Not dropped: if that worker is lost, this message is the only one left.
         logger.info("another worker has it, looking again later", extra=context)
-        raise self.retry(countdown=settings.visibility_timeout / 2) from None
+        again(self, settings.visibility_timeout / 2)
     except Lost:
         logger.warning("another worker took it over", extra=context)
     except SystemExit:
@@ -118,8 +133,17 @@ def process(self: Task, video_id: str) -> None:
     except Exception as error:  # AWS, the disk, a program that was killed: MAX_ATTEMPTS ends what does not pass
         logger.warning("trying again", extra=context, exc_info=True)
         with suppress(BotoCoreError, ClientError):
-            videos.release(video_id, lease.owner)
-        raise self.retry(exc=error, countdown=2 ** min(self.request.retries, 8)) from error
+            videos.release(video_id, lease.owner, repr(error))
+        # Over some minutes, but always before Redis takes this worker for lost.
+        countdown = 15 * 2 ** min(self.request.retries, 8) * random.uniform(0.8, 1.2)
+        again(self, min(countdown, settings.visibility_timeout / 2))
+
+
+def again(task: Task, countdown: float) -> NoReturn:
+    try:
+        raise task.retry(countdown=countdown)
+    except Reject as error:  # Redis is away, and Celery would drop the message
+        raise Reject(error.reason, requeue=True) from error
 
 
 def work(lease: Lease) -> None:
@@ -134,27 +158,29 @@ def work(lease: Lease) -> None:
         if video.attempts > MAX_ATTEMPTS:
             raise media.Unusable(f"given up after {MAX_ATTEMPTS} attempts")
         with lease.renewed():
-            make_results(video, lease)
+            duration = make_results(video, lease)
     except media.Unusable as error:
         logger.warning("failed", extra=context | {"error": str(error)})
         videos.fail(video.video_id, lease.owner, str(error))
         return
-    if not videos.finish(video.video_id, lease.owner):
+    if not videos.finish(video.video_id, lease.owner, duration):
         raise Lost
     logger.info("done", extra=context)
     delete_original(video.video_id)
 
 
-def make_results(video: Video, lease: Lease) -> None:
+def make_results(video: Video, lease: Lease) -> float:
+    """Returns how long the result is, in seconds."""
     with TemporaryDirectory(prefix="video-") as name:
         original, result, thumbnail = (Path(name, it) for it in ("original", "video.mp4", "thumbnail.jpg"))
         download(video, original)
-        duration = video.duration or 1.0
-        media.transcode(original, result, duration, lease.progress)
+        media.transcode(original, result, video.duration, lease.progress)
+        duration = media.seconds(result)
         media.thumbnail(result, thumbnail, duration)
         lease.progress(99)
         s3.upload_file(str(result), settings.bucket, video.result, ExtraArgs={"ContentType": "video/mp4"})
         s3.upload_file(str(thumbnail), settings.bucket, video.thumbnail, ExtraArgs={"ContentType": "image/jpeg"})
+        return duration
 
 
 def download(video: Video, to: Path) -> None:
