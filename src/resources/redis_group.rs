@@ -344,15 +344,21 @@ impl Resource for RedisGroup {
     }
 
     fn replaced_by(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
-        let version = |it: &RedisGroupInputs| it.engine_version.as_deref().and_then(as_number);
-        let lower = version(old).zip(version(new)).is_some_and(|(old, new)| new < old);
         match (old.engine, new.engine) {
             (RedisGroupEngine::Valkey, RedisGroupEngine::Redis) => vec!["engine"],
-            (old, new) if old == new && lower => vec!["engineVersion"],
+            (before, after) if before == after && is_lower(new, old) => vec!["engineVersion"],
             // TLS comes and goes in place since 7.0.5, the first 7 that AWS has.
             _ if version(new).is_some_and(|it| it < (7, 0)) => vec!["transitEncryptionEnabled"],
             _ => vec![],
         }
+    }
+
+    fn left_out(seen: &RedisGroupInputs, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
+        let minor = major(old) == major(new) && (old.auto_minor_version_upgrade || new.auto_minor_version_upgrade);
+        let same = old.engine_version == new.engine_version;
+        // After a refresh, the version that AWS has installed is what the program seems to have said.
+        let by_aws = seen.engine == new.engine && is_lower(new, seen) && (same || is_lower(new, old) && minor);
+        if by_aws { vec!["engineVersion"] } else { vec![] }
     }
 
     fn check_update(old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
@@ -412,7 +418,7 @@ impl Resource for RedisGroup {
 
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
     async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
-        let (mut old, arn) = (old.inputs.clone(), &old.arn);
+        let (mut old, arn, actual) = (old.inputs.clone(), &old.arn, asked_version(&old.engine_version_actual));
         let group = at_rest(context, id, Expected::Nothing).await?;
         if is_still_born(&group) {
             // It has never held anything.
@@ -420,6 +426,12 @@ impl Resource for RedisGroup {
             return Self::create(context, new).await.map(drop);
         }
         check_versions(&old, new)?;
+        if let Some(wanted) = new.engine_version.as_deref().filter(|it| as_number(it) < as_number(&actual)) {
+            (context.observer.say)(&format!(
+                "{id}: AWS runs {} {actual} by now, so engineVersion {wanted} is left out; set engineVersion to {actual}",
+                new.engine
+            ));
+        }
         if new.apply_immediately {
             // What waits for the maintenance window is not done, and to be done now.
             let waiting = pending(&group, &first_node(context, &group).await?);
@@ -530,12 +542,12 @@ impl Resource for RedisGroup {
 /// Whether AWS can get from the engine that it has, of which Check knows only what the program said last, to the one asked for.
 fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> {
     if let Some(property) = RedisGroup::replaced_by(old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
+        let (engine, version) = (old.engine, old.engine_version.as_deref().unwrap_or_default());
+        let set = if property == "engine" { format!("set engine to {engine} and engineVersion") } else { "set engineVersion".to_owned() };
         bail!(
-            "{property}: {} has {} {} by now, and AWS goes back to no lower version: leave it as it is; or `pulumi up --replace \
-             <urn>` makes a new group, without the data",
-            old.replication_group_id,
-            old.engine,
-            old.engine_version.as_deref().unwrap_or_default()
+            "{property}: {} has {engine} {version} by now, and AWS goes back to no lower version: {set} to {version}; or `pulumi \
+             up --replace <urn>` makes a new group, without the data",
+            old.replication_group_id
         );
     }
     Ok(())
@@ -660,6 +672,20 @@ fn check_encryption(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         inputs.at_rest_encryption_enabled || inputs.kms_key_id.is_none(),
         "needs atRestEncryptionEnabled: set that to true, or leave this out",
     );
+}
+
+/// Major and minor version of the engine, if the program says it.
+fn version(inputs: &RedisGroupInputs) -> Option<(u32, u32)> {
+    inputs.engine_version.as_deref().and_then(as_number)
+}
+
+fn major(inputs: &RedisGroupInputs) -> Option<u32> {
+    version(inputs).map(|(major, _)| major)
+}
+
+/// Whether the version of `this` is lower than that of `that`.
+fn is_lower(this: &RedisGroupInputs, that: &RedisGroupInputs) -> bool {
+    version(this).zip(version(that)).is_some_and(|(this, that)| this < that)
 }
 
 /// Major and minor version.
@@ -1245,8 +1271,9 @@ mod tests {
         let valkey = |version: &str| json!({ "engine": "valkey", "engineVersion": version });
         refuses(valkey("8.0"), redis("7.1"), "engine");
         refuses(valkey("8.0"), json!({}), "engine");
-        refuses(redis("7.1"), redis("7.0"), "engineVersion");
-        refuses(valkey("8.1"), valkey("8.0"), "engineVersion");
+        refuses(valkey("8.0"), valkey("7.2"), "engineVersion");
+        let by_hand = |version: &str| json!({ "engineVersion": version, "autoMinorVersionUpgrade": false });
+        refuses(by_hand("7.1"), by_hand("7.0"), "engineVersion");
         refuses(redis("6.2"), json!({ "engineVersion": "6.2", "transitEncryptionEnabled": false }), "transitEncryptionEnabled");
         refuses(json!({}), json!({ "subnetGroupName": "other" }), "subnetGroupName");
         refuses(json!({}), json!({ "region": "eu-west-1" }), "region");
@@ -1292,10 +1319,32 @@ mod tests {
         assert_eq!(refusal(&one, &named(json!({})), json!({ "description": "The queue" }), &[]), "");
         // AWS chose 7.1.
         let newer = live(json!({ "engineVersion": "7.1" }));
-        assert!(refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]).starts_with("engineVersion: queue has"));
+        let said = refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]);
+        assert!(said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"), "{said}");
         let ignored = ["engineVersion".to_owned()];
         let old = named(json!({ "engineVersion": "7.0" }));
         assert_eq!(refusal(&newer, &old, json!({ "engineVersion": "7.0" }), &ignored), "");
+    }
+
+    #[test]
+    fn a_minor_version_that_aws_has_installed_stays() {
+        let asked = |version: &str| named(json!({ "engine": "valkey", "engineVersion": version, "allowDataLoss": true }));
+        // A refresh takes what AWS has for what the program said.
+        assert_eq!(IT.diff(&asked("8.1"), &asked("8.0")), []);
+        assert!(IT.diff(&asked("8.1"), &asked("7.2")).iter().any(|it| it.replaces));
+        let mut other = asked("8.0");
+        other.insert("description".to_owned(), Value::String("The queue".to_owned()));
+        let changes: Vec<_> = IT.diff(&asked("8.1"), &other).into_iter().map(|it| (it.path, it.replaces)).collect();
+        assert_eq!(changes, [("description".to_owned(), false)]);
+
+        let mut seen = asked("8.1");
+        seen.insert("memberClusters".to_owned(), Value::List(vec![Value::String("queue-001".to_owned())]));
+        check::complete(&mut other, IT.inputs().root());
+        for before in ["8.0", "8.1"] {
+            let inputs = asked(before);
+            let before = Before { inputs: &inputs, outputs: &seen, ignored: &[] };
+            assert_eq!(IT.check_update(&before, &other).map_err(|it| it.to_string()), Ok(()));
+        }
     }
 
     #[test]

@@ -291,6 +291,30 @@ def test_a_downgrade_that_may_lose_data_replaces_the_group(stack, proxy):
     assert deletions[0]["FinalSnapshotIdentifier"].startswith(f"{first['id']}-final-")
 
 
+def test_a_minor_version_that_aws_has_installed_stays(stack, proxy):
+    this = life(stack)
+    older = this.properties | {"replicationGroupId": "queue", "engineVersion": "7.0"}
+    stack.write(this, older)
+    stack.up()
+    installed = lambda text: text.replace("<EngineVersion>7.0", "<EngineVersion>7.1")
+    proxy.answers |= {"DescribeCacheClusters": installed}
+    changes = asked(proxy, "ModifyReplicationGroup")
+    # The state gets to know by an update, or by a refresh; what the program says is of no account in both cases.
+    for description, known in [("first", False), ("second", True), ("third", True)]:
+        stack.write(this, older | {"description": description, "allowDataLoss": True})
+        assert "replace" not in stack.pulumi("preview")
+        said = stack.pulumi("up", "--yes", "--skip-preview")
+        told = "AWS runs redis 7.1 by now, so engineVersion 7.0 is left out; set engineVersion to 7.1"
+        assert (told in said) == known, said
+        assert changes[-1]["ReplicationGroupDescription"] == description and "EngineVersion" not in changes[-1]
+        if description == "second":
+            stack.pulumi("refresh", "--yes", "--skip-preview")
+            stack.expect_no_changes()
+    stack.write(this, older | {"description": "third", "engineVersion": "7.1"})
+    stack.pulumi("up", "--yes", "--skip-preview")
+    stack.expect_no_changes("--refresh")
+
+
 def test_a_last_snapshot_is_taken_and_named(stack, proxy):
     deletions = asked(proxy, "DeleteReplicationGroup")
     this = life(stack)
