@@ -387,6 +387,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(subject.old)
         {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
+            report = report.after(subject.old);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
         }
         if let Some(part) = R::part(&new, &report) {

@@ -108,6 +108,14 @@ fn root_cause(error: &dyn StdError) -> String {
     cause.to_string()
 }
 
+/// What AWS says, without the number of the call: the same whenever it says the same.
+pub fn status_of(error: &Error) -> String {
+    match error.downcast_ref::<Refusal>() {
+        Some(refusal) => Refusal { request: None, ..refusal.clone() }.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
 /// Whether AWS gave `error`, by one of `codes`.
 pub fn refused_with(error: &Error, codes: &[&str]) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| codes.contains(&it.code.as_str()))

@@ -25,7 +25,7 @@ use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
         elasticache::{self, BUSY},
-        refused_with,
+        refused_with, status_of,
     },
     check::Report,
     list::{All, Cursor, Listed, Page},
@@ -320,12 +320,31 @@ impl Resource for RedisGroup {
                 "transitEncryptionEnabled" => "before version 7, AWS does not change this",
                 _ => "AWS does not change this of a group that exists",
             };
-            report.rule(
-                &[property, "allowDataLoss"],
-                new.allow_data_loss,
+            let was = report.written_before(property);
+            let loss = format!(
+                "{why}, so an empty group would take the place of {}. {}; or set allowDataLoss to true, and what is in the group \
+                 now is only in its final snapshot",
+                old.replication_group_id,
+                was.as_ref().map_or("Leave it out".to_owned(), |it| format!("Set it to {it}")),
+            );
+            let was = was.unwrap_or_else(|| "not set".to_owned());
+            let is = report.written(property).unwrap_or_else(|| "not set".to_owned());
+            let reason = format!("cannot change without data loss: it was {was} and is {is} now. {loss}");
+            report.rule(&[property, "allowDataLoss"], new.allow_data_loss, reason);
+            if !new.allow_data_loss && report.knows("allowDataLoss") {
+                let doubt = "will only be known when what it comes from has been changed; `pulumi up` then ends there, unless it is";
+                report.foretell(property, format!("{doubt} {was} as before: {loss}"));
+            }
+        }
+        if RedisGroup::left_out(old, old, new).contains(&"engineVersion")
+            && let (Some(before), Some(after)) = (&old.engine_version, &new.engine_version)
+        {
+            report.warn(
+                &["engineVersion"],
+                false,
                 format!(
-                    "cannot change without data loss: {why}, so an empty group would take the place of {}. Leave it as it is; or set \
-                     allowDataLoss to true, and what is in the group now is only in its final snapshot",
+                    "is {after}, lower than {before}, which {} has by now. With autoMinorVersionUpgrade, a lower minor version is \
+                     left out; set engineVersion to {before}",
                     old.replication_group_id
                 ),
             );
@@ -1008,7 +1027,7 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
         match request.set_final_snapshot_identifier(final_snapshot.clone()).send().await.explain() {
             // Nodes come or go, or a snapshot is taken; or someone else has deleted it.
             Err(error) if refused_with(&error, &["InvalidReplicationGroupState", "InvalidCacheClusterState"]) => {
-                Ok(Seen::Pending(format!("{id}: {error:#}")))
+                Ok(Seen::Pending(format!("{id}: {}", status_of(&error))))
             }
             Err(error) if refused_with(&error, &[GONE]) => Ok(Seen::Ready(false)),
             result => result.map(|_| Seen::Ready(true)),
@@ -1165,7 +1184,7 @@ mod tests {
         check::{self, Autonaming, Failure},
         config::TagRules,
         plan::Plan,
-        resource::{AnyResource as _, Before, Erased, Subject},
+        resource::{AnyResource as _, Before, Checked, Erased, Subject},
         value::{Map, Value},
     };
 
@@ -1192,10 +1211,19 @@ mod tests {
 
     /// The mistakes in inputs of a group that had `old` ones.
     fn mistakes_after(old: &Map, new: Map) -> Vec<String> {
+        checked(old, new).failures.iter().map(Failure::to_string).collect()
+    }
+
+    /// The warnings of the same.
+    fn warnings_after(old: &Map, new: Map) -> Vec<String> {
+        checked(old, new).warnings.iter().map(Failure::to_string).collect()
+    }
+
+    fn checked(old: &Map, new: Map) -> Checked {
         let (tags, plan) = (TagRules::default(), Plan::default());
         let (autonaming, urn) = (Autonaming::Default, "");
         let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, tags: &tags, plan: &plan };
-        IT.check(&subject, new).unwrap().failures.iter().map(Failure::to_string).collect()
+        IT.check(&subject, new).unwrap()
     }
 
     #[track_caller]
@@ -1292,7 +1320,14 @@ mod tests {
         // What is not known yet is checked again when it is.
         let mut unknown = named(json!({}));
         unknown.insert("subnetGroupName".to_owned(), Value::Unknown);
-        assert_eq!(mistakes_after(&named(json!({ "subnetGroupName": "old" })), unknown), Vec::<String>::new());
+        let old = named(json!({ "subnetGroupName": "old" }));
+        assert_eq!(mistakes_after(&old, unknown.clone()), Vec::<String>::new());
+        // The preview tells all the same.
+        let warnings = warnings_after(&old, unknown.clone());
+        assert!(warnings.len() == 1 && warnings[0].starts_with("subnetGroupName will only be known when"), "{warnings:?}");
+        assert!(warnings[0].contains("Set it to \"old\"; or set allowDataLoss"), "{warnings:?}");
+        unknown.insert("allowDataLoss".to_owned(), Value::Bool(true));
+        assert_eq!(warnings_after(&old, unknown), Vec::<String>::new());
         let mut unknown = named(json!({}));
         unknown.insert("engine".to_owned(), Value::Unknown);
         assert!(IT.diff(&named(valkey("8.0")), &unknown).iter().all(|it| !it.replaces));
@@ -1327,6 +1362,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_tells_what_to_write_back() {
+        let group = |name: Value| {
+            let mut inputs = named(json!({}));
+            inputs.insert("subnetGroupName".to_owned(), name);
+            inputs
+        };
+        let text = |it: &str| Value::String(it.to_owned());
+        let said = mistakes_after(&group(text("subnets-1a2b3c4")), group(text("other"))).concat();
+        assert!(said.contains(r#"it was "subnets-1a2b3c4" and is "other" now"#), "{said}");
+        assert!(said.contains(r#"Set it to "subnets-1a2b3c4"; or"#), "{said}");
+        let said = mistakes_after(&named(json!({})), group(text("other"))).concat();
+        assert!(said.contains(r#"it was not set and is "other" now"#) && said.contains("Leave it out; or"), "{said}");
+        let said = mistakes_after(&group(text("hidden-one").secret()), group(text("hidden-two").secret())).concat();
+        assert!(said.contains("cannot change without data loss") && !said.contains("hidden-"), "{said}");
+    }
+
+    #[test]
     fn a_minor_version_that_aws_has_installed_stays() {
         let asked = |version: &str| named(json!({ "engine": "valkey", "engineVersion": version, "allowDataLoss": true }));
         // A refresh takes what AWS has for what the program said.
@@ -1336,6 +1388,8 @@ mod tests {
         other.insert("description".to_owned(), Value::String("The queue".to_owned()));
         let changes: Vec<_> = IT.diff(&asked("8.1"), &other).into_iter().map(|it| (it.path, it.replaces)).collect();
         assert_eq!(changes, [("description".to_owned(), false)]);
+        let warnings = warnings_after(&asked("8.1"), other.clone());
+        assert!(warnings.len() == 1 && warnings[0].ends_with("set engineVersion to 8.1"), "{warnings:?}");
 
         let mut seen = asked("8.1");
         seen.insert("memberClusters".to_owned(), Value::List(vec![Value::String("queue-001".to_owned())]));
