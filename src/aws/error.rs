@@ -120,3 +120,19 @@ pub fn status_of(error: &Error) -> String {
 pub fn refused_with(error: &Error, codes: &[&str]) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| codes.contains(&it.code.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_the_same_as_long_as_aws_says_the_same() {
+        let refused = |request: &str| {
+            let request = Some(request.to_owned());
+            Error::new(Refusal { request, ..Refusal::within("DeleteCluster", "ClusterInUse", "It is in use.") })
+        };
+        assert_eq!(status_of(&refused("1")), "DeleteCluster: ClusterInUse: It is in use");
+        assert_eq!(status_of(&refused("1")), status_of(&refused("2")));
+        assert_eq!(status_of(&Error::msg("cause").context("what")), "what: cause");
+    }
+}

@@ -278,6 +278,27 @@ def test_a_preview_refuses_what_would_lose_data(stack):
     assert "1 to update" in said and "replace" not in said, said
 
 
+def test_a_renamed_subnet_group_is_refused_and_can_be_undone(stack):
+    def write(name, reference="${subnets.name}"):
+        this.fixtures["subnets"]["properties"]["name"] = name
+        stack.write(this, this.properties | {"subnetGroupName": reference})
+
+    this = life(stack)
+    write("private")
+    stack.up()
+    write("other")
+    refusal = 'it was "private" and is "other" now'
+    assert refusal in stack.pulumi("preview", fails=True)
+    # An id is known only afterwards.
+    write("other", "${subnets.id}")
+    said = stack.pulumi("preview")
+    assert "subnetGroupName will only be known when" in said and 'Set it to "private"' in said, said
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert refusal in said and 'Set it to "private"; or set allowDataLoss' in said, said
+    write("other", "private")
+    assert "cannot change" not in stack.pulumi("preview")
+
+
 def test_a_downgrade_that_may_lose_data_replaces_the_group(stack, proxy):
     deletions = asked(proxy, "DeleteReplicationGroup")
     this = life(stack)
