@@ -152,7 +152,8 @@ pub struct RedisGroupInputs {
     #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
     #[schemars(extend("computed" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
-    /// Whether AWS may install new minor versions in the maintenance window. Default: true, for they mend security holes.
+    /// Whether AWS may install new minor versions in the maintenance window. What AWS has installed stays, though `engineVersion`
+    /// still names a lower one of the same major version. Default: true, for they mend security holes.
     #[serde(default = "yes")]
     pub auto_minor_version_upgrade: bool,
     /// Whether changes are made at once. Default: true; otherwise `pulumi up` ends before the next maintenance window makes
