@@ -32,6 +32,7 @@ impl fmt::Display for Failure {
 /// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    old: Option<&'a Map>,
     plan: Option<&'a Plan>,
     failures: Vec<Failure>,
     warnings: Vec<Failure>,
@@ -40,12 +41,17 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, plan: None, failures: Vec::new(), warnings: Vec::new() }
+        Self { inputs, old: None, plan: None, failures: Vec::new(), warnings: Vec::new() }
     }
 
     /// The same, for inputs that are compared with what else the program declares.
     pub fn within(inputs: &'a Map, plan: &'a Plan) -> Self {
         Self { plan: Some(plan), ..Self::new(inputs) }
+    }
+
+    /// The same, for inputs that are compared with what they were.
+    pub fn after(self, old: &'a Map) -> Self {
+        Self { old: Some(old), ..self }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -59,6 +65,23 @@ impl<'a> Report<'a> {
     pub fn warn(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         let found = self.broken(over, holds, reason);
         self.warnings.extend(found);
+    }
+
+    /// Warns of `reason` of the property at `path`, if it is not known yet: what becomes of it may turn out a mistake.
+    pub fn foretell(&mut self, path: &str, reason: impl fmt::Display) {
+        if !self.knows(path) {
+            self.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason.to_string()) });
+        }
+    }
+
+    /// How the program writes the property at `path`; none if it does not say it.
+    pub fn written(&self, path: &str) -> Option<String> {
+        at(self.inputs, path).map(written)
+    }
+
+    /// How it was written before.
+    pub fn written_before(&self, path: &str) -> Option<String> {
+        at(self.old?, path).map(written)
     }
 
     fn broken(&self, over: &[&str], holds: bool, reason: impl fmt::Display) -> Option<Failure> {
@@ -95,12 +118,12 @@ impl<'a> Report<'a> {
 
     /// Whether all of a property, or of what it is in, is known.
     pub fn knows(&self, path: &str) -> bool {
-        !self.at(path).is_some_and(Value::contains_unknown)
+        !at(self.inputs, path).is_some_and(Value::contains_unknown)
     }
 
     /// Whether it is known what there is of a property, though parts of that may not be.
     pub fn sees(&self, path: &str) -> bool {
-        !self.at(path).is_some_and(|it| *it.plain() == Value::Unknown)
+        !at(self.inputs, path).is_some_and(|it| *it.plain() == Value::Unknown)
     }
 
     /// `value`, if that is what the property at `path` is known to be.
@@ -110,21 +133,8 @@ impl<'a> Report<'a> {
 
     /// `text` without what is secret in the inputs.
     pub fn shown(&self, text: &str) -> String {
-        without_secrets(text.to_owned(), &[self.inputs])
-    }
-
-    /// The property at `path`, or the last thing on the way to it that has no parts.
-    fn at(&self, path: &str) -> Option<&Value> {
-        let mut steps = steps(path).into_iter();
-        let mut value = steps.next().and_then(|it| self.inputs.get(&it));
-        for name in steps {
-            value = match value.map(Value::plain) {
-                Some(Value::Object(map)) => map.get(&name),
-                Some(Value::List(items)) => name.parse::<usize>().ok().and_then(|it| items.get(it)),
-                other => other,
-            };
-        }
-        value
+        let maps: Vec<_> = [self.inputs].into_iter().chain(self.old).collect();
+        without_secrets(text.to_owned(), &maps)
     }
 
     /// All mistakes that were reported.
@@ -135,6 +145,31 @@ impl<'a> Report<'a> {
     /// All mistakes that were reported, and all warnings.
     pub fn into_findings(self) -> (Vec<Failure>, Vec<Failure>) {
         (self.failures, self.warnings)
+    }
+}
+
+/// The property at `path`, or the last thing on the way to it that has no parts.
+fn at<'a>(inputs: &'a Map, path: &str) -> Option<&'a Value> {
+    let mut steps = steps(path).into_iter();
+    let mut value = steps.next().and_then(|it| inputs.get(&it));
+    for name in steps {
+        value = match value.map(Value::plain) {
+            Some(Value::Object(map)) => map.get(&name),
+            Some(Value::List(items)) => name.parse::<usize>().ok().and_then(|it| items.get(it)),
+            other => other,
+        };
+    }
+    value
+}
+
+/// A value as a user reads it: one line, and no secret.
+fn written(value: &Value) -> String {
+    match value.plain() {
+        _ if value.contains_secret() => "[secret]".to_owned(),
+        Value::String(it) => format!("{it:?}"),
+        Value::Number(it) => it.to_string(),
+        Value::Bool(it) => it.to_string(),
+        other => described(other).to_owned(),
     }
 }
 

@@ -62,7 +62,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `replaced_by` and `part` run in a preview.
+/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `part` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -92,6 +92,12 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The properties that only another resource can have as `new` says, although AWS makes other changes of them in place.
     fn replaced_by(_old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
+    /// likely does not mean to change them.
+    fn left_out(_seen: &Self::Inputs, _old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
         Vec::new()
     }
 
@@ -320,7 +326,7 @@ impl<R: Resource> Erased<R> {
     }
 
     /// What an update starts from: what AWS was last seen to have, but for two things. What the program leaves alone is as
-    /// it wants it, and so is what it only starts with and says as before. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
+    /// it wants it, and so is what it only starts with and says as before, and what AWS keeps as it is. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
     fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
         let mut outputs = old.outputs.clone();
         for (name, property) in self.inputs.root().properties() {
@@ -334,6 +340,11 @@ impl<R: Resource> Erased<R> {
             {
                 outputs.insert(name.to_owned(), before.clone());
             }
+        }
+        let inputs = (self.completed(&outputs), self.completed(old.inputs), self.completed(new));
+        if let (Ok(seen), Ok(before), Ok(wanted)) = inputs {
+            let left_out = R::left_out(&seen, &before, &wanted).into_iter();
+            outputs.extend(left_out.filter_map(|name| Some((name.to_owned(), new.get(name)?.clone()))));
         }
         outputs
     }
@@ -388,6 +399,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(subject.old)
         {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
+            report = report.after(subject.old);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
         }
         if let Some(part) = R::part(&new, &report) {
@@ -407,7 +419,8 @@ impl<R: Resource> AnyResource for Erased<R> {
         let mut changes = diff::diff(&old, &new, self.inputs.root());
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
-            let replaced = R::replaced_by(&old, &new);
+            let (left_out, replaced) = (R::left_out(&old, &old, &new), R::replaced_by(&old, &new));
+            changes.retain(|it| !left_out.contains(&it.property()));
             for change in &mut changes {
                 change.replaces |= replaced.contains(&change.property()) && known(change.property());
             }

@@ -371,8 +371,8 @@ impl ResourceProvider for Provider {
             let checked = resource.check(&subject, news.clone());
             let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
             remember_secrets(&inputs);
-            // Whoever changes nothing knows them already.
-            if !warnings.is_empty() && !resource.diff(&old, &inputs).is_empty() {
+            // Whoever changes nothing knows them already. A change that is left out is one, too.
+            if !warnings.is_empty() && !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() {
                 self.warn(&request.urn, &warnings).await;
             }
             let failures = failures.iter().map(failure).collect();

@@ -10,14 +10,14 @@ use anyhow::{Result, bail};
 use aws_sdk_elasticache::types::{CacheCluster, Tag};
 use tokio::time::Instant;
 
-use super::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with};
+use super::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with, status_of};
 use crate::resource::{Context, tag_changes};
 
 /// What AWS says of a replication group that something else is being done to.
 pub const BUSY: &[Passing] = &[("InvalidReplicationGroupState", ""), ("InvalidCacheClusterState", "")];
 
-/// How long nodes that are gone may still be said to use something.
-const NOTICED: Duration = Duration::from_mins(2);
+/// How long nodes that are about to be deleted may not be said to be.
+const NOTICED: Duration = Duration::from_secs(30);
 
 /// The tags for AWS.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
@@ -60,7 +60,7 @@ where
         let (call, codes) = (call(), &codes);
         async move {
             match call.await {
-                Err(error) if refused_with(&error, codes) => Ok(Seen::Pending(format!("{error:#}"))),
+                Err(error) if refused_with(&error, codes) => Ok(Seen::Pending(status_of(&error))),
                 result => result.map(Seen::Ready),
             }
         }
@@ -120,19 +120,24 @@ where
             }
             let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
             let stays = |it: &CacheCluster| uses(it) && it.cache_cluster_status() != Some("deleting");
-            let holders = clusters.into_iter().filter(stays).filter_map(|it| it.replication_group_id.or(it.cache_cluster_id));
-            let holders: BTreeSet<_> = holders.collect();
+            let holders: BTreeSet<_> = clusters.iter().filter(|it| stays(it)).filter_map(holder).collect();
             if holders.is_empty() {
-                return Ok(Seen::Pending(format!("{error:#}")));
+                return Ok(Seen::Pending(format!("{name}: AWS still counts it as used")));
             }
-            let status = format!("used by {}, to be deleted first", holders.into_iter().collect::<Vec<_>>().join(", "));
+            let status = format!("still used by {}", holders.into_iter().collect::<Vec<_>>().join(", "));
             if started.elapsed() > NOTICED {
-                return Err(error.context(status));
+                return Err(error.context(format!("{status}; once nothing uses it, the next `pulumi up` deletes it")));
             }
-            Ok(Seen::Pending(format!("{status}: {error:#}")))
+            Ok(Seen::Pending(format!("{name}: {status}")))
         }
     };
     context.observer.wait(format!("AWS to free {name}"), Patience::minutes(15), look).await
+}
+
+/// What a node is part of, or else itself.
+fn holder(node: &CacheCluster) -> Option<String> {
+    let group = node.replication_group_id().map(|it| format!("replication group {it}"));
+    group.or_else(|| node.cache_cluster_id().map(|it| format!("cache cluster {it}")))
 }
 
 async fn cache_clusters(aws: &Aws, id: Option<String>) -> Result<Vec<CacheCluster>> {
@@ -143,6 +148,13 @@ async fn cache_clusters(aws: &Aws, id: Option<String>) -> Result<Vec<CacheCluste
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_uses_a_group_is_named() {
+        let node = || CacheCluster::builder().cache_cluster_id("queue-001");
+        assert_eq!(holder(&node().replication_group_id("queue").build()).unwrap(), "replication group queue");
+        assert_eq!(holder(&node().build()).unwrap(), "cache cluster queue-001");
+    }
 
     #[test]
     fn names_are_found_in_arns() {

@@ -108,7 +108,31 @@ fn root_cause(error: &dyn StdError) -> String {
     cause.to_string()
 }
 
+/// What AWS says, without the number of the call: the same whenever it says the same.
+pub fn status_of(error: &Error) -> String {
+    match error.downcast_ref::<Refusal>() {
+        Some(refusal) => Refusal { request: None, ..refusal.clone() }.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
 /// Whether AWS gave `error`, by one of `codes`.
 pub fn refused_with(error: &Error, codes: &[&str]) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| codes.contains(&it.code.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_the_same_as_long_as_aws_says_the_same() {
+        let refused = |request: &str| {
+            let request = Some(request.to_owned());
+            Error::new(Refusal { request, ..Refusal::within("DeleteCluster", "ClusterInUse", "It is in use.") })
+        };
+        assert_eq!(status_of(&refused("1")), "DeleteCluster: ClusterInUse: It is in use");
+        assert_eq!(status_of(&refused("1")), status_of(&refused("2")));
+        assert_eq!(status_of(&Error::msg("cause").context("what")), "what: cause");
+    }
 }

@@ -22,7 +22,7 @@ use anyhow::Result;
 use aws_config::SdkConfig;
 
 pub use batch::Lookup;
-pub use error::{Explain, Refusal, refused_with};
+pub use error::{Explain, Refusal, refused_with, status_of};
 pub use session::{Session, default_region, missing_region};
 pub use wait::{Observer, Passing, Patience, Seen, TimedOut};
 

@@ -25,7 +25,7 @@ use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
         elasticache::{self, BUSY},
-        refused_with,
+        refused_with, status_of,
     },
     check::Report,
     list::{All, Cursor, Listed, Page},
@@ -152,7 +152,8 @@ pub struct RedisGroupInputs {
     #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
     #[schemars(extend("computed" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
-    /// Whether AWS may install new minor versions in the maintenance window. Default: true, for they mend security holes.
+    /// Whether AWS may install new minor versions in the maintenance window. What AWS has installed stays, though `engineVersion`
+    /// still names a lower one of the same major version. Default: true, for they mend security holes.
     #[serde(default = "yes")]
     pub auto_minor_version_upgrade: bool,
     /// Whether changes are made at once. Default: true; otherwise `pulumi up` ends before the next maintenance window makes
@@ -320,12 +321,31 @@ impl Resource for RedisGroup {
                 "transitEncryptionEnabled" => "before version 7, AWS does not change this",
                 _ => "AWS does not change this of a group that exists",
             };
-            report.rule(
-                &[property, "allowDataLoss"],
-                new.allow_data_loss,
+            let was = report.written_before(property);
+            let loss = format!(
+                "{why}, so an empty group would take the place of {}. {}; or set allowDataLoss to true, and what is in the group \
+                 now is only in its final snapshot",
+                old.replication_group_id,
+                was.as_ref().map_or("Leave it out".to_owned(), |it| format!("Set it to {it}")),
+            );
+            let was = was.unwrap_or_else(|| "not set".to_owned());
+            let is = report.written(property).unwrap_or_else(|| "not set".to_owned());
+            let reason = format!("cannot change without data loss: it was {was} and is {is} now. {loss}");
+            report.rule(&[property, "allowDataLoss"], new.allow_data_loss, reason);
+            if !new.allow_data_loss && report.knows("allowDataLoss") {
+                let doubt = "will only be known when what it comes from has been changed; `pulumi up` then ends there, unless it is";
+                report.foretell(property, format!("{doubt} {was} as before: {loss}"));
+            }
+        }
+        if RedisGroup::left_out(old, old, new).contains(&"engineVersion")
+            && let (Some(before), Some(after)) = (&old.engine_version, &new.engine_version)
+        {
+            report.warn(
+                &["engineVersion"],
+                false,
                 format!(
-                    "cannot change without data loss: {why}, so an empty group would take the place of {}. Leave it as it is; or set \
-                     allowDataLoss to true, and what is in the group now is only in its final snapshot",
+                    "is {after}, lower than {before}, which {} has by now. With autoMinorVersionUpgrade, a lower minor version is \
+                     left out; set engineVersion to {before}",
                     old.replication_group_id
                 ),
             );
@@ -344,15 +364,21 @@ impl Resource for RedisGroup {
     }
 
     fn replaced_by(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
-        let version = |it: &RedisGroupInputs| it.engine_version.as_deref().and_then(as_number);
-        let lower = version(old).zip(version(new)).is_some_and(|(old, new)| new < old);
         match (old.engine, new.engine) {
             (RedisGroupEngine::Valkey, RedisGroupEngine::Redis) => vec!["engine"],
-            (old, new) if old == new && lower => vec!["engineVersion"],
+            (before, after) if before == after && is_lower(new, old) => vec!["engineVersion"],
             // TLS comes and goes in place since 7.0.5, the first 7 that AWS has.
             _ if version(new).is_some_and(|it| it < (7, 0)) => vec!["transitEncryptionEnabled"],
             _ => vec![],
         }
+    }
+
+    fn left_out(seen: &RedisGroupInputs, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
+        let minor = major(old) == major(new) && (old.auto_minor_version_upgrade || new.auto_minor_version_upgrade);
+        let same = old.engine_version == new.engine_version;
+        // After a refresh, the version that AWS has installed is what the program seems to have said.
+        let by_aws = seen.engine == new.engine && is_lower(new, seen) && (same || is_lower(new, old) && minor);
+        if by_aws { vec!["engineVersion"] } else { vec![] }
     }
 
     fn check_update(old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
@@ -412,7 +438,7 @@ impl Resource for RedisGroup {
 
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
     async fn update(context: &Context, id: &str, old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
-        let (mut old, arn) = (old.inputs.clone(), &old.arn);
+        let (mut old, arn, actual) = (old.inputs.clone(), &old.arn, asked_version(&old.engine_version_actual));
         let group = at_rest(context, id, Expected::Nothing).await?;
         if is_still_born(&group) {
             // It has never held anything.
@@ -420,6 +446,12 @@ impl Resource for RedisGroup {
             return Self::create(context, new).await.map(drop);
         }
         check_versions(&old, new)?;
+        if let Some(wanted) = new.engine_version.as_deref().filter(|it| as_number(it) < as_number(&actual)) {
+            (context.observer.say)(&format!(
+                "{id}: AWS runs {} {actual} by now, so engineVersion {wanted} is left out; set engineVersion to {actual}",
+                new.engine
+            ));
+        }
         if new.apply_immediately {
             // What waits for the maintenance window is not done, and to be done now.
             let waiting = pending(&group, &first_node(context, &group).await?);
@@ -530,12 +562,12 @@ impl Resource for RedisGroup {
 /// Whether AWS can get from the engine that it has, of which Check knows only what the program said last, to the one asked for.
 fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> {
     if let Some(property) = RedisGroup::replaced_by(old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
+        let (engine, version) = (old.engine, old.engine_version.as_deref().unwrap_or_default());
+        let set = if property == "engine" { format!("set engine to {engine} and engineVersion") } else { "set engineVersion".to_owned() };
         bail!(
-            "{property}: {} has {} {} by now, and AWS goes back to no lower version: leave it as it is; or `pulumi up --replace \
-             <urn>` makes a new group, without the data",
-            old.replication_group_id,
-            old.engine,
-            old.engine_version.as_deref().unwrap_or_default()
+            "{property}: {} has {engine} {version} by now, and AWS goes back to no lower version: {set} to {version}; or `pulumi \
+             up --replace <urn>` makes a new group, without the data",
+            old.replication_group_id
         );
     }
     Ok(())
@@ -660,6 +692,20 @@ fn check_encryption(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         inputs.at_rest_encryption_enabled || inputs.kms_key_id.is_none(),
         "needs atRestEncryptionEnabled: set that to true, or leave this out",
     );
+}
+
+/// Major and minor version of the engine, if the program says it.
+fn version(inputs: &RedisGroupInputs) -> Option<(u32, u32)> {
+    inputs.engine_version.as_deref().and_then(as_number)
+}
+
+fn major(inputs: &RedisGroupInputs) -> Option<u32> {
+    version(inputs).map(|(major, _)| major)
+}
+
+/// Whether the version of `this` is lower than that of `that`.
+fn is_lower(this: &RedisGroupInputs, that: &RedisGroupInputs) -> bool {
+    version(this).zip(version(that)).is_some_and(|(this, that)| this < that)
 }
 
 /// Major and minor version.
@@ -982,7 +1028,7 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
         match request.set_final_snapshot_identifier(final_snapshot.clone()).send().await.explain() {
             // Nodes come or go, or a snapshot is taken; or someone else has deleted it.
             Err(error) if refused_with(&error, &["InvalidReplicationGroupState", "InvalidCacheClusterState"]) => {
-                Ok(Seen::Pending(format!("{id}: {error:#}")))
+                Ok(Seen::Pending(format!("{id}: {}", status_of(&error))))
             }
             Err(error) if refused_with(&error, &[GONE]) => Ok(Seen::Ready(false)),
             result => result.map(|_| Seen::Ready(true)),
@@ -1139,7 +1185,7 @@ mod tests {
         check::{self, Autonaming, Failure},
         config::TagRules,
         plan::Plan,
-        resource::{AnyResource as _, Before, Erased, Subject},
+        resource::{AnyResource as _, Before, Checked, Erased, Subject},
         value::{Map, Value},
     };
 
@@ -1166,10 +1212,19 @@ mod tests {
 
     /// The mistakes in inputs of a group that had `old` ones.
     fn mistakes_after(old: &Map, new: Map) -> Vec<String> {
+        checked(old, new).failures.iter().map(Failure::to_string).collect()
+    }
+
+    /// The warnings of the same.
+    fn warnings_after(old: &Map, new: Map) -> Vec<String> {
+        checked(old, new).warnings.iter().map(Failure::to_string).collect()
+    }
+
+    fn checked(old: &Map, new: Map) -> Checked {
         let (tags, plan) = (TagRules::default(), Plan::default());
         let (autonaming, urn) = (Autonaming::Default, "");
         let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, tags: &tags, plan: &plan };
-        IT.check(&subject, new).unwrap().failures.iter().map(Failure::to_string).collect()
+        IT.check(&subject, new).unwrap()
     }
 
     #[track_caller]
@@ -1245,8 +1300,9 @@ mod tests {
         let valkey = |version: &str| json!({ "engine": "valkey", "engineVersion": version });
         refuses(valkey("8.0"), redis("7.1"), "engine");
         refuses(valkey("8.0"), json!({}), "engine");
-        refuses(redis("7.1"), redis("7.0"), "engineVersion");
-        refuses(valkey("8.1"), valkey("8.0"), "engineVersion");
+        refuses(valkey("8.0"), valkey("7.2"), "engineVersion");
+        let by_hand = |version: &str| json!({ "engineVersion": version, "autoMinorVersionUpgrade": false });
+        refuses(by_hand("7.1"), by_hand("7.0"), "engineVersion");
         refuses(redis("6.2"), json!({ "engineVersion": "6.2", "transitEncryptionEnabled": false }), "transitEncryptionEnabled");
         refuses(json!({}), json!({ "subnetGroupName": "other" }), "subnetGroupName");
         refuses(json!({}), json!({ "region": "eu-west-1" }), "region");
@@ -1265,7 +1321,14 @@ mod tests {
         // What is not known yet is checked again when it is.
         let mut unknown = named(json!({}));
         unknown.insert("subnetGroupName".to_owned(), Value::Unknown);
-        assert_eq!(mistakes_after(&named(json!({ "subnetGroupName": "old" })), unknown), Vec::<String>::new());
+        let old = named(json!({ "subnetGroupName": "old" }));
+        assert_eq!(mistakes_after(&old, unknown.clone()), Vec::<String>::new());
+        // The preview tells all the same.
+        let warnings = warnings_after(&old, unknown.clone());
+        assert!(warnings.len() == 1 && warnings[0].starts_with("subnetGroupName will only be known when"), "{warnings:?}");
+        assert!(warnings[0].contains("Set it to \"old\"; or set allowDataLoss"), "{warnings:?}");
+        unknown.insert("allowDataLoss".to_owned(), Value::Bool(true));
+        assert_eq!(warnings_after(&old, unknown), Vec::<String>::new());
         let mut unknown = named(json!({}));
         unknown.insert("engine".to_owned(), Value::Unknown);
         assert!(IT.diff(&named(valkey("8.0")), &unknown).iter().all(|it| !it.replaces));
@@ -1292,10 +1355,51 @@ mod tests {
         assert_eq!(refusal(&one, &named(json!({})), json!({ "description": "The queue" }), &[]), "");
         // AWS chose 7.1.
         let newer = live(json!({ "engineVersion": "7.1" }));
-        assert!(refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]).starts_with("engineVersion: queue has"));
+        let said = refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]);
+        assert!(said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"), "{said}");
         let ignored = ["engineVersion".to_owned()];
         let old = named(json!({ "engineVersion": "7.0" }));
         assert_eq!(refusal(&newer, &old, json!({ "engineVersion": "7.0" }), &ignored), "");
+    }
+
+    #[test]
+    fn a_refusal_tells_what_to_write_back() {
+        let group = |name: Value| {
+            let mut inputs = named(json!({}));
+            inputs.insert("subnetGroupName".to_owned(), name);
+            inputs
+        };
+        let text = |it: &str| Value::String(it.to_owned());
+        let said = mistakes_after(&group(text("subnets-1a2b3c4")), group(text("other"))).concat();
+        assert!(said.contains(r#"it was "subnets-1a2b3c4" and is "other" now"#), "{said}");
+        assert!(said.contains(r#"Set it to "subnets-1a2b3c4"; or"#), "{said}");
+        let said = mistakes_after(&named(json!({})), group(text("other"))).concat();
+        assert!(said.contains(r#"it was not set and is "other" now"#) && said.contains("Leave it out; or"), "{said}");
+        let said = mistakes_after(&group(text("hidden-one").secret()), group(text("hidden-two").secret())).concat();
+        assert!(said.contains("cannot change without data loss") && !said.contains("hidden-"), "{said}");
+    }
+
+    #[test]
+    fn a_minor_version_that_aws_has_installed_stays() {
+        let asked = |version: &str| named(json!({ "engine": "valkey", "engineVersion": version, "allowDataLoss": true }));
+        // A refresh takes what AWS has for what the program said.
+        assert_eq!(IT.diff(&asked("8.1"), &asked("8.0")), []);
+        assert!(IT.diff(&asked("8.1"), &asked("7.2")).iter().any(|it| it.replaces));
+        let mut other = asked("8.0");
+        other.insert("description".to_owned(), Value::String("The queue".to_owned()));
+        let changes: Vec<_> = IT.diff(&asked("8.1"), &other).into_iter().map(|it| (it.path, it.replaces)).collect();
+        assert_eq!(changes, [("description".to_owned(), false)]);
+        let warnings = warnings_after(&asked("8.1"), other.clone());
+        assert!(warnings.len() == 1 && warnings[0].ends_with("set engineVersion to 8.1"), "{warnings:?}");
+
+        let mut seen = asked("8.1");
+        seen.insert("memberClusters".to_owned(), Value::List(vec![Value::String("queue-001".to_owned())]));
+        check::complete(&mut other, IT.inputs().root());
+        for before in ["8.0", "8.1"] {
+            let inputs = asked(before);
+            let before = Before { inputs: &inputs, outputs: &seen, ignored: &[] };
+            assert_eq!(IT.check_update(&before, &other).map_err(|it| it.to_string()), Ok(()));
+        }
     }
 
     #[test]

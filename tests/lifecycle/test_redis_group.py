@@ -278,6 +278,27 @@ def test_a_preview_refuses_what_would_lose_data(stack):
     assert "1 to update" in said and "replace" not in said, said
 
 
+def test_a_renamed_subnet_group_is_refused_and_can_be_undone(stack):
+    def write(name, reference="${subnets.name}"):
+        this.fixtures["subnets"]["properties"]["name"] = name
+        stack.write(this, this.properties | {"subnetGroupName": reference})
+
+    this = life(stack)
+    write("private")
+    stack.up()
+    write("other")
+    refusal = 'it was "private" and is "other" now'
+    assert refusal in stack.pulumi("preview", fails=True)
+    # An id is known only afterwards.
+    write("other", "${subnets.id}")
+    said = stack.pulumi("preview")
+    assert "subnetGroupName will only be known when" in said and 'Set it to "private"' in said, said
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert refusal in said and 'Set it to "private"; or set allowDataLoss' in said, said
+    write("other", "private")
+    assert "cannot change" not in stack.pulumi("preview")
+
+
 def test_a_downgrade_that_may_lose_data_replaces_the_group(stack, proxy):
     deletions = asked(proxy, "DeleteReplicationGroup")
     this = life(stack)
@@ -289,6 +310,30 @@ def test_a_downgrade_that_may_lose_data_replaces_the_group(stack, proxy):
     assert truth(stack, stack.outputs())["engine"] == ("redis", "7.1") and truth(stack, first) is None
     # That data may be lost does not mean that they have to be.
     assert deletions[0]["FinalSnapshotIdentifier"].startswith(f"{first['id']}-final-")
+
+
+def test_a_minor_version_that_aws_has_installed_stays(stack, proxy):
+    this = life(stack)
+    older = this.properties | {"replicationGroupId": "queue", "engineVersion": "7.0"}
+    stack.write(this, older)
+    stack.up()
+    installed = lambda text: text.replace("<EngineVersion>7.0", "<EngineVersion>7.1")
+    proxy.answers |= {"DescribeCacheClusters": installed}
+    changes = asked(proxy, "ModifyReplicationGroup")
+    # The state gets to know by an update, or by a refresh; what the program says is of no account in both cases.
+    for description, known in [("first", False), ("second", True), ("third", True)]:
+        stack.write(this, older | {"description": description, "allowDataLoss": True})
+        assert "replace" not in stack.pulumi("preview")
+        said = stack.pulumi("up", "--yes", "--skip-preview")
+        told = "AWS runs redis 7.1 by now, so engineVersion 7.0 is left out; set engineVersion to 7.1"
+        assert (told in said) == known, said
+        assert changes[-1]["ReplicationGroupDescription"] == description and "EngineVersion" not in changes[-1]
+        if description == "second":
+            stack.pulumi("refresh", "--yes", "--skip-preview")
+            stack.expect_no_changes()
+    stack.write(this, older | {"description": "third", "engineVersion": "7.1"})
+    stack.pulumi("up", "--yes", "--skip-preview")
+    stack.expect_no_changes("--refresh")
 
 
 def test_a_last_snapshot_is_taken_and_named(stack, proxy):
