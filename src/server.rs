@@ -183,6 +183,15 @@ impl Provider {
         format!("there is no {what} {token:?} in version {version} of {name}")
     }
 
+    /// Inputs that leave out the region that the provider is in: saying it is no change.
+    fn at_home(&self, mut inputs: Map) -> Map {
+        let home = self.session().ok().and_then(|it| it.config().region.clone());
+        if home.is_some() && region(&inputs) == home.as_deref() {
+            inputs.remove("region");
+        }
+        inputs
+    }
+
     fn tags(&self) -> TagRules {
         self.session().map(|it| it.config().tags()).unwrap_or_default()
     }
@@ -357,7 +366,7 @@ impl ResourceProvider for Provider {
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, old) = (self.resource(&request.urn)?, read(request.olds));
+            let (resource, old) = (self.resource(&request.urn)?, self.at_home(read(request.olds)));
             let subject = Subject {
                 name: name_in(&request.urn),
                 urn: &request.urn,
@@ -367,15 +376,18 @@ impl ResourceProvider for Provider {
                 tags: &self.tags(),
                 plan: &self.0.plan,
             };
-            let news = read(request.news);
+            let news = self.at_home(read(request.news));
             let checked = resource.check(&subject, news.clone());
             let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
             remember_secrets(&inputs);
+            remember_secrets(&news);
             // Whoever changes nothing knows them already. A change that is left out is one, too.
             if !warnings.is_empty() && !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() {
                 self.warn(&request.urn, &warnings).await;
             }
-            let failures = failures.iter().map(failure).collect();
+            let failures: Vec<_> = failures.iter().map(failure).collect();
+            // What is wrong is unknown in the completed inputs, and nothing may be that in an update.
+            let inputs = if failures.is_empty() { inputs } else { news };
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
         .await
@@ -387,6 +399,7 @@ impl ResourceProvider for Provider {
             let resource = self.resource(&request.urn)?;
             let (olds, new) = (read(request.olds), read(request.news));
             let old = request.old_inputs.map_or_else(|| olds.clone(), map_from_proto);
+            let (old, new) = (self.at_home(old), self.at_home(new));
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
             if changes.is_empty() {

@@ -305,6 +305,8 @@ class Deployments:
         if others:
             ours["status"] = "ACTIVE"
         service["deployments"] = [*others, ours]
+        if not others and self.before and self.before["id"] != self.id and state["state"] != "COMPLETED":
+            service["deployments"].append(self.before | {"status": "ACTIVE"})
 
     def service_deployment(self):
         state = self.state

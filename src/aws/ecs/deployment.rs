@@ -125,6 +125,7 @@ struct Progress {
     looks: u32,
     /// Looks in which AWS did not show it, or not even the service.
     unseen: u32,
+    seen: bool,
     /// The ARN under which AWS keeps what becomes of it.
     service_deployment: Option<String>,
     asks_to_roll_back: bool,
@@ -142,13 +143,17 @@ impl Watch<'_> {
         let is_answer = self.progress().looks == 1;
         if !is_answer {
             let service = self.context.aws.look_up::<DescribeServices>(self.key.clone()).await?;
-            let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else {
-                return self.unseen().unwrap_or_else(|| Err(gone(self.key)));
+            let service = match service {
+                Some(it) if it.status() == Some("ACTIVE") => it,
+                // One of its name, deleted before, or it itself.
+                Some(_) if self.progress().seen => return Err(gone(self.key)),
+                _ => return self.unseen().unwrap_or_else(|| Err(gone(self.key))),
             };
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(service);
         }
         let service = self.last();
         let ours = self.ours(&service);
+        self.note(|it| it.seen |= ours.is_some() && !is_answer);
         let first = primary(&service).and_then(types::Deployment::id);
         let replaced = first != Some(self.started.as_str());
         if ours.is_none()
