@@ -267,7 +267,9 @@ impl Evidence {
     /// All of it, a line each.
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (text, count) in grouped(&self.tasks) {
+        // Of a task that runs alone, the headline tells.
+        let stopped = if self.service.is_some() { &*self.tasks } else { &[] };
+        for (text, count) in grouped(stopped) {
             lines.push(format!("{count} {} stopped: {text}", if count == 1 { "task" } else { "tasks" }));
         }
         for targets in &self.targets {
