@@ -329,14 +329,14 @@ const SECRET_ANYWHERE: usize = 6;
 /// Takes note of the secrets in `map`, for [`without_secrets`].
 pub fn remember_secrets(map: &Map) {
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    map.values().for_each(|it| {
-        it.visit_secrets(&mut |it| {
+    for value in map.values() {
+        value.visit_secrets(&mut |it| {
             // As it is, as it is written between quotes, and line by line, as a log has it.
             let forms = [it.to_owned(), it.escape_debug().to_string()].into_iter();
             let forms = forms.chain(it.lines().map(|it| it.trim().to_owned()));
             secrets.extend(forms.filter(|it| it.chars().count() >= SECRET_ANYWHERE));
         });
-    });
+    }
 }
 
 /// `text` without what is secret in any of `maps`.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Passing, Patience, Refusal, Seen, TimedOut,
+        Aws, Explain, Passing, Patience, Refusal, Seen, TimedOut,
         ecs::{self, CapacityProviderStrategy, Evidence, NetworkConfiguration, all_on_fargate, why},
         logs::{Follower, Stream},
     },
@@ -272,12 +272,12 @@ async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
             return Err(error.context(format!("{what} got out of sight: {stopped}; {AGAIN}")));
         }
         let diagnosis = Evidence::of_task(context, &run.task, Some(&network)).await.diagnosis(error.to_string());
-        return Err(diagnosis.then(format!("{stopped}; {AGAIN}")).into());
+        return Err(diagnosis.then(&format!("{stopped}; {AGAIN}")).into());
     }
     if let Err(trouble) = outcome(&run.task, run.definition.as_ref()) {
         let of = run.task.task_definition_arn().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
         let evidence = Evidence::of_task(context, &run.task, Some(&network)).await;
-        return Err(evidence.diagnosis(format!("{what} of {of} failed: {trouble}")).then(AGAIN.to_owned()).into());
+        return Err(evidence.diagnosis(format!("{what} of {of} failed: {trouble}")).then(AGAIN).into());
     }
     Ok(run.task.task_arn().unwrap_or_default().to_owned())
 }
@@ -420,7 +420,7 @@ async fn stop(context: &Context, task: &types::Task) -> String {
     let seconds = if context.observer.cancel.is_cancelled() { 2 } else { 30 };
     let request = request.reason("pulumi up does not wait for it any longer");
     let stopped = timeout(Duration::from_secs(seconds), request.send()).await;
-    match stopped.map_err(|_| anyhow!("no answer from AWS in {seconds} s")).and_then(|it| it.explain()) {
+    match stopped.map_err(|_| anyhow!("no answer from AWS in {seconds} s")).and_then(Explain::explain) {
         Ok(_) => "it was stopped".to_owned(),
         Err(error) => format!("it may still run, for it could not be stopped ({error:#})"),
     }

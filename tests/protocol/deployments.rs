@@ -117,8 +117,8 @@ async fn a_service_is_made_when_its_deployment_has_ended() {
     // An event of trouble is looked into, once; two looks at the deployment after the answer to CreateService, and one closing
     // read.
     let looked_into = ["ListTasks", "DescribeTaskDefinition"];
-    let looks = ["DescribeServices", "DescribeServices", "DescribeServices"];
-    assert_eq!(aws.calls()[1..], [&["CreateService"][..], &looked_into, &looks].concat());
+    let (first, rest) = (["CreateService", "DescribeServices"], ["DescribeServices", "DescribeServices"]);
+    assert_eq!(aws.calls()[1..], [&first[..], &looked_into, &rest].concat());
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ fn failing(tasks: u32) -> Json {
 #[tokio::test]
 async fn what_cannot_get_better_is_given_up_and_rolled_back_as_configured() {
     let breaker_off = |deployment: Json| {
-        let mut service = service("ACTIVE", &[deployment]);
+        let mut service = service("ACTIVE", &[deployment, self::deployment(1, "ACTIVE", "COMPLETED")]);
         service["deploymentConfiguration"]["deploymentCircuitBreaker"]["enable"] = false.into();
         service["currentServiceDeployment"] = "arn:aws:ecs:eu-central-1:123456789012:service-deployment/main/web/2".into();
         service
@@ -277,12 +277,12 @@ async fn what_cannot_get_better_is_given_up_and_rolled_back_as_configured() {
         [
             "image example/web:2 of container app does not exist",
             "way out: push it, or correct `image` of container app in TaskDefinition web",
-            "what happens now: the circuit breaker is off, so AWS was asked to roll back",
+            "what happens now: the circuit breaker is off, so AWS is asked to roll back",
             "the deployment of web:2 cannot succeed",
         ]
     );
     assert_eq!(aws.requests("StopServiceDeployment")[0]["stopType"], "ROLLBACK");
-    assert_eq!(aws.count("DescribeServices"), 1, "the closing read: the answer to UpdateService held an event of it");
+    assert_eq!(aws.count("DescribeServices"), 2, "one look, and one closing read");
 }
 
 #[tokio::test]
@@ -326,4 +326,38 @@ async fn a_change_that_starts_no_deployment_waits_for_none() {
     let request = rpc::UpdateRequest { news: props(more), ..update(outputs(1), 1) };
     plugin.client.update(request).await.unwrap();
     assert_eq!(aws.calls()[1..], ["UpdateService", "DescribeServices"]);
+}
+
+#[tokio::test]
+async fn what_aws_does_not_show_yet_is_waited_for() {
+    let old = || deployment(1, "PRIMARY", "COMPLETED");
+    let aws = FakeAws::answering(move |operation, n| match (operation, n) {
+        ("UpdateService", _) => changed(&[deployment(2, "PRIMARY", "IN_PROGRESS"), deployment(1, "ACTIVE", "COMPLETED")]),
+        // As it was before, and then not at all.
+        ("DescribeServices", 1) => shown(&[old()]),
+        ("DescribeServices", 2) => (200, json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
+        _ => shown(&[deployment(2, "PRIMARY", "COMPLETED")]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    plugin.client.update(update(outputs(1), 2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_else_deploys_is_left_alone() {
+    let theirs = || deployment(7, "PRIMARY", "COMPLETED");
+    let aws = FakeAws::answering(move |operation, _| match operation {
+        "UpdateService" => changed(&[theirs()]),
+        _ => shown(&[theirs()]),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let mut more = inputs(1);
+    more["desiredCount"] = 3.into();
+    let ignore_changes = vec!["taskDefinition".to_owned()];
+    let request = rpc::UpdateRequest { news: props(more), ignore_changes: ignore_changes.clone(), ..update(outputs(1), 1) };
+    plugin.client.update(request).await.unwrap();
+    plugin.client.update(rpc::UpdateRequest { ignore_changes, ..update(outputs(1), 1) }).await.unwrap();
+    let sent = aws.requests("UpdateService");
+    assert!(sent.len() == 1 && sent[0].get("taskDefinition").is_none(), "{sent:?}");
 }

@@ -56,14 +56,15 @@ async fn aws(codes: &'static [i32]) -> FakeAws {
     FakeAws::answering_what_is_asked({
         let ran = std::sync::Mutex::new(0);
         move |operation, asked| {
-            let mut ran = ran.lock().unwrap();
+            let mut ran = ran.lock().expect("what ran");
             match operation {
                 "RunTask" => {
                     *ran += 1;
                     (200, json!({ "tasks": [task(*ran, "PROVISIONING", 0)], "failures": [] }))
                 }
                 "DescribeTasks" => {
-                    let n = asked["tasks"][0].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
+                    let n =
+                        asked["tasks"][0].as_str().and_then(|it| it.rsplit('/').next()?.parse().ok()).expect("the ARN of a task");
                     (200, json!({ "tasks": [task(n, "STOPPED", codes[n - 1])] }))
                 }
                 "DescribeTaskDefinition" => definition(),

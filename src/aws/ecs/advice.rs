@@ -391,7 +391,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "health check path",
         None,
-        |it| it.unhealthy(TargetHealthReasonEnum::ResponseCodeMismatch, "failed with these codes"),
+        |it| it.unhealthy(&TargetHealthReasonEnum::ResponseCodeMismatch, "failed with these codes"),
         |it, case| {
             let group = it.group();
             (
@@ -407,7 +407,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "health check without an answer",
         None,
-        |it| it.unhealthy(TargetHealthReasonEnum::Timeout, "request timed out"),
+        |it| it.unhealthy(&TargetHealthReasonEnum::Timeout, "request timed out"),
         |it, _| {
             let group = it.group();
             let seconds = group.and_then(TargetGroup::health_check_timeout_seconds).unwrap_or(5);
@@ -422,7 +422,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "health check refused",
         None,
-        |it| it.unhealthy(TargetHealthReasonEnum::FailedHealthChecks, "reason health checks failed"),
+        |it| it.unhealthy(&TargetHealthReasonEnum::FailedHealthChecks, "reason health checks failed"),
         |it, _| {
             let group = it.group();
             let port = group.and_then(TargetGroup::health_check_port).unwrap_or("traffic-port");
@@ -534,14 +534,14 @@ impl Evidence {
     }
 
     /// What a target that is unhealthy for this reason says, or an event of one that is there no more.
-    fn unhealthy(&self, reason: TargetHealthReasonEnum, words: &str) -> Option<Words> {
+    fn unhealthy(&self, reason: &TargetHealthReasonEnum, words: &str) -> Option<Words> {
         // A container that ended by itself answers nobody: that is the cause.
         if self.tasks.iter().any(|it| it.stop_code() == Some(&TaskStopCode::EssentialContainerExited)) {
             return None;
         }
         let targets =
             self.targets.iter().flat_map(|it| &it.health).filter(|it| !is_healthy(it)).filter_map(|it| it.target_health());
-        let of_targets = targets.filter(|it| it.reason() == Some(&reason)).find_map(|it| it.description().map(str::to_owned));
+        let of_targets = targets.filter(|it| it.reason() == Some(reason)).find_map(|it| it.description().map(str::to_owned));
         of_targets.map(|it| (None, it)).or_else(|| {
             let (_, said) = self.sayings().find(|(_, it)| it.to_lowercase().replace('(', "").contains(words))?;
             // `… due to (reason Health checks failed with these codes: [404])`
@@ -673,6 +673,7 @@ mod tests {
     }
 
     /// As AWS words them.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn known() -> Vec<(&'static str, Evidence)> {
         use TargetHealthReasonEnum::{FailedHealthChecks, ResponseCodeMismatch, Timeout};
         let pull = |reason: &str| {
@@ -787,15 +788,15 @@ mod tests {
 
     #[test]
     fn every_known_cause_is_recognised_and_told_with_its_way_out() {
-        for (name, evidence) in known() {
-            let case = evidence.case().unwrap_or_else(|| panic!("{name} is not recognised"));
-            assert_eq!(case.rule.name, name);
-            let (cause, way_out) = (case.rule.tells)(&evidence, &case);
-            assert!(!cause.is_empty() && way_out.contains(' '), "{name}: {cause}; {way_out}");
+        for (name, evidence) in super::tests::known() {
+            let known = evidence.case().unwrap_or_else(|| panic!("{name} is not recognised"));
+            assert_eq!(known.rule.name, name);
+            let (cause, remedy) = (known.rule.tells)(&evidence, &known);
+            assert!(!cause.is_empty() && remedy.contains(' '), "{name}: {cause}; {remedy}");
             let names = ["TaskDefinition", "Service", "TargetGroup", "Role", "Repository", "docker", "mend the application"];
-            assert!(names.iter().any(|it| way_out.contains(it)), "{name}: the way out names nothing to change: {way_out}");
+            assert!(names.iter().any(|it| remedy.contains(it)), "{name}: the way out names nothing to change: {remedy}");
         }
-        let unproven = RULES.iter().map(|it| it.name).filter(|name| !known().iter().any(|it| it.0 == *name));
+        let unproven = RULES.iter().map(|it| it.name).filter(|name| !super::tests::known().iter().any(|it| it.0 == *name));
         assert_eq!(unproven.collect::<Vec<_>>(), [""; 0]);
     }
 

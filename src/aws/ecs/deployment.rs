@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -187,7 +188,7 @@ impl Watch<'_> {
         let trouble = event.filter(|it| TROUBLE.iter().any(|word| it.contains(word)));
         let before = self.progress();
         let in_trouble = ours.failed_tasks() > 0 || trouble.is_some();
-        if in_trouble || before.looks % NOW_AND_THEN == 0 {
+        if in_trouble || before.looks.is_multiple_of(NOW_AND_THEN) {
             let told = self.service_deployment().await;
             let breaker = told.as_ref().and_then(counting);
             self.note(|it| it.breaker = breaker.filter(|_| in_trouble));
@@ -196,27 +197,25 @@ impl Watch<'_> {
                 return Err(self.failed(service, ours, told.as_ref(), false).await);
             }
         }
-        if in_trouble {
-            if ours.failed_tasks() > before.failed_tasks || trouble != before.trouble.as_deref() {
-                let evidence = self.evidence(service, ours).await;
-                if let Some(certain) = evidence.certain(ours.failed_tasks(), ours.desired_count()) {
-                    return Err(self.hopeless(service, ours, &evidence, certain));
-                }
-                // AWS may count a failed task before it shows it.
-                if !evidence.tasks.is_empty() || !evidence.untold.is_empty() || ours.failed_tasks() == 0 {
-                    self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
-                }
+        if in_trouble && (ours.failed_tasks() > before.failed_tasks || trouble != before.trouble.as_deref()) {
+            let evidence = self.evidence(service, ours).await;
+            if let Some(certain) = evidence.certain(ours.failed_tasks(), ours.desired_count()) {
+                return Err(self.hopeless(service, ours, &evidence, &certain));
+            }
+            // AWS may count a failed task before it shows it.
+            if !evidence.tasks.is_empty() || !evidence.untold.is_empty() || ours.failed_tasks() == 0 {
+                self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
             }
         }
         let mut status = status(ours);
         if let Some((healthy, all)) = self.targets(service, ours).await {
-            status += &format!("; {healthy} of {all} targets healthy");
+            _ = write!(status, "; {healthy} of {all} targets healthy");
         }
         if let Some((count, threshold)) = self.progress().breaker {
-            status += &format!("; circuit breaker at {count} of {threshold}");
+            _ = write!(status, "; circuit breaker at {count} of {threshold}");
         }
         if let Some(event) = event {
-            status += &format!("; {event}");
+            _ = write!(status, "; {event}");
         }
         Ok(Seen::Pending(status))
     }
@@ -272,13 +271,13 @@ impl Watch<'_> {
             }
             _ => self.next(service),
         };
-        Error::new(diagnosis.then(then))
+        Error::new(diagnosis.then(&then))
     }
 
     /// Nothing can help it any more, and AWS has not noticed yet.
-    fn hopeless(&self, service: &types::Service, ours: &types::Deployment, evidence: &Evidence, case: Case) -> Error {
+    fn hopeless(&self, service: &types::Service, ours: &types::Deployment, evidence: &Evidence, case: &Case) -> Error {
         let diagnosis = evidence.told_of(case, format!("the deployment of {} cannot succeed", task(ours)));
-        Error::new(diagnosis.then(self.next(service)))
+        Error::new(diagnosis.then(&self.next(service)))
     }
 
     /// Another deployment took its place, or its own end brought one.
@@ -323,11 +322,7 @@ impl Watch<'_> {
         let service = self.last();
         let Some(ours) = self.ours(&service) else { return error };
         let evidence = self.evidence(&service, ours).await;
-        Error::new(
-            evidence
-                .diagnosis(error.to_string())
-                .then("AWS goes on with the deployment; `pulumi up` waits for it again".to_owned()),
-        )
+        Error::new(evidence.diagnosis(error.to_string()).then("AWS goes on with the deployment; `pulumi up` waits for it again"))
     }
 
     /// What becomes of a deployment that we wait for no longer.
@@ -354,7 +349,7 @@ impl Watch<'_> {
         match (request.stop_type(types::StopServiceDeploymentStopType::Rollback).send().await.explain(), error.downcast()) {
             (Err(refusal), Ok(it)) => {
                 let it: Diagnosis = it;
-                it.then(format!("AWS goes on trying, for it does not roll back: {refusal:#}")).into()
+                it.then(&format!("AWS goes on trying, for it does not roll back: {refusal:#}")).into()
             }
             (_, Ok(it)) => it.into(),
             (_, Err(error)) => error,

@@ -2,12 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt::{self, Write as _},
 };
 
 use anyhow::Result;
 use aws_sdk_ecs::types;
-use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthDescription, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetHealthDescription, TargetHealthStateEnum};
 use futures::future::join_all;
 
 use super::{
@@ -40,7 +40,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Adds what happens next.
     #[must_use]
-    pub fn then(mut self, next: String) -> Self {
+    pub fn then(mut self, next: &str) -> Self {
         self.evidence.retain(|it| !it.starts_with(NEXT));
         self.evidence.insert(0, format!("{NEXT}{next}"));
         self
@@ -152,7 +152,7 @@ impl Evidence {
         let Some(vpc) = vpc else { return };
         if let Some(case) = self.case().filter(|it| it.rule.looks_at != network::Look::Nothing) {
             let found = match case.rule.looks_at {
-                network::Look::WayOut => network::way_out(&context.aws, vpc, &self.subnets(), &self.endpoints()).await,
+                network::Look::WayOut => network::way_out(&context.aws, vpc, &self.subnets(), self.endpoints().as_deref()).await,
                 _ => network::way_in(&context.aws, vpc, &self.targets, balancers).await,
             };
             self.network = self.told(found).unwrap_or_default();
@@ -199,7 +199,7 @@ impl Evidence {
 
     /// The subnets that the tasks got into, as far as AWS shows them.
     fn subnets(&self) -> BTreeSet<String> {
-        let details = self.tasks.iter().flat_map(|it| it.attachments()).flat_map(|it| it.details());
+        let details = self.tasks.iter().flat_map(types::Task::attachments).flat_map(types::Attachment::details);
         details.filter(|it| it.name() == Some("subnetId")).filter_map(|it| it.value().map(str::to_owned)).collect()
     }
 
@@ -212,7 +212,7 @@ impl Evidence {
         if !containers.iter().all(in_ecr) {
             return None;
         }
-        let secrets = || containers.iter().flat_map(|it| it.secrets());
+        let secrets = || containers.iter().flat_map(types::ContainerDefinition::secrets);
         let logs = |it: &types::ContainerDefinition| {
             it.log_configuration().is_some_and(|it| *it.log_driver() == types::LogDriver::Awslogs)
         };
@@ -251,14 +251,14 @@ impl Evidence {
     /// What to tell when AWS says `headline`.
     pub fn diagnosis(&self, headline: String) -> Diagnosis {
         match self.case() {
-            Some(case) => self.told_of(case, headline),
+            Some(case) => self.told_of(&case, headline),
             None => Diagnosis { cause: headline, way_out: None, evidence: self.lines() },
         }
     }
 
     /// What to tell of a known cause.
-    pub fn told_of(&self, case: Case, headline: String) -> Diagnosis {
-        let (cause, way_out) = (case.rule.tells)(self, &case);
+    pub fn told_of(&self, known: &Case, headline: String) -> Diagnosis {
+        let (cause, way_out) = (known.rule.tells)(self, known);
         let mut evidence = vec![headline];
         evidence.extend(self.lines());
         Diagnosis { cause, way_out: Some(way_out), evidence }
@@ -355,10 +355,10 @@ pub fn why(task: &types::Task) -> String {
         // What AWS stops itself, it may have to kill.
         let by_itself = task.stop_code() != Some(&types::TaskStopCode::ServiceSchedulerInitiated);
         if let Some(code) = container.exit_code().filter(|_| by_itself) {
-            text += &format!("; {name} exited with {code}");
+            _ = write!(text, "; {name} exited with {code}");
         }
         if let Some(it) = container.reason().filter(|it| !it.is_empty() && !reason.contains(it)) {
-            text += &format!("; {name}: {}", it.trim_end_matches('.'));
+            _ = write!(text, "; {name}: {}", it.trim_end_matches('.'));
         }
     }
     text
@@ -376,7 +376,7 @@ pub(super) fn is_leaving(target: &TargetHealthDescription) -> bool {
 
 fn address(target: &TargetHealthDescription) -> String {
     let target = target.target();
-    format!("{}:{}", target.and_then(|it| it.id()).unwrap_or("?"), target.and_then(|it| it.port()).unwrap_or_default())
+    format!("{}:{}", target.and_then(|it| it.id()).unwrap_or("?"), target.and_then(TargetDescription::port).unwrap_or_default())
 }
 
 fn health(target: &TargetHealthDescription) -> String {

@@ -50,7 +50,7 @@ pub(super) async fn way_out(
     aws: &Aws,
     vpc: &AwsVpcConfiguration,
     used: &BTreeSet<String>,
-    needed: &Option<Vec<&'static str>>,
+    needed: Option<&[&str]>,
 ) -> Result<Findings> {
     let request = aws.ec2().describe_subnets().set_subnet_ids(Some(vpc.subnets().to_vec()));
     let subnets = request.send().await.explain()?.subnets.unwrap_or_default();
@@ -61,7 +61,7 @@ pub(super) async fn way_out(
     let endpoints = endpoints.vpc_endpoints.unwrap_or_default();
     let name = |it: &VpcEndpoint| Some(it.service_name()?.split_once(aws.region())?.1.strip_prefix('.')?.to_owned());
     let names: BTreeSet<_> = endpoints.iter().filter_map(name).collect();
-    let lacking: Option<Vec<_>> = needed.as_ref().map(|it| it.iter().copied().filter(|it| !names.contains(*it)).collect());
+    let lacking: Option<Vec<_>> = needed.map(|it| it.iter().copied().filter(|it| !names.contains(*it)).collect());
     let (mut findings, mut obstacles) = (Findings::default(), Vec::new());
     let looked_at: Vec<_> = vpc.subnets().iter().filter(|it| used.is_empty() || used.contains(*it)).collect();
     for subnet in &looked_at {
