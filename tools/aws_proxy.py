@@ -202,7 +202,7 @@ class Script:
         with self.lock:
             answer = json.loads(answer)
             if "Task" in called:
-                for it in answer.get("tasks") or [answer["task"]]:
+                for it in answer["tasks"] if "tasks" in answer else [answer["task"]]:
                     self.tasks.look(it, called)
             elif called == "DescribeServices":
                 self.deployments.look()
@@ -333,7 +333,8 @@ class Tasks:
         """Makes a task look as the script wants it."""
         if called == "RunTask":
             self.number += 1
-            self.known[task["taskArn"]] = ({"log": []}, list(self.scripts.get(self.number, [])))
+            if self.number in self.scripts:
+                self.known[task["taskArn"]] = ({"log": []}, list(self.scripts[self.number]))
         if task["taskArn"] not in self.known:
             return
         state, steps = self.known[task["taskArn"]]

@@ -351,9 +351,13 @@ impl Run {
             let stream = Stream::of(it, task.task_arn()?)?;
             Some(Log { container: it.name()?.to_owned(), stream, follower: Follower::default() })
         };
-        // Logs of other regions are out of reach.
-        let here = |it: &Log| it.stream.region.as_deref().is_none_or(|it| it == context.aws.region());
-        let logs = containers.filter_map(log).filter(here).collect();
+        let (logs, away): (Vec<_>, Vec<_>) = containers.filter_map(log).partition(|it| {
+            it.stream.region.as_deref().is_none_or(|it| it == context.aws.region())
+        });
+        for Log { container, stream, .. } in away {
+            let region = stream.region.unwrap_or_default();
+            (context.observer.say)(&format!("the log of container {container} is not shown, for it is in {region}: {}", stream.group));
+        }
         Self { task, definition, logs, closing: false }
     }
 
@@ -412,8 +416,11 @@ fn outcome(task: &types::Task, definition: Option<&types::TaskDefinition>) -> Re
 /// Asks AWS to stop it; what became of that.
 async fn stop(context: &Context, task: &types::Task) -> String {
     let request = context.aws.ecs().stop_task().set_cluster(task.cluster_arn.clone()).set_task(task.task_arn.clone());
-    let stopped = timeout(Duration::from_secs(2), request.reason("pulumi up does not wait for it any longer").send()).await;
-    match stopped.map_err(|_| anyhow!("no answer from AWS in 2 s")).and_then(Explain::explain) {
+    // Once cancelled, there is little time left: the engine waits 5 s for an answer.
+    let seconds = if context.observer.cancel.is_cancelled() { 2 } else { 30 };
+    let request = request.reason("pulumi up does not wait for it any longer");
+    let stopped = timeout(Duration::from_secs(seconds), request.send()).await;
+    match stopped.map_err(|_| anyhow!("no answer from AWS in {seconds} s")).and_then(Explain::explain) {
         Ok(_) => "it was stopped".to_owned(),
         Err(error) => format!("it may still run, for it could not be stopped ({error:#})"),
     }

@@ -180,6 +180,7 @@ async fn one_that_takes_too_long_is_stopped() {
     assert_eq!(aws.requests("StopTask")[0]["task"], arn(1));
     let told = failed.message();
     assert!(told.contains("gave up waiting for task 1 after 2 s") && told.contains("it was stopped; nothing counts"), "{told}");
+    assert!(!told.contains("task stopped"), "nothing of it has stopped yet: {told}");
 }
 
 #[tokio::test]
@@ -194,4 +195,27 @@ async fn no_room_is_waited_for_and_other_failures_are_told() {
     let failed = plugin.client.create(create()).await.unwrap_err();
     assert_eq!(failed.message(), "RunTask: Failure: EMPTY CAPACITY PROVIDER; arn:x");
     assert_eq!(aws.count("RunTask"), 2);
+}
+
+#[tokio::test]
+async fn a_log_out_of_reach_is_told_of() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "RunTask" => (200, json!({ "tasks": [task(1, "PENDING", 0)] })),
+        "DescribeTasks" => (200, json!({ "tasks": [task(1, "STOPPED", 0)] })),
+        "DescribeTaskDefinition" => {
+            let (status, mut answer) = definition();
+            let options = &mut answer["taskDefinition"]["containerDefinitions"][0]["logConfiguration"]["options"];
+            options["awslogs-region"] = "us-west-2".into();
+            (status, answer)
+        }
+        _ => (200, json!({})),
+    })
+    .await;
+    let engine = FakeEngine::start().await;
+    let mut plugin = Plugin::start_with(&aws.url, &[&engine.address]).await;
+    plugin.configure(json!({})).await;
+    plugin.client.create(create()).await.unwrap();
+    let lines: Vec<_> = engine.lines().into_iter().filter(|it| !it.ephemeral).map(|it| it.message).collect();
+    assert_eq!(lines, ["the log of container app is not shown, for it is in us-west-2: /migration"]);
+    assert_eq!(aws.count("GetLogEvents"), 0);
 }

@@ -268,6 +268,23 @@ pub(super) static RULES: &[Rule] = &[
         },
     ),
     rule(
+        "stopped beside one that ended well",
+        None,
+        |it| {
+            // A service has no container that is meant to end.
+            let task = it.tasks.first().filter(|_| it.service.is_none())?;
+            let stopped = it.exited(|code| [137, 143].contains(&code)).filter(|it| it.reason().is_none_or(str::is_empty))?;
+            let well = task.containers().iter().find(|container| container.exit_code() == Some(0) && it.is_essential(container))?;
+            Some((stopped.name().map(str::to_owned), well.name()?.to_owned()))
+        },
+        |it, case| {
+            (
+                format!("container {} was stopped when container {} had ended well, and counts as failed", it.name(case), case.said),
+                format!("set {} to false, so that {} decides", it.property(case, "essential"), case.said),
+            )
+        },
+    ),
+    rule(
         "out of memory",
         None,
         |it| it.says(&["outofmemory"]).or_else(|| it.exited_with(&[137])),
@@ -633,6 +650,13 @@ mod tests {
         Evidence { tasks: vec![task], log, ..evidence() }
     }
 
+    /// A task that stopped by itself, whose containers exited with these codes.
+    fn ended(containers: &[(&str, i32)]) -> types::Task {
+        let container = |it: &(&str, i32)| types::Container::builder().name(it.0).exit_code(it.1).build();
+        let task = types::Task::builder().stop_code(TaskStopCode::EssentialContainerExited);
+        task.set_containers(Some(containers.iter().map(container).collect())).build()
+    }
+
     fn unhealthy(reason: TargetHealthReasonEnum, description: &str) -> Evidence {
         let group = elb::TargetGroup::builder().target_group_name("web").health_check_path("/health").build();
         let health = elb::TargetHealth::builder().state(elb::TargetHealthStateEnum::Unhealthy).reason(reason);
@@ -735,6 +759,10 @@ mod tests {
             ("log group not allowed", init("failed to validate logger args: AccessDeniedException: User is not authorized")),
             ("role not assumable", unstarted("ECS was unable to assume the role 'arn:aws:iam::1:role/x' that was provided")),
             ("file system not mounted", init("failed to invoke EFS utils commands to set up EFS volumes: mount.nfs4: timed out")),
+            (
+                "stopped beside one that ended well",
+                Evidence { service: None, tasks: vec![ended(&[("agent", 137), ("app", 0)])], ..evidence() },
+            ),
             ("out of memory", Evidence { tasks: vec![memory], ..evidence() }),
             ("out of memory", exited(137, None)),
             ("command not found", exited(127, None)),
@@ -770,6 +798,22 @@ mod tests {
         }
         let unproven = RULES.iter().map(|it| it.name).filter(|name| !super::tests::known().iter().any(|it| it.0 == *name));
         assert_eq!(unproven.collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn of_several_containers_the_one_to_blame_is_told() {
+        let told = |containers: &[(&str, i32)]| {
+            let container = |name: &str| types::ContainerDefinition::builder().name(name).essential(name != "helper").build();
+            let definitions = ["helper", "agent", "app"].map(container).to_vec();
+            let definition = types::TaskDefinition::builder().family("web").set_container_definitions(Some(definitions)).build();
+            let evidence = Evidence { tasks: vec![ended(containers)], definition: Some(definition), ..evidence() };
+            evidence.diagnosis(String::new()).cause
+        };
+        assert_eq!(told(&[("helper", 0), ("app", 3)]), "container app ended by itself, with exit code 3");
+        assert_eq!(told(&[("agent", 0), ("app", 3)]), "container app ended by itself, with exit code 3");
+        assert_eq!(told(&[("helper", 137), ("agent", 143), ("app", 127)]), "container app has no such command to run");
+        assert_eq!(told(&[("helper", 1), ("app", 0)]), "container app ended by itself, with exit code 0");
+        assert_eq!(told(&[("agent", 143), ("app", 137)]), "container app ran out of its memory");
     }
 
     #[test]

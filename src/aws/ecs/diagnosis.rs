@@ -174,8 +174,6 @@ impl Evidence {
     /// The container of a task that is to blame. When an essential one ends, AWS ends the others, by 143 or 137.
     pub fn culprit<'a>(&self, task: &'a types::Task) -> Option<&'a types::Container> {
         let blame = |it: &&types::Container| {
-            let defined = it.name().and_then(|it| self.defined(it));
-            let essential = defined.is_none_or(|it| it.essential() != Some(false));
             let unhealthy = it.health_status() == Some(&types::HealthStatus::Unhealthy);
             let rank = match it.exit_code() {
                 None if it.reason().is_some_and(|it| !it.is_empty()) => 0,
@@ -185,9 +183,14 @@ impl Evidence {
                 Some(_) => 1,
                 None => 5,
             };
-            (!essential, !unhealthy, rank)
+            (!self.is_essential(it), !unhealthy, rank)
         };
         task.containers().iter().min_by_key(blame)
+    }
+
+    /// Whether the task ends with this container, as it does unless its definition says otherwise.
+    pub fn is_essential(&self, container: &types::Container) -> bool {
+        container.name().and_then(|it| self.defined(it)).is_none_or(|it| it.essential() != Some(false))
     }
 
     fn defined(&self, name: &str) -> Option<&types::ContainerDefinition> {
@@ -264,7 +267,9 @@ impl Evidence {
     /// All of it, a line each.
     fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for (text, count) in grouped(&self.tasks) {
+        // Of a task that runs alone, the headline tells.
+        let stopped = if self.service.is_some() { &*self.tasks } else { &[] };
+        for (text, count) in grouped(stopped) {
             lines.push(format!("{count} {} stopped: {text}", if count == 1 { "task" } else { "tasks" }));
         }
         for targets in &self.targets {
