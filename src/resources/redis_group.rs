@@ -575,7 +575,7 @@ fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> 
 
 fn not_in_cluster_mode(id: &str) -> Error {
     anyhow!(
-        "numNodeGroups: {id} is not in cluster mode, which AWS does not change here: leave it as it is; or `pulumi up --replace \
+        "numNodeGroups: {id} is not in cluster mode, which AWS does not change here: set it to 1; or `pulumi up --replace \
          <urn>` makes a new group, without the data"
     )
 }
