@@ -333,9 +333,7 @@ async fn what_aws_does_not_show_yet_is_waited_for() {
     let old = || deployment(1, "PRIMARY", "COMPLETED");
     let aws = FakeAws::answering(move |operation, n| match (operation, n) {
         ("UpdateService", _) => changed(&[deployment(2, "PRIMARY", "IN_PROGRESS"), deployment(1, "ACTIVE", "COMPLETED")]),
-        // As it was before, and then not at all.
         ("DescribeServices", 1) => shown(&[old()]),
-        ("DescribeServices", 2) => (200, json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
         _ => shown(&[deployment(2, "PRIMARY", "COMPLETED")]),
     })
     .await;
