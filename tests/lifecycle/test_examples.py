@@ -5,7 +5,7 @@ import shutil
 
 import demo
 import pytest
-from conftest import ROOT
+from harness import ROOT
 from harness import Stack
 
 TOKEN = "a-password-of-redis-for-tests"

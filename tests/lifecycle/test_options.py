@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROVIDER
+from harness import PROVIDER
 
 CLUSTER = {"type": "fargate:Cluster", "properties": {"name": "main"}}
 
