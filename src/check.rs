@@ -50,6 +50,7 @@ impl<'a> Report<'a> {
     }
 
     /// The same, for inputs that are compared with what they were.
+    #[must_use]
     pub fn after(self, old: &'a Map) -> Self {
         Self { old: Some(old), ..self }
     }
