@@ -147,12 +147,22 @@ def refused(signed_for, called, code, text):
     return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps({"__type": code, "message": text}).encode()
 
 
+# What an entry of `calls`, and a step of a deployment, may say.
+CALL = {"call", "nth", "for", "after", "refuse", "cut", "delay", "answer", "replace"}
+STEP = {"state", "reason", "desired", "running", "pending", "failed", "event", "stopped", "targets", "breaker", "alarms",
+        "status", "why", "rollback", "superseded"}  # fmt: skip
+
+
 class Script:
     """What happens, call by call and deployment by deployment."""
 
     def __init__(self, script, pace):
         unknown = script.keys() - {"calls", "deployments", "log", "tasks"}
         assert not unknown, f"a script has no {', '.join(unknown)}"
+        for it in script.get("calls", []):
+            assert not (unknown := it.keys() - CALL), f"a call has no {', '.join(unknown)}"
+        for it in (step for steps in script.get("deployments", {}).values() for step in steps):
+            assert not (unknown := it.keys() - STEP), f"a step of a deployment has no {', '.join(unknown)}"
         self.calls, self.log, self.used = script.get("calls", []), script.get("log", []), collections.Counter()
         self.deployments = Deployments(script.get("deployments", {}), pace)
         self.tasks = Tasks(script.get("tasks", {}))

@@ -55,6 +55,7 @@ from harness import Stack, local_aws  # noqa: E402
 AT_ONCE = 10  # they mostly wait
 LIMIT = 120  # seconds for one step
 COLUMNS, LINES = 160, 40
+STEP = ("change", "quietly", "aws", "arguments", "in", "interrupt", "kill", "calls", "order", "state", "asked", "not_asked", "parallel")
 KINDS = ("up", "preview", "refresh", "destroy", "cancel")
 
 
@@ -99,6 +100,8 @@ def play(name, environment, folder, terminal=False, pace=None):
 
 def take(step, stack, proxy, story, terminal):
     kind = next(it for it in KINDS if it in step)
+    if unknown := step.keys() - {*KINDS, *STEP} or {step[kind]} - {"succeeds", "fails"}:
+        raise Different(f"a step has no {', '.join(unknown)}")
     command = ["pulumi", kind, "--stack", "test", *step.get("arguments", [])]
     if kind != "preview":
         command += ["--yes"] if kind == "cancel" else ["--yes", "--skip-preview"]
@@ -137,6 +140,8 @@ def take(step, stack, proxy, story, terminal):
         if len(bodies) < len(texts) or not all(text in body for text, body in zip(texts, bodies, strict=False)):
             raise Different(f"{operation} does not ask for {texts}: {bodies}")
     for operation, text in step.get("not_asked", {}).items():
+        if not counts.get(operation, 0):
+            raise Different(f"{operation} was not called, so that it asks for nothing proves nothing")
         if any(text in body for _, it, body in calls if it == operation):
             raise Different(f"{operation} asks for {text}")
     if expected := step.get("state"):
