@@ -22,7 +22,7 @@ use crate::{
 pub struct Config {
     /// The AWS region, such as `eu-central-1`. Default: that of the environment (`AWS_REGION`) or of the profile.
     #[schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"))]
-    #[schemars(extend("replaceOnChanges" = true, "expects" = "a region such as eu-central-1"))]
+    #[schemars(extend("expects" = "a region such as eu-central-1"))]
     pub region: Option<String>,
     /// The profile of the AWS configuration files to use. Default: `AWS_PROFILE`.
     pub profile: Option<String>,

@@ -73,6 +73,9 @@ pub trait Resource: Send + Sync + 'static {
     /// What narrows down a list, by the names of the inputs or of AWS.
     type Query: DeserializeOwned + JsonSchema + Send + Sync;
 
+    /// Whether it is the same in every region of AWS, and so in none.
+    const GLOBAL: bool = false;
+
     /// Whether it is something that happened, such as a task that ran to its end. AWS forgets such, and nothing changes them:
     /// the state alone knows. A refresh leaves it as it is; an update either makes it happen again, which it says by
     /// [`Context::made`], or has changed nothing in AWS.
@@ -228,9 +231,9 @@ pub struct Erased<R: Resource> {
 impl<R: Resource> Erased<R> {
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
-        inputs: LazyLock::new(Shapes::of_resource::<R::Inputs>),
-        outputs: LazyLock::new(Shapes::of_resource::<R::Outputs>),
-        query: LazyLock::new(Shapes::of_resource::<R::Query>),
+        inputs: LazyLock::new(shapes::<R, R::Inputs>),
+        outputs: LazyLock::new(shapes::<R, R::Outputs>),
+        query: LazyLock::new(shapes::<R, R::Query>),
         resource: PhantomData,
     };
 
@@ -284,7 +287,9 @@ impl<R: Resource> Erased<R> {
         context.tags.forget_ignored(&mut map, inputs);
         add_write_only(&mut map, inputs, self.inputs.root());
         codec::mark_like(&mut map, inputs, self.inputs.root());
-        map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
+        if !R::GLOBAL {
+            map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
+        }
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
@@ -525,6 +530,11 @@ impl<R: Resource> AnyResource for Erased<R> {
         let old = self.last_seen(old_outputs)?;
         context.observer.ask(R::delete(context, id, &old)).await.with_context(|| format!("deleting {id}"))
     }
+}
+
+/// The shapes of what `R` takes or gives.
+fn shapes<R: Resource, T: JsonSchema>() -> Shapes {
+    if R::GLOBAL { Shapes::of::<T>() } else { Shapes::of_region::<T>() }
 }
 
 /// Whether nothing but tags differs between what AWS was last seen to have and the inputs.

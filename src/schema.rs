@@ -72,8 +72,8 @@ impl Shapes {
         shapes
     }
 
-    /// The shapes of a resource's inputs or outputs, with what every resource has.
-    pub fn of_resource<T: JsonSchema>() -> Self {
+    /// The shapes of the inputs or outputs of a resource that is in one region.
+    pub fn of_region<T: JsonSchema>() -> Self {
         let mut shapes = Self::of::<T>();
         shapes.root["properties"]["region"] = json!({
             "type": ["string", "null"],

@@ -183,13 +183,9 @@ impl Provider {
         format!("there is no {what} {token:?} in version {version} of {name}")
     }
 
-    /// Inputs that leave out the region that the provider is in: saying it is no change.
-    fn at_home(&self, mut inputs: Map) -> Map {
-        let home = self.session().ok().and_then(|it| it.config().region.clone());
-        if home.is_some() && region(&inputs) == home.as_deref() {
-            inputs.remove("region");
-        }
-        inputs
+    /// The region of the provider, if that is known.
+    fn home(&self) -> Option<Value> {
+        Some(Value::String(self.session().ok()?.region().to_owned()))
     }
 
     fn tags(&self) -> TagRules {
@@ -331,14 +327,8 @@ impl ResourceProvider for Provider {
             }
             let (old, _) = config::typed(&read(request.old_inputs.or(request.olds)));
             let (new, _) = config::typed(&read(request.news));
-            let mut changes = diff::diff(&old, &new, config::shapes().root());
-            for change in &mut changes {
-                // A region that is not known (`pulumi import` keeps none of its provider) is most likely the same; saying
-                // otherwise would replace everything.
-                let known = |settings: &Map| settings.get(&change.path).is_some_and(|it| *it.plain() != Value::Unknown);
-                change.replaces &= known(&old) && known(&new);
-            }
-            Ok(Response::new(differences(changes, false)))
+            // No setting replaces the provider, and all that it made with it: each resource knows its own region.
+            Ok(Response::new(differences(diff::diff(&old, &new, config::shapes().root()), false)))
         })
         .await
     }
@@ -366,7 +356,10 @@ impl ResourceProvider for Provider {
     async fn check(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let request = request.into_inner();
         guard(async {
-            let (resource, old) = (self.resource(&request.urn)?, self.at_home(read(request.olds)));
+            let (resource, olds, asked) = (self.resource(&request.urn)?, read(request.olds), read(request.news));
+            // An input, so that a provider that moves is seen to move its resources, each by its own rules.
+            let news = located(resource, asked.clone(), self.home().as_ref());
+            let old = if olds.is_empty() { olds } else { located(resource, olds, news.get("region")) };
             let subject = Subject {
                 name: name_in(&request.urn),
                 urn: &request.urn,
@@ -376,7 +369,6 @@ impl ResourceProvider for Provider {
                 tags: &self.tags(),
                 plan: &self.0.plan,
             };
-            let news = self.at_home(read(request.news));
             let checked = resource.check(&subject, news.clone());
             let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
             remember_secrets(&inputs);
@@ -387,7 +379,7 @@ impl ResourceProvider for Provider {
             }
             let failures: Vec<_> = failures.iter().map(failure).collect();
             // What is wrong is unknown in the completed inputs, and nothing may be that in an update.
-            let inputs = if failures.is_empty() { inputs } else { news };
+            let inputs = if failures.is_empty() { inputs } else { asked };
             Ok(Response::new(rpc::CheckResponse { inputs: write(inputs), failures }))
         })
         .await
@@ -399,7 +391,7 @@ impl ResourceProvider for Provider {
             let resource = self.resource(&request.urn)?;
             let (olds, new) = (read(request.olds), read(request.news));
             let old = request.old_inputs.map_or_else(|| olds.clone(), map_from_proto);
-            let (old, new) = (self.at_home(old), self.at_home(new));
+            let old = located(resource, old, olds.get("region"));
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
             if changes.is_empty() {
@@ -588,10 +580,12 @@ async fn session(settings: Option<Struct>) -> Result<Session, Status> {
         return Err(Status::invalid_argument(texts.join("; ")));
     }
     let config = Config::read(&settings).map_err(|error| refuse(&error, &[&settings]))?;
-    if config.region.is_none() && default_region(config.profile.as_deref()).await.is_none() {
-        return Err(missing_key("region", &missing_region()));
-    }
-    Ok(Session::new(config))
+    let region = match config.region.clone() {
+        Some(region) => Some(region),
+        None => default_region(config.profile.as_deref()).await,
+    };
+    let region = region.ok_or_else(|| missing_key("region", &missing_region()))?;
+    Ok(Session::new(config, region))
 }
 
 fn not_configured() -> Status {
@@ -610,6 +604,17 @@ fn bug() -> Status {
 /// The name that the program gives a resource: what its URN ends in.
 fn name_in(urn: &str) -> &str {
     urn.splitn(4, "::").nth(3).unwrap_or_default()
+}
+
+/// Inputs that say their region: those of a program may leave it out, and those that `pulumi import` keeps do.
+fn located(resource: &dyn AnyResource, mut inputs: Map, region: Option<&Value>) -> Map {
+    if let (Some(_), Some(region)) = (resource.inputs().root().property("region"), region) {
+        let said = inputs.entry("region".to_owned()).or_default();
+        if *said == Value::Null {
+            *said = region.clone();
+        }
+    }
+    inputs
 }
 
 fn region(properties: &Map) -> Option<&str> {

@@ -28,6 +28,7 @@ use crate::config::Config;
 /// The provider as it is configured, and the clients that were needed so far.
 pub struct Session {
     config: Config,
+    region: String,
     sdk: OnceCell<SdkConfig>,
     account: OnceCell<Result<Option<String>, String>>,
     regions: Mutex<HashMap<String, Arc<Aws>>>,
@@ -35,9 +36,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that has not called anyone yet.
-    pub fn new(config: Config) -> Self {
-        Self { config, sdk: OnceCell::new(), account: OnceCell::new(), regions: Mutex::default(), told: AtomicBool::new(false) }
+    /// A session, in `region`, that has not called anyone yet.
+    pub fn new(config: Config, region: String) -> Self {
+        let (sdk, account) = (OnceCell::new(), OnceCell::new());
+        Self { config, region, sdk, account, regions: Mutex::default(), told: AtomicBool::new(false) }
+    }
+
+    /// The provider's own region.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// How the provider is configured.
@@ -48,32 +55,31 @@ impl Session {
     /// The clients for `region`, or for the provider's own.
     ///
     /// # Errors
-    /// When there is no region, or when AWS does not let us in: in full the first time, in short after that.
+    /// When AWS does not let us in: in full the first time, in short after that.
     pub async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
-        let sdk = self.sdk.get_or_init(|| load(&self.config)).await;
-        let Some(home) = sdk.region().map(|it| it.as_ref().to_owned()) else { bail!(missing_region()) };
-        let account = match self.account.get_or_init(|| self.validate(sdk, &home)).await {
+        let sdk = self.sdk.get_or_init(|| load(&self.config, &self.region)).await;
+        let account = match self.account.get_or_init(|| self.validate(sdk)).await {
             Ok(account) => account.clone(),
             Err(error) if self.told.swap(true, Ordering::Relaxed) => {
                 bail!("not tried: {}", error.split([';', '\n']).next().unwrap_or_default())
             }
             Err(error) => bail!("{error}"),
         };
-        let region = region.unwrap_or(&home);
+        let region = region.unwrap_or(&self.region);
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let aws = regions.entry(region.to_owned()).or_insert_with(|| {
             let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
-            Arc::new(Aws::new(sdk, region.to_owned(), region == home, self.config.endpoints(), account))
+            Arc::new(Aws::new(sdk, region.to_owned(), region == self.region, self.config.endpoints(), account))
         });
         Ok(aws.clone())
     }
 
     /// Asks AWS once who we are, so that a wrong key or address is one error and not one for every resource.
-    async fn validate(&self, sdk: &SdkConfig, home: &str) -> Result<Option<String>, String> {
+    async fn validate(&self, sdk: &SdkConfig) -> Result<Option<String>, String> {
         if self.config.skip_credentials_validation && self.config.allowed_account_ids.is_empty() {
             return Ok(None);
         }
-        let aws = Aws::new(sdk.clone(), home.to_owned(), true, self.config.endpoints(), None);
+        let aws = Aws::new(sdk.clone(), self.region.clone(), true, self.config.endpoints(), None);
         let few = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::standard().with_max_attempts(2));
         let asked = aws.sts().get_caller_identity().customize().config_override(few).send().await.explain();
         let account = match asked {
@@ -124,7 +130,7 @@ impl Session {
             ),
             None => format!(
                 "cannot reach AWS in region {}; {text}; check the network and the spelling of fargate:region",
-                sdk.region().map_or("", AsRef::as_ref)
+                self.region
             ),
         }
     }
@@ -145,14 +151,10 @@ pub async fn default_region(profile: Option<&str>) -> Option<String> {
     chain.region().await.map(|it| it.as_ref().to_owned()).filter(|it| !it.is_empty())
 }
 
-async fn load(config: &Config) -> SdkConfig {
-    let region = match &config.region {
-        Some(region) => Some(region.clone()),
-        None => default_region(config.profile.as_deref()).await,
-    };
+async fn load(config: &Config, region: &str) -> SdkConfig {
     let retries = u32::try_from(config.max_retries).unwrap_or_default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region.map(Region::new))
+        .region(Region::new(region.to_owned()))
         // Not adaptive: after one throttled call, that mode lets one call pass every other second.
         .retry_config(RetryConfig::standard().with_max_attempts(retries + 1))
         .timeout_config(

@@ -49,7 +49,7 @@ pub struct Erased<F: Function> {
 impl<F: Function> Erased<F> {
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
-        arguments: LazyLock::new(Shapes::of_resource::<F::Arguments>),
+        arguments: LazyLock::new(Shapes::of_region::<F::Arguments>),
         result: LazyLock::new(Shapes::of::<F::Answer>),
         function: PhantomData,
     };

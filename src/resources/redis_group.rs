@@ -319,14 +319,19 @@ impl Resource for RedisGroup {
                 "engine" => "AWS makes no Valkey a Redis again",
                 "engineVersion" => "AWS goes back to no lower version",
                 "transitEncryptionEnabled" => "before version 7, AWS does not change this",
+                "region" => "no group leaves its region",
                 _ => "AWS does not change this of a group that exists",
             };
             let was = report.written_before(property);
+            let way_out = match &was {
+                Some(was) if property == "region" => format!("Set it, or the fargate:region that it comes from, to {was}"),
+                Some(was) => format!("Set it to {was}"),
+                None => "Leave it out".to_owned(),
+            };
             let loss = format!(
-                "{why}, so an empty group would take the place of {}. {}; or set allowDataLoss to true, and what is in the group \
-                 now is only in its final snapshot",
-                old.replication_group_id,
-                was.as_ref().map_or("Leave it out".to_owned(), |it| format!("Set it to {it}")),
+                "{why}, so an empty group would take the place of {}. {way_out}; or set allowDataLoss to true, and what is in the \
+                 group now is only in its final snapshot",
+                old.replication_group_id
             );
             let was = was.unwrap_or_else(|| "not set".to_owned());
             let is = report.written(property).unwrap_or_else(|| "not set".to_owned());

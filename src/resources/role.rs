@@ -114,6 +114,7 @@ pub struct RoleQuery {
 
 impl Resource for Role {
     const NAME: &'static str = "Role";
+    const GLOBAL: bool = true;
     type Inputs = RoleInputs;
     type Outputs = RoleOutputs;
     type Query = RoleQuery;

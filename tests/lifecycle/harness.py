@@ -188,14 +188,14 @@ class Stack:
         """Another project in the same account."""
         return Stack(self.folder.parent, self.environment, f"{self.name}-{name}-{len(list(self.folder.parent.iterdir()))}")
 
-    def aws(self, service: str):
-        """A boto3 client for the account."""
+    def aws(self, service: str, region: str | None = None):
+        """A boto3 client for the account, in the region of the stack if no other is named."""
         name = {"application-autoscaling": "APPLICATION_AUTO_SCALING"}.get(service, service.upper())
         url = self.environment.get(f"AWS_ENDPOINT_URL_{name}", self.environment["AWS_ENDPOINT_URL"])
         return boto3.client(
             service,
             endpoint_url=url,
-            region_name=self.environment["AWS_REGION"],
+            region_name=region or self.environment["AWS_REGION"],
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )

@@ -64,7 +64,8 @@ async fn check_keeps_what_it_is_given() {
     let secret = Value::String("x".into()).secret();
     assert_eq!(inputs["capacityProviders"], Value::List(vec![Value::Unknown, secret.clone()]));
     assert_eq!(inputs["tags"], Value::Object(Map::from([("a".into(), secret), ("b".into(), Value::Unknown)])));
-    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "settings", "tags"], "null means absent");
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "region", "settings", "tags"]);
+    assert_eq!(inputs["region"].as_str(), Some("eu-central-1"), "null means absent, and absent the region of the provider");
 }
 
 #[tokio::test]
@@ -152,6 +153,27 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
     assert_eq!(diff.replaces, ["name", "region"]);
     assert_eq!(diff.diffs, ["name", "region", "settings", "tags"]);
     assert!(!diff.delete_before_replace, "the name changes: both can exist");
+}
+
+#[tokio::test]
+async fn a_provider_that_moves_moves_what_is_in_a_region() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await; // in eu-central-1
+    let main = json!({ "name": "main" });
+    let mut to = async |urn: String, new: &serde_json::Value, old: &serde_json::Value, outputs: &serde_json::Value| {
+        let checked = plugin.check(&urn, new.clone()).await;
+        let (old, outputs) = (old.clone(), outputs.clone());
+        let request =
+            rpc::DiffRequest { urn, old_inputs: props(old), olds: props(outputs), news: checked.inputs, ..Default::default() };
+        plugin.client.diff(request).await.unwrap().into_inner()
+    };
+    let elsewhere = json!({ "name": "main", "region": "eu-west-1" });
+    assert_eq!(to(URN.to_owned(), &main, &elsewhere, &elsewhere).await.replaces, ["region"]);
+    assert_eq!(to(URN.to_owned(), &main, &main, &elsewhere).await.replaces, ["region"], "imported");
+    let here = json!({ "name": "main", "region": "eu-central-1" });
+    assert_eq!(to(URN.to_owned(), &main, &main, &here).await.changes(), DiffChanges::DiffNone);
+    let role = json!({ "name": "main", "assumeRolePolicy": {} });
+    let everywhere = to(URN.replace("Cluster", "Role"), &role, &role, &role).await;
+    assert_eq!(everywhere.changes(), DiffChanges::DiffNone, "a role is in no region");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::{
     run::{Run, Special, urn},
     samples::Answer,
     schema::{Spec, as_sent},
-    value::{Map, UNKNOWNS, is_secret, is_unknown, overlay, plain, plain_map, secret, secrets, to_struct},
+    value::{Map, UNKNOWNS, from_struct, is_secret, is_unknown, overlay, plain, plain_map, secret, secrets, to_struct},
     vary::{Step, at, places, with},
 };
 
@@ -61,7 +61,7 @@ pub(super) const ITEMS: &[Item] = &[
     },
     Item {
         number: 45,
-        title: "settings that make resources unreachable replace the provider, and only they do",
+        title: "settings that make resources unreachable replace the provider or each of them, and nothing else",
         check: |run| Box::pin(replacing(run)),
     },
     Item {
@@ -369,6 +369,9 @@ async fn replacing(run: &Run) -> Outcome {
         answer.changes().as_str_name(),
     )?;
     let replaced = replaced(&answer);
+    if replaced.is_empty() {
+        return replacing_each(run, &settings, &new).await;
+    }
     let seen = if replaced.is_empty() { "nothing that replaces it".to_owned() } else { replaced.join(", ") };
     expect(replaced == names, format!("{} to replace the provider", names.join(", ")), seen)?;
     let mut listed: Vec<_> = answer.replaces.iter().map(String::as_str).collect();
@@ -376,6 +379,33 @@ async fn replacing(run: &Run) -> Outcome {
     expect(listed == names, format!("{} in `replaces`", names.join(", ")), listed.join(", "))?;
     let shown = names.iter().filter(|name| answer.detailed_diff.get(**name).is_none_or(|it| it.kind() != UpdateReplace));
     expect_none(shown, "UPDATE_REPLACE in detailedDiff for each")
+}
+
+/// The gentler way: the provider stays, and every resource that has such a setting as an input of its own sees that it moves.
+async fn replacing_each(run: &Run, old: &Map, new: &Map) -> Outcome {
+    let mut moved = run.greeted().await?;
+    run.configure(&mut moved.client, new).await?;
+    let changed: Vec<_> = new.iter().filter(|(name, value)| old.get(*name) != Some(value)).map(|(name, _)| name).collect();
+    let (mut seen, mut stay) = (false, Vec::new());
+    for (life, state) in run.lives().await?.created() {
+        let inputs = run.resource(&life.name)?;
+        if !inputs.inputs().any(|(name, _)| changed.iter().any(|it| *it == name)) {
+            continue;
+        }
+        seen = true;
+        // Check may refuse to replace what holds data, which is as good.
+        let checked = moved.client.check(life.subject.check(&life.checked, &life.inputs)).await?.into_inner();
+        let refused =
+            checked.failures.iter().any(|it| changed.iter().any(|name| it.property == **name || it.reason.contains(*name)));
+        let news = from_struct(checked.inputs.as_ref());
+        let answer = moved.client.diff(life.subject.diff(state, &life.checked, &news)).await?.into_inner();
+        if !refused && replaced(&answer).is_empty() {
+            stay.push(&life.name);
+        }
+    }
+    let names = changed.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    expect(seen, format!("{names} to replace the provider"), "nothing that replaces it")?;
+    expect_none(stay, format!("another {names} to replace the provider or all resources that have it"))
 }
 
 async fn not_replacing(run: &Run) -> Outcome {
