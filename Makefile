@@ -3,7 +3,9 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+ifndef TOGETHER
 .NOTPARALLEL: # steps talk to a person, one at a time
+endif
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 STEP := tools/step
@@ -11,8 +13,9 @@ PYTHON := .tools/venv/bin/python
 PROVIDER ?= target/release/pulumi-resource-fargate
 DEBUG_PROVIDER := target/debug/pulumi-resource-fargate
 
-# A tool is rebuilt when the file that pins its version has other contents, whatever its date.
-stamp = .tools/stamp/$(1)-$(word 1,$(shell cat $(2) | cksum))
+# A tool is rebuilt when the file that pins its version has other contents, whatever its date, or when the clone has moved, for
+# a virtual environment does not move along.
+stamp = .tools/stamp/$(1)-$(word 1,$(shell { cat $(2); pwd; } | cksum))
 CLI := $(call stamp,pulumi,tools/pulumi/go.mod)
 YAML := $(call stamp,pulumi-yaml,tools/pulumi-yaml/go.mod)
 VENV := $(call stamp,venv,tools/requirements.txt)
@@ -40,17 +43,28 @@ app: build tools app-tools ## run the application of the plan on a local AWS: up
 test: tools app-tools ## everything that must hold, on a clean clone
 	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
-	@$(STEP) --show "running the unit and integration tests, the suite's own among them" \
+	@$(STEP) "building the provider and all tests" cargo test --locked --no-run
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going TOGETHER=1 $(TESTS)
+
+# Each waits more than it computes, so three run at a time; the longest come first.
+TESTS := test-lifecycle test-conformance test-rust test-app test-stories test-upstream sdks lint
+.PHONY: $(TESTS)
+test-lifecycle:
+	@$(STEP) "leading every resource through its life with the real pulumi" \
+		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
+test-conformance:
+	@$(STEP) "checking our provider against the protocol" $(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
+test-rust:
+	@$(STEP) "running the unit and integration tests, the suite's own among them" \
 		env CONFORMANCE_PULUMI=$(CURDIR)/.tools/bin/pulumi cargo test --locked
+test-app:
+	@$(STEP) "running the application of the plan, as the sprints deploy it" \
+		$(PYTHON) -m pytest -q --timeout 600 tests/app
+test-stories:
+	@$(STEP) "playing the stories of what goes wrong" $(PYTHON) tools/stories.py play
+test-upstream:
 	@$(STEP) --hint "$(GO_HINT)" "running Pulumi's own tests for components" \
 		go -C tests/upstream test -v -count=1 ./...
-	@$(STEP) --show "checking our provider against the protocol" $(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
-	@$(STEP) --show "leading every resource through its life with the real pulumi" \
-		$(PYTHON) -m pytest -q --numprocesses 2 --timeout 600 tests/lifecycle
-	@$(STEP) --show "playing the stories of what goes wrong" $(PYTHON) tools/stories.py play
-	@$(STEP) --show "running the application of the plan, as the sprints deploy it" \
-		$(PYTHON) -m pytest -q --timeout 600 tests/app
-	@$(MAKE) --no-print-directory lint sdks
 
 .PHONY: stories
 stories: tools ## play what can go wrong in AWS, with the real pulumi, and compare what it says
@@ -149,7 +163,7 @@ $(YAML): tools/pulumi-yaml/go.mod
 $(VENV): tools/requirements.txt
 	@mkdir -p .tools/stamp
 	@$(STEP) --hint "install Python 3.11 or newer with its venv module" \
-		"making a virtual environment" python3 -m venv .tools/venv
+		"making a virtual environment" python3 -m venv --clear .tools/venv
 	@$(STEP) "installing the local AWS (ministack, moto) and Pulumi's Python SDK" \
 		.tools/venv/bin/pip install --disable-pip-version-check --requirement tools/requirements.txt
 	@rm -f .tools/stamp/venv-* && touch $@
@@ -157,7 +171,7 @@ $(VENV): tools/requirements.txt
 $(APP): $(wildcard examples/app/*/requirements.txt)
 	@mkdir -p .tools/stamp
 	@$(STEP) --hint "install Python 3.11 or newer with its venv module" \
-		"making a virtual environment for the application" python3 -m venv .tools/app-venv
+		"making a virtual environment for the application" python3 -m venv --clear .tools/app-venv
 	@$(STEP) "installing the packages of its images" .tools/app-venv/bin/pip install --disable-pip-version-check \
 		--only-binary :all: --require-hashes $(addprefix --requirement ,$^)
 	@rm -f .tools/stamp/app-venv-* && touch $@
