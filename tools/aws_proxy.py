@@ -182,6 +182,13 @@ class Script:
                     hits.append(it)
             return hits
 
+    def unused(self):
+        """What of it never happened. A deployment or a task may end before the last of its steps."""
+        calls = [it for index, it in enumerate(self.calls) if self.used[index] < it.get("nth", 1)]
+        deployments = [it for it in self.deployments.scripts if it > self.deployments.number]
+        tasks = [it for it in self.tasks.scripts if it > self.tasks.number]
+        return [*map(str, calls), *(f"deployment {it}" for it in deployments), *(f"task {it}" for it in tasks)]
+
     def plays(self, called, asked):
         """What is answered without AWS, which has no tasks, targets or logs of it."""
         with self.lock:

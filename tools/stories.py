@@ -94,6 +94,8 @@ def play(name, environment, folder, terminal=False, pace=None):
                 service, method, arguments = call
                 getattr(stack.aws(service), method)(**arguments)
             take(step, stack, proxy, story, terminal)
+        if unused := proxy.script.unused():
+            raise Different(f"nobody came across what the script has in store: {'; '.join(unused)}")
     story.seconds = time.monotonic() - begun
     return story
 
@@ -122,7 +124,10 @@ def take(step, stack, proxy, story, terminal):
     if shown:
         shown_command = " ".join(["$", "pulumi", kind, *step.get("arguments", [])])
         story.output += [shown_command, "", *normal(output).splitlines(), ""]
-    if "kill" not in step and (code != 0) != (step[kind] == "fails"):
+    killed = code == -signal.SIGKILL
+    if killed != ("kill" in step):
+        raise Different(f"it did not end within {LIMIT} s:\n{output}" if killed else f"it ended before it was to be killed:\n{output}")
+    if not killed and (code != 0) != (step[kind] == "fails"):
         raise Different(f"`pulumi {kind}` ended with {code}, and is told to end well: it {step[kind]}\n{output}")
     calls = proxy.calls[first:]
     counts = {it: proxy.counts[it] - before.get(it, 0) for it in proxy.counts}
@@ -157,16 +162,12 @@ def in_log(command, folder, environment, step, proxy):
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     threading.Thread(target=disturb, args=(process, step, proxy), daemon=True).start()
-    limit = threading.Timer(LIMIT, process.kill)
-    limit.start()
     lines, told_at = [], None
-    for line in process.stdout:
-        lines.append(line)
-        if not told_at and "error:" in line:
-            told_at = time.monotonic()
-    if not limit.is_alive():
-        raise Different(f"it did not end within {LIMIT} s:\n{''.join(lines)}")
-    limit.cancel()
+    with limited(process):
+        for line in process.stdout:
+            lines.append(line)
+            if not told_at and "error:" in line:
+                told_at = time.monotonic()
     return process.wait(), "".join(lines), told_at
 
 
@@ -181,30 +182,48 @@ def in_terminal(command, folder, environment, step, proxy, watched):
     threading.Thread(target=disturb, args=(process, step, proxy), daemon=True).start()
     screen = pyte.HistoryScreen(COLUMNS, LINES, history=1000)
     stream, rows = pyte.ByteStream(screen), []
-    while True:
-        ready, _, _ = select.select([master], [], [], 0.1)
-        data = b""
-        if ready:
-            try:
-                data = os.read(master, 65536)
-            except OSError:
-                break
-        if not data and process.poll() is not None:
-            break
-        if watched:
-            sys.stdout.buffer.write(data)
-            sys.stdout.flush()
-        stream.feed(data)
-        # Where Pulumi shows the resource now: once, or it was not replaced in place.
-        now = [re.sub(r"\s+", " ", it).strip(" │") for it in screen.display if "fargate:index:Service" in it and " web " in it]
-        # Before the first news and after the last there is a moment without any.
-        now = [it for it in now if not re.search(r"ing \(\S+s\)\W*$", it)]
-        if now and (not rows or normal(rows[-1]) != normal(now[-1])):
-            rows.append(now[-1])
-    code = process.wait(timeout=LIMIT)
+    with limited(process):
+        for data in shown_by(process, master):
+            if watched:
+                sys.stdout.buffer.write(data)
+                sys.stdout.flush()
+            stream.feed(data)
+            # Where Pulumi shows the resource now: once, or it was not replaced in place.
+            now = [re.sub(r"\s+", " ", it).strip(" │") for it in screen.display if "fargate:index:Service" in it and " web " in it]
+            # Before the first news and after the last there is a moment without any.
+            now = [it for it in now if not re.search(r"ing \(\S+s\)\W*$", it)]
+            if now and (not rows or normal(rows[-1]) != normal(now[-1])):
+                rows.append(now[-1])
+    code = process.wait()
     os.close(master)
     last = [it.rstrip() for it in screen.display]
     return code, "\n".join(["the row of the service, as it changed in place:", *[f"  {it}" for it in rows], "", *last]).rstrip()
+
+
+def shown_by(process, terminal):
+    """What it writes to its terminal, until it ends."""
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 0.1)
+        data = b""
+        if ready:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:
+                return
+        if not data and process.poll() is not None:
+            return
+        yield data
+
+
+@contextlib.contextmanager
+def limited(process):
+    """Kills it if it takes longer than a step may."""
+    limit = threading.Timer(LIMIT, process.kill)
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
 
 
 def disturb(process, step, proxy):
