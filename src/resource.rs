@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
-    aws::{Aws, Observer, Patience, Seen},
+    aws::{Aws, Observer, Patience, Seen, refused_with},
     check::{self, Autonaming, Failure, Report},
     codec,
     config::TagRules,
@@ -236,6 +236,12 @@ impl<R: Resource> Erased<R> {
         query: LazyLock::new(shapes::<R, R::Query>),
         resource: PhantomData,
     };
+
+    fn taken(&self, inputs: &Map) -> String {
+        let named = self.inputs.root().properties().find(|(_, it)| !it.keyword("autoname").is_null());
+        let name = named.and_then(|(property, _)| inputs.get(property)?.as_str()).unwrap_or_default();
+        taken::<R>(name, name)
+    }
 
     /// Waits for a resource that AWS agreed to make. From here on, its id must not get lost.
     async fn finish(&self, context: &Context, id: String, last: &Map, inputs: &Map, failed: Option<Error>) -> Made {
@@ -469,6 +475,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             Ok(id) => (id, None),
             Err(error) => match context.made.get() {
                 Some(id) => (id.clone(), Some(error)),
+                None if refused_with(&error, TAKEN) => return Err(error.context(self.taken(inputs))),
                 None => return Err(error),
             },
         };
@@ -530,6 +537,26 @@ impl<R: Resource> AnyResource for Erased<R> {
         let old = self.last_seen(old_outputs)?;
         context.observer.ask(R::delete(context, id, &old)).await.with_context(|| format!("deleting {id}"))
     }
+}
+
+/// The codes by which AWS refuses a name that something else has, where [`taken`] tells how to take that over.
+const TAKEN: &[&str] = &[
+    "CacheParameterGroupAlreadyExists",
+    "CacheSubnetGroupAlreadyExists",
+    "DuplicateLoadBalancerName",
+    "DuplicateTargetGroupName",
+    "EntityAlreadyExists",
+    "ReplicationGroupAlreadyExists",
+    "RepositoryAlreadyExistsException",
+    "ResourceAlreadyExistsException",
+];
+
+/// What to say of a name that something else has, which an import takes by `id`.
+pub fn taken<R: Resource>(name: &str, id: &str) -> String {
+    let kind = R::NAME;
+    format!(
+        "{kind} {name} exists already; set another name, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`"
+    )
 }
 
 /// The shapes of what `R` takes or gives.

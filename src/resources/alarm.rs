@@ -12,7 +12,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{ByName, Cursor, Listed, Page},
-    resource::{Context, Resource, tag_changes},
+    resource::{Context, Resource, tag_changes, taken},
 };
 
 pub struct Alarm;
@@ -250,10 +250,7 @@ impl Resource for Alarm {
         let name = &inputs.name;
         // The call that makes an alarm would change the one that is there.
         if context.observer.ask(context.aws.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
-            bail!(
-                "there is an alarm {name} already; give this one another name, or import that one: \
-                 `pulumi import fargate:index:Alarm <name> {name}`"
-            );
+            bail!(taken::<Self>(name, name));
         }
         let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
         put(context, inputs, tags).await?;

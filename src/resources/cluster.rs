@@ -16,7 +16,7 @@ use crate::{
     },
     check::Report,
     list::{All, Cursor, Listed, Page},
-    resource::{Context, Resource},
+    resource::{Context, Resource, taken},
 };
 
 /// What AWS says in an account that has never used ECS, until the role that it makes for itself is known everywhere.
@@ -116,11 +116,7 @@ impl Resource for Cluster {
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
         // AWS takes a second creation for the first one, and the next destroy would delete somebody else's cluster.
         if context.observer.ask(context.aws.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
-            bail!(
-                "there is a cluster {name} already; set another name, or take it over: \
-                 `pulumi import fargate:index:Cluster <resource> {name}`",
-                name = inputs.name
-            );
+            bail!(taken::<Self>(&inputs.name, &inputs.name));
         }
         let client = context.aws.ecs();
         let create = || async {

@@ -17,7 +17,7 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{All, Cursor, Listed, Page},
-    resource::{Context, Resource, changed},
+    resource::{Context, Resource, changed, taken},
 };
 
 /// What AWS says of a bucket for logs whose policy was just written.
@@ -339,7 +339,7 @@ impl Resource for LoadBalancer {
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
         if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeLoadBalancers>(name.clone())).await? {
-            bail!(exists(name, existing.load_balancer_arn().unwrap_or(name)));
+            bail!(taken::<Self>(name, existing.load_balancer_arn().unwrap_or(name)));
         }
         let scheme = if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
         let request = client
@@ -352,10 +352,7 @@ impl Resource for LoadBalancer {
             .set_security_groups(inputs.security_groups.clone().and_then(some))
             .ip_address_type(name_of(inputs.ip_address_type).as_str().into())
             .set_tags(elb::to_tags(&inputs.tags));
-        let created = match request.send().await.explain() {
-            Err(error) if refused_with(&error, &["DuplicateLoadBalancerName"]) => return Err(error.context(exists(name, name))),
-            result => result?.load_balancers.unwrap_or_default().pop(),
-        };
+        let created = request.send().await.explain()?.load_balancers.unwrap_or_default().pop();
         let arn = created.and_then(|it| it.load_balancer_arn).context("AWS did not say which load balancer it made")?;
         context.made(&arn);
         set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs))).await?;
@@ -505,13 +502,6 @@ impl Lookup for DescribeLoadBalancers {
         }
         Ok(found)
     }
-}
-
-fn exists(name: &str, id: &str) -> String {
-    format!(
-        "there is a load balancer {name} already; give this one another name, or import that one: \
-         `pulumi import fargate:index:LoadBalancer <name> {id}`"
-    )
 }
 
 /// The attributes that the inputs ask for, of those that this kind of load balancer has.

@@ -110,17 +110,7 @@ impl Resource for LogGroup {
                 .set_tags((!inputs.tags.is_empty()).then(|| inputs.tags.clone().into_iter().collect()));
             request.send().await.explain()
         };
-        match context.observer.settle(BUSY, create).await {
-            // Whatever wrote logs before may have made it.
-            Err(error) if refused_with(&error, &["ResourceAlreadyExistsException"]) => {
-                let name = &inputs.name;
-                return Err(error.context(format!(
-                    "log group {name} exists already: take it over with `pulumi import fargate:index:LogGroup <name> {name}`, \
-                     delete it, or choose another name"
-                )));
-            }
-            result => result?,
-        };
+        context.observer.settle(BUSY, create).await?;
         context.made(&inputs.name);
         if inputs.retention_in_days != 0 {
             retain(context, &inputs.name, inputs.retention_in_days).await?;

@@ -205,14 +205,7 @@ impl Resource for Repository {
             .image_scanning_configuration(scanning(inputs))
             .encryption_configuration(encryption)
             .set_tags(Some(to_tags(&inputs.tags)?));
-        match request.send().await.explain() {
-            Err(error) if refused_with(&error, &["RepositoryAlreadyExistsException"]) => {
-                let name = &inputs.name;
-                let way = format!("take it over with `pulumi import fargate:index:Repository … {name}`");
-                return Err(error.context(format!("there is a repository called {name} already; set another `name`, or {way}")));
-            }
-            answer => answer?,
-        };
+        request.send().await.explain()?;
         context.made(&inputs.name);
         set_policies(context, &inputs.name, (None, None), inputs).await?;
         Ok(inputs.name.clone())

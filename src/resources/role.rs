@@ -161,14 +161,7 @@ impl Resource for Role {
                 .set_tags(Some(to_tags(&inputs.tags)?));
             request.send().await.explain()
         };
-        match context.observer.settle(PRINCIPAL_UNKNOWN, create).await {
-            Err(error) if refused_with(&error, &["EntityAlreadyExists"]) => {
-                let name = &inputs.name;
-                let way = format!("take it over with `pulumi import fargate:index:Role … {name}`");
-                return Err(error.context(format!("there is a role called {name} already; set another `name`, or {way}")));
-            }
-            result => result?,
-        };
+        context.observer.settle(PRINCIPAL_UNKNOWN, create).await?;
         context.made(&inputs.name);
         grant(context, &inputs.name, &[], &BTreeMap::new(), inputs).await?;
         Ok(inputs.name.clone())

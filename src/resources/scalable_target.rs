@@ -97,7 +97,7 @@ impl Resource for ScalableTarget {
         let (id, resource) = (inputs.scaled().id(), &inputs.resource_id);
         // The call that makes a target would change the one that is there.
         if context.observer.ask(context.aws.look_up::<DescribeScalableTargets>(inputs.scaled())).await?.is_some() {
-            bail!("{resource} is scaled already; import that target: `pulumi import fargate:index:ScalableTarget <name> {id}`");
+            bail!("{resource} is scaled already; import that target: `pulumi import fargate:index:ScalableTarget <resource> {id}`");
         }
         register(context, inputs, Some(&inputs.tags)).await?;
         Ok(id)

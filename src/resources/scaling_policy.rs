@@ -358,7 +358,7 @@ impl Resource for ScalingPolicy {
         if context.observer.ask(context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), name.clone()))).await?.is_some() {
             bail!(
                 "{resource} has a scaling policy {name} already; give this one another name, or import that one: \
-                 `pulumi import fargate:index:ScalingPolicy <name> {id}`"
+                 `pulumi import fargate:index:ScalingPolicy <resource> {id}`"
             );
         }
         put(context, inputs).await?;

@@ -18,7 +18,7 @@ use crate::{
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
     plan::{Part, Targets},
-    resource::{Context, Resource, changed},
+    resource::{Context, Resource, changed, taken},
 };
 
 /// What holds a target group until the listener or rule that uses it has been deleted.
@@ -469,7 +469,7 @@ impl Resource for TargetGroup {
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
         if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeTargetGroups>(name.clone())).await? {
-            bail!(exists(name, existing.target_group_arn().unwrap_or(name)));
+            bail!(taken::<Self>(name, existing.target_group_arn().unwrap_or(name)));
         }
         let check = &inputs.health_check;
         let asks = asks_by_http(inputs);
@@ -494,10 +494,7 @@ impl Resource for TargetGroup {
             .healthy_threshold_count(check.healthy_threshold)
             .unhealthy_threshold_count(check.unhealthy_threshold)
             .set_tags(elb::to_tags(&inputs.tags));
-        let created = match request.send().await.explain() {
-            Err(error) if refused_with(&error, &["DuplicateTargetGroupName"]) => return Err(error.context(exists(name, name))),
-            result => result?.target_groups.unwrap_or_default().pop(),
-        };
+        let created = request.send().await.explain()?.target_groups.unwrap_or_default().pop();
         let arn = created.and_then(|it| it.target_group_arn).context("AWS did not say which target group it made")?;
         context.made(&arn);
         set_attributes(context, &arn, &elb::attribute_changes(None, &attributes(inputs))).await?;
@@ -708,13 +705,6 @@ fn matcher(inputs: &TargetGroupInputs) -> types::Matcher {
         TargetGroupProtocolVersion::Grpc => types::Matcher::builder().grpc_code(codes("0")).build(),
         _ => types::Matcher::builder().http_code(codes("200-399")).build(),
     }
-}
-
-fn exists(name: &str, id: &str) -> String {
-    format!(
-        "there is a target group {name} already; give this one another name, or import that one: \
-         `pulumi import fargate:index:TargetGroup <name> {id}`"
-    )
 }
 
 /// The attributes that the inputs ask for, of those that a target group of this protocol has.

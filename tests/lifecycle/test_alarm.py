@@ -118,7 +118,7 @@ def test_an_alarm_that_is_there_is_left_alone(stack):
     cloudwatch.put_metric_alarm(AlarmName="deep", **theirs)
     stack.write_program({"it": {"type": "fargate:Alarm", "properties": alarm | {"name": "deep", "threshold": 9}}})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert "there is an alarm deep already" in said and "pulumi import fargate:index:Alarm <name> deep" in said
+    assert "Alarm deep exists already" in said and "pulumi import fargate:index:Alarm <resource> deep" in said
     assert cloudwatch.describe_alarms(AlarmNames=["deep"])["MetricAlarms"][0]["Threshold"] == 5.0
 
 

@@ -88,8 +88,8 @@ def test_a_load_balancer_that_exists_is_not_taken_over(stack):
     made = elb.create_load_balancer(Name="taken", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
     stack.write_program({"it": {"type": "fargate:LoadBalancer", "properties": {"name": "taken", "subnets": subnets}}})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert "there is a load balancer taken already" in said
-    assert f"pulumi import fargate:index:LoadBalancer <name> {made}" in said
+    assert "LoadBalancer taken exists already" in said
+    assert f"pulumi import fargate:index:LoadBalancer <resource> {made}" in said
 
 
 def test_a_load_balancer_that_failed_is_told_at_once(stack, proxy):

@@ -49,6 +49,17 @@ def test_redis_subnet_group(stack):
     run(stack, life)
 
 
+def test_a_name_that_is_taken(stack):
+    ec2, cache = stack.aws("ec2"), stack.aws("elasticache")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
+    cache.create_cache_subnet_group(CacheSubnetGroupName="taken", CacheSubnetGroupDescription="x", SubnetIds=[subnet])
+    properties = {"name": "taken", "subnetIds": [subnet]}
+    stack.write_program({"it": {"type": "fargate:RedisSubnetGroup", "properties": properties}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "RedisSubnetGroup taken exists already; set another name, or take it over: `pulumi import" in said
+
+
 def test_what_stays_in_use_names_its_user_and_is_soon_given_up(stack, proxy):
     ec2, cache = stack.aws("ec2"), stack.aws("elasticache")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]

@@ -130,7 +130,7 @@ def test_a_name_that_is_taken_is_explained(stack):
     stack.aws("iam").create_role(RoleName="app", AssumeRolePolicyDocument=json.dumps(trust("ecs-tasks.amazonaws.com")))
     stack.write_program(program())
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert "there is a role called app already; set another `name`, or take it over with `pulumi import" in said
+    assert "Role app exists already; set another name, or take it over: `pulumi import" in said
 
 
 class Refusals(dict):
