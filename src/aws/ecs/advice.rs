@@ -425,9 +425,12 @@ pub(super) static RULES: &[Rule] = &[
         |it| it.unhealthy(&TargetHealthReasonEnum::FailedHealthChecks, "reason health checks failed"),
         |it, _| {
             let group = it.group();
-            let port = group.and_then(TargetGroup::health_check_port).unwrap_or("traffic-port");
+            let port = group.and_then(TargetGroup::health_check_port).filter(|it| *it != "traffic-port").map(str::to_owned);
+            // Without one of its own, it asks where requests go to.
+            let of_target = || it.targets.iter().flat_map(|it| &it.health).find_map(|it| it.target()?.port()).map(|it| it.to_string());
+            let port = port.or_else(of_target).unwrap_or_else(|| "containerPort of the Service's loadBalancers".to_owned());
             it.obstacle(
-                &format!("nothing listens where the health check of target group {} asks, at {port}", name_of(group)),
+                &format!("nothing listens where the health check of target group {} asks, at port {port}", name_of(group)),
                 &format!(
                     "make the application listen at 0.0.0.0 on the port of portMappings in TaskDefinition {}, and containerPort in \
                      loadBalancers of the Service and healthCheck.port of the TargetGroup the same",

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,6 +15,8 @@ use crate::{
     resource::Context,
 };
 
+/// How long to wait for the end of a deployment.
+pub const PATIENCE: Patience = Patience::minutes(20);
 /// The way out when a service was deleted behind Pulumi's back.
 pub const REFRESH: &str = "`pulumi refresh` takes note of that, and the next `pulumi up` makes it anew";
 /// Words of those events that tell of trouble.
@@ -98,7 +100,7 @@ pub async fn ended(context: &Context, key: &Key, answer: types::Service, rolls_b
         last: Mutex::new(Arc::new(answer)),
         progress: Mutex::default(),
     };
-    match context.observer.wait(format!("service {}", key.1), Patience::minutes(20), || watch.look()).await {
+    match context.observer.wait(format!("service {}", key.1), PATIENCE, || watch.look()).await {
         Err(error) if error.is::<TimedOut>() => Err(watch.timed_out(error).await),
         // Not within the wait, which may drop a look half-way.
         Err(error) if watch.progress().asks_to_roll_back => Err(watch.ask_to_roll_back(error).await),
@@ -214,7 +216,7 @@ impl Watch<'_> {
         }
         let mut status = status(ours);
         if let Some((healthy, all)) = self.targets(service, ours).await {
-            _ = write!(status, "; {healthy} of {all} targets healthy");
+            _ = write!(status, "; {} healthy", some_of(healthy, all, "target"));
         }
         if let Some((count, threshold)) = self.progress().breaker {
             _ = write!(status, "; circuit breaker at {count} of {threshold}");
@@ -407,14 +409,20 @@ fn counting(deployment: &types::ServiceDeployment) -> Option<(i32, i32)> {
 /// How far a deployment is.
 fn status(deployment: &types::Deployment) -> String {
     format!(
-        "{} {}: {} of {} tasks running, {} pending, {} failed",
+        "{} {}: {} running, {} pending, {} failed",
         task(deployment),
         deployment.rollout_state().map_or("IN_PROGRESS", DeploymentRolloutState::as_str),
-        deployment.running_count(),
-        deployment.desired_count(),
+        some_of(deployment.running_count(), deployment.desired_count(), "task"),
         deployment.pending_count(),
         deployment.failed_tasks(),
     )
+}
+
+/// Such as `1 of 2 tasks`.
+fn some_of(some: impl Display, all: impl Display, what: &str) -> String {
+    let all = all.to_string();
+    let plural = if all == "1" { "" } else { "s" };
+    format!("{some} of {all} {what}{plural}")
 }
 
 /// Why AWS ended a deployment, in its own words.

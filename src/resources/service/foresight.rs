@@ -2,6 +2,7 @@
 
 use super::{ServiceInputs, ServiceLoadBalancer};
 use crate::{
+    aws::ecs::deployment::PATIENCE,
     check::Report,
     plan::{Container, Meant, Targets, Task},
 };
@@ -12,8 +13,6 @@ const START: i32 = 40;
 const STOP_TIMEOUT: i32 = 30;
 /// What is long for a deployment, in seconds.
 const LONG: i32 = 600;
-/// For how long `pulumi up` waits for a deployment unless `customTimeouts` says otherwise, in seconds.
-const PATIENCE: i32 = 1200;
 
 /// Compares a service with its task definition and its target groups.
 pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
@@ -181,8 +180,9 @@ fn estimate(inputs: &ServiceInputs, task: Option<&Task>, groups: &[Meant<Targets
     let each = if rounds == 1 { String::new() } else { format!("{rounds} rounds, each of ") };
     let sums = format!("{each}{START} s to start, {healthy} s to become healthy, {} s until the old ones have ended", drain + stop);
     let way = best.map(|(way, it)| format!("; with {way}, about {}", minutes(it.total()))).unwrap_or_default();
-    let patience = if pace.total() > PATIENCE {
-        format!(", and `pulumi up` gives up after {} unless customTimeouts says otherwise", minutes(PATIENCE))
+    let patience = i32::try_from(PATIENCE.limit.as_secs()).unwrap_or(i32::MAX);
+    let patience = if pace.total() > patience {
+        format!(", and `pulumi up` gives up after {} unless customTimeouts says otherwise", minutes(patience))
     } else {
         String::new()
     };
