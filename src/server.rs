@@ -208,7 +208,10 @@ impl Provider {
         let (progress, say) = (Box::new(self.line(urn, true)), Box::new(self.line(urn, false)));
         let observer = Observer { cancel, deadline, progress, say };
         let session = self.session()?;
-        let aws = observer.ask(session.aws(region)).await.map_err(|error| refuse(&error, &[]))?;
+        let aws = observer
+            .ask_for("GetCallerIdentity, its first call", Box::pin(session.aws(region)))
+            .await
+            .map_err(|error| refuse(&error, &[]))?;
         Ok(Context::new(aws, observer, self.tags()))
     }
 }
@@ -391,7 +394,7 @@ impl ResourceProvider for Provider {
             let resource = self.resource(&request.urn)?;
             let (olds, new) = (read(request.olds), read(request.news));
             let old = request.old_inputs.map_or_else(|| olds.clone(), map_from_proto);
-            let old = located(resource, old, olds.get("region"));
+            let old = filled_in(resource, old, &olds, &new);
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
             if changes.is_empty() {
@@ -606,7 +609,17 @@ fn name_in(urn: &str) -> &str {
     urn.splitn(4, "::").nth(3).unwrap_or_default()
 }
 
-/// Inputs that say their region: those of a program may leave it out, and those that `pulumi import` keeps do.
+/// The inputs of before, and what AWS filled in where they left out what the program says now.
+fn filled_in(resource: &dyn AnyResource, mut inputs: Map, outputs: &Map, now: &Map) -> Map {
+    for (name, _) in resource.inputs().root().properties().filter(|(_, it)| it.flag("computed")) {
+        if let (None | Some(Value::Null), true, Some(it)) = (inputs.get(name), now.contains_key(name), outputs.get(name)) {
+            inputs.insert(name.to_owned(), it.clone());
+        }
+    }
+    inputs
+}
+
+/// Inputs that say their region: those of a program may leave it out.
 fn located(resource: &dyn AnyResource, mut inputs: Map, region: Option<&Value>) -> Map {
     if let (Some(_), Some(region)) = (resource.inputs().root().property("region"), region) {
         let said = inputs.entry("region".to_owned()).or_default();

@@ -80,8 +80,10 @@ impl Session {
             return Ok(None);
         }
         let aws = Aws::new(sdk.clone(), self.region.clone(), true, self.config.endpoints(), None);
-        let few = aws_sdk_sts::config::Builder::new().retry_config(RetryConfig::standard().with_max_attempts(2));
-        let asked = aws.sts().get_caller_identity().customize().config_override(few).send().await.explain();
+        let brief = aws_sdk_sts::config::Builder::new()
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(10)).build());
+        let asked = aws.sts().get_caller_identity().customize().config_override(brief).send().await.explain();
         let account = match asked {
             Ok(identity) => identity.account.unwrap_or_default(),
             Err(error) => return Err(self.explain_access(sdk, &error)),

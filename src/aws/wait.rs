@@ -165,6 +165,19 @@ impl Observer {
         }
     }
 
+    /// As [`Self::ask`], and shows what it waits for once that takes longer than a moment.
+    pub async fn ask_for<T>(&self, what: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = self.ask(answer);
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => return answer,
+            () = sleep(Duration::from_secs(3)) => (self.progress)(&format!("waiting for AWS to answer {what}")),
+        }
+        let answer = answer.await;
+        (self.progress)("");
+        answer
+    }
+
     /// Repeats `call` while AWS refuses it for a reason that passes.
     pub async fn settle<T, F>(&self, passing: &[Passing], mut call: impl FnMut() -> F) -> Result<T>
     where

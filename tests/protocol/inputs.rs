@@ -156,6 +156,27 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
 }
 
 #[tokio::test]
+async fn saying_what_aws_filled_in_is_no_change() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let service = json!({ "name": "web", "cluster": "main", "taskDefinition": "web:1", "subnets": ["subnet-1"] });
+    let with = |it: i32| {
+        let mut inputs = service.clone();
+        inputs["desiredCount"] = it.into();
+        inputs
+    };
+    for (asked, changes) in [(1, DiffChanges::DiffNone), (2, DiffChanges::DiffSome)] {
+        let request = rpc::DiffRequest {
+            urn: URN.replace("Cluster", "Service"),
+            old_inputs: props(service.clone()),
+            olds: props(with(1)),
+            news: props(with(asked)),
+            ..Default::default()
+        };
+        assert_eq!(plugin.client.diff(request).await.unwrap().into_inner().changes(), changes);
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_moves_moves_what_is_in_a_region() {
     let mut plugin = Plugin::configured(UNREACHABLE).await; // in eu-central-1
     let main = json!({ "name": "main" });
