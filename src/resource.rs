@@ -27,6 +27,8 @@ use crate::{
 
 /// What one request works with: AWS, and whoever watches.
 pub struct Context {
+    /// What the engine knows the resource by; empty where the request is about none.
+    pub urn: String,
     /// The clients for the region of the resource.
     pub aws: Arc<Aws>,
     /// Waits, tells how it goes, and knows when to stop.
@@ -38,8 +40,8 @@ pub struct Context {
 
 impl Context {
     /// The context of one request.
-    pub fn new(aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
-        Self { aws, observer, tags, made: OnceLock::new(), ignored: Vec::new() }
+    pub fn new(urn: &str, aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
+        Self { urn: urn.to_owned(), aws, observer, tags, made: OnceLock::new(), ignored: Vec::new() }
     }
 
     /// The same, for a program that leaves the changes of these properties alone.

@@ -212,7 +212,7 @@ impl Provider {
             .ask_for("GetCallerIdentity, its first call", Box::pin(session.aws(region)))
             .await
             .map_err(|error| refuse(&error, &[]))?;
-        Ok(Context::new(aws, observer, self.tags()))
+        Ok(Context::new(urn, aws, observer, self.tags()))
     }
 }
 

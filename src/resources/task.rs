@@ -1,6 +1,9 @@
 //! ecs: a task that runs to its end, such as the migration of a database before a deployment.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
 use aws_sdk_ecs::{
@@ -255,7 +258,13 @@ impl Resource for Task {
 
 /// Runs a task to its end, which has to be a good one; its ARN.
 async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
-    let task = started(context, inputs).await?;
+    let task = match left_running(context, inputs).await? {
+        Some(task) => {
+            (context.observer.say)(&format!("task {} runs already, started by a `pulumi up` that was killed: waiting for its end", name(&task)));
+            task
+        }
+        None => started(context, inputs).await?,
+    };
     let run = Mutex::new(Run::of(context, task).await);
     let look = || async { run.lock().await.look(context).await };
     let what = format!("task {}", name(&run.lock().await.task));
@@ -282,6 +291,42 @@ async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
     Ok(run.task.task_arn().unwrap_or_default().to_owned())
 }
 
+/// The task that an earlier `pulumi up`, killed before it could stop it, has left running: a migration must not run twice at once.
+async fn left_running(context: &Context, inputs: &TaskInputs) -> Result<Option<types::Task>> {
+    let request = context.aws.ecs().list_tasks().cluster(&inputs.cluster).started_by(started_by(&context.urn));
+    let arns = match request.send().await.explain() {
+        Ok(answer) => answer.task_arns.unwrap_or_default(),
+        // RunTask tells of a cluster that is not there, and needs no right to list.
+        Err(error) if error.downcast_ref::<Refusal>().is_some() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let running = if arns.is_empty() { Vec::new() } else { describe(&context.aws, &inputs.cluster, arns).await? };
+    Ok(running.into_iter().find(|it| it.last_status() != Some("STOPPED") && does(it, inputs)))
+}
+
+/// Whether a task is one that does what `inputs` ask for.
+fn does(task: &types::Task, inputs: &TaskInputs) -> bool {
+    let revision = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+    if task.task_definition_arn().map(revision) != Some(revision(&inputs.task_definition)) {
+        return false;
+    }
+    let ours = inputs.overrides.as_ref().map(overrides);
+    let ours = ours.as_ref().map(types::TaskOverride::container_overrides).unwrap_or_default();
+    let work = |it: &types::ContainerOverride| {
+        let variables = it.environment().iter().map(|it| (it.name.clone(), it.value.clone())).collect::<BTreeSet<_>>();
+        (it.command().to_vec(), variables)
+    };
+    // AWS lists every container, also those with nothing to override.
+    let theirs = task.overrides().map(types::TaskOverride::container_overrides).unwrap_or_default();
+    let of = |all: &[types::ContainerOverride], name: Option<&str>| all.iter().find(|it| it.name() == name).map(work).unwrap_or_default();
+    ours.iter().chain(theirs).all(|it| of(ours, it.name()) == of(theirs, it.name()))
+}
+
+/// By which AWS knows the tasks of one resource. It takes 128 letters, digits, hyphens, underscores and slashes.
+fn started_by(urn: &str) -> String {
+    format!("pulumi/{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, urn.as_bytes()))
+}
+
 /// Asks AWS to run it.
 async fn started(context: &Context, inputs: &TaskInputs) -> Result<types::Task> {
     let network = types::NetworkConfiguration::builder().awsvpc_configuration(ecs::to_vpc(&inputs.network_configuration)?);
@@ -302,6 +347,7 @@ async fn started(context: &Context, inputs: &TaskInputs) -> Result<types::Task> 
         .set_capacity_provider_strategy(strategies)
         .set_platform_version(inputs.platform_version.clone())
         .set_group(inputs.group.clone())
+        .started_by(started_by(&context.urn))
         .set_propagate_tags(propagated)
         .enable_ecs_managed_tags(inputs.enable_ecs_managed_tags)
         .set_tags((!inputs.tags.is_empty()).then(|| ecs::to_tags(&inputs.tags)));

@@ -105,6 +105,38 @@ async fn its_lines_are_shown_and_stay() {
 }
 
 #[tokio::test]
+async fn one_that_a_killed_up_has_left_running_is_waited_for_if_it_does_the_same() {
+    let overrides = |command: &[&str]| json!({ "containerOverrides": [{ "name": "app", "command": command, "environment": [] }] });
+    for (left, runs) in [(overrides(&[]), 0), (overrides(&["psql"]), 1)] {
+        let (started, looks) = (std::sync::Mutex::new(None), std::sync::atomic::AtomicU32::new(0));
+        let aws = FakeAws::answering_what_is_asked(move |operation, asked| match operation {
+            "ListTasks" => {
+                assert_eq!(asked["desiredStatus"], Json::Null, "AWS takes startedBy alone, and means those that run");
+                *started.lock().unwrap() = Some(asked["startedBy"].clone());
+                (200, json!({ "taskArns": [arn(1)] }))
+            }
+            "RunTask" => {
+                assert_eq!(Some(&asked["startedBy"]), started.lock().unwrap().as_ref());
+                (200, json!({ "tasks": [task(2, "PROVISIONING", 0)], "failures": [] }))
+            }
+            "DescribeTasks" => {
+                let n = if asked["tasks"][0] == arn(1).as_str() { 1 } else { 2 };
+                let status = if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 { "RUNNING" } else { "STOPPED" };
+                let mut task = task(n, status, 0);
+                task["overrides"] = left.clone();
+                (200, json!({ "tasks": [task] }))
+            }
+            "DescribeTaskDefinition" => definition(),
+            _ => (200, json!({})),
+        })
+        .await;
+        let mut plugin = Plugin::configured(&aws.url).await;
+        let created = plugin.client.create(create()).await.unwrap().into_inner();
+        assert_eq!((created.id, aws.count("RunTask")), (arn(1 + runs), runs));
+    }
+}
+
+#[tokio::test]
 async fn what_failed_leaves_nothing_and_runs_again() {
     let aws = aws(&[3, 0]).await;
     let mut plugin = Plugin::configured(&aws.url).await;
