@@ -8,6 +8,7 @@ image (its Dockerfile, for none is built) adds only what its ENV says."""
 
 import contextlib
 import fnmatch
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import uuid
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 from botocore.exceptions import EndpointConnectionError
@@ -43,7 +45,7 @@ class Service:
         self.name, self.revision = name, service["taskDefinition"].split("/")[-1]
         [self.container] = task["containerDefinitions"]
         self.environment = {it["name"]: it["value"] for it in self.container["environment"]}
-        self.statements = list(statements(task["taskRoleArn"].split("/")[-1]))
+        self.rights = list(rights(task["taskRoleArn"].split("/")[-1]))
         self.command = self.container["command"]
         self.health_check = self.container.get("healthCheck", {}).get("command")
         if balanced := service.get("loadBalancers"):
@@ -73,7 +75,7 @@ class Task:
 
     def __init__(self, service, aws, certificate):
         self.id, self.service = uuid.uuid4().hex, service
-        self.gate = RoleGate(aws, service.statements)
+        self.gate = RoleGate(aws, service.rights)
         self.folder = tempfile.TemporaryDirectory(prefix="task-")
         [self.port] = local_aws.free_ports(1)
         given_by_fargate = {
@@ -148,11 +150,11 @@ class Task:
 
 
 class RoleGate:
-    """The way to AWS. The local one takes any call from anybody; this lets through what the task role allows. Actions
-    that are `broken` fail as AWS does on a bad day."""
+    """The way to AWS. The local one takes any call from anybody; this lets through what the task role allows, and keeps
+    which of its rights were `used`. Actions that are `broken` fail as AWS does on a bad day."""
 
-    def __init__(self, aws, statements):
-        self.aws, self.statements = urllib.parse.urlsplit(aws).netloc, statements
+    def __init__(self, aws, rights):
+        self.aws, self.rights = urllib.parse.urlsplit(aws).netloc, rights
         self.used, self.refused, self.broken = set(), set(), set()
         gate = self
 
@@ -163,13 +165,14 @@ class RoleGate:
             def pass_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 called = action(self.command, self.path, self.headers)
-                if not allowed(gate.statements, called, resource(called, self.path, body), body):
+                right = allowing(gate.rights, called, resource(called, self.path, body), context(called, body))
+                if not right:
                     gate.refused.add(called)
                     self.answer(403, {}, REFUSAL % called.encode())
                 elif called in gate.broken:
                     self.answer(503, {}, b"")
                 else:
-                    gate.used.add(called)
+                    gate.used.add(right)
                     upstream = HTTPConnection(gate.aws)
                     upstream.request(self.command, self.path, body, dict(self.headers))
                     reply = upstream.getresponse()
@@ -209,14 +212,18 @@ REFUSAL = b"<Error><Code>AccessDenied</Code><Message>the task role does not allo
 
 
 SERVICES = {"DynamoDB_20120810": "dynamodb", "GraniteServiceVersion20100801": "cloudwatch"}
+PARTS_OF_AN_UPLOAD = {"uploads", "uploadId", "partNumber"}
 
 
 def action(method, path, headers):
-    """The IAM action that a call needs."""
+    """The IAM action that a call needs. What is asked of an object beside its content (?acl, ?tagging) has actions of
+    its own, which no role here allows."""
     if target := headers.get("X-Amz-Target"):
         service, name = target.split(".")
         return f"{SERVICES[service]}:{name}"
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True)
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True).keys()
+    if unknown := {it for it in query if not it.startswith("X-Amz-")} - PARTS_OF_AN_UPLOAD:
+        return f"s3:{method}?{'&'.join(sorted(unknown))}"
     if method == "DELETE" and "uploadId" in query:
         return "s3:AbortMultipartUpload"
     return {"PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}.get(method, "s3:GetObject")
@@ -232,29 +239,48 @@ def resource(called, path, body):
     return "*"
 
 
-def allowed(statements, called, resource, body):
-    return any(
-        called in statement["actions"]
-        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement["resources"])
-        and all(json.loads(body).get("Namespace") == namespace for namespace in statement["namespaces"])
-        for statement in statements
-    )
+def context(called, body):
+    """What conditions look at."""
+    return {"cloudwatch:namespace": json.loads(body)["Namespace"]} if called.startswith("cloudwatch:") else {}
 
 
-def statements(role):
+class Right(NamedTuple):
+    """One action on one resource: a statement of several is as many rights, so that each can be found to be of use."""
+
+    action: str
+    resource: str
+    condition: tuple[str, str] | None = None
+    """A key of the context, and the pattern of its value."""
+
+    def allows(self, called, resource, context):
+        if self.condition:
+            key, pattern = self.condition
+            if not fnmatch.fnmatchcase(context.get(key, ""), pattern):
+                return False
+        return self.action == called and fnmatch.fnmatchcase(resource, self.resource)
+
+
+def allowing(rights, called, resource, context):
+    """The first right that allows a call: another one beside it is of no use."""
+    return next((right for right in rights if right.allows(called, resource, context)), None)
+
+
+def rights(role):
     """What the inline policies of a role allow, in the few words that ours have."""
     iam = boto3.client("iam")
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for statement in document["Statement"]:
-            assert statement["Effect"] == "Allow"
-            condition = statement.get("Condition", {})
-            assert condition.keys() <= {"StringEquals"}
-            yield {
-                "actions": listed(statement["Action"]),
-                "resources": listed(statement["Resource"]),
-                "namespaces": [it for values in condition.values() for it in listed(values["cloudwatch:namespace"])],
-            }
+            yield from rights_of(statement)
+
+
+def rights_of(statement):
+    assert statement["Effect"] == "Allow"
+    conditions = statement.get("Condition", {})
+    assert conditions.keys() <= {"StringEquals", "StringLike"}
+    [condition] = [test for tests in conditions.values() for test in tests.items()] or [None]
+    for action, resource in itertools.product(listed(statement["Action"]), listed(statement["Resource"])):
+        yield Right(action, resource, condition)
 
 
 def listed(value):

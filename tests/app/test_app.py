@@ -19,7 +19,7 @@ PROVIDER = os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulum
 sys.path[:0] = [str(ROOT / "tools"), str(APP)]
 
 import local_aws  # noqa: E402
-from fargate_task import PROGRAMS, Image, allowed  # noqa: E402
+from fargate_task import PROGRAMS, Image, action, allowing, context, rights_of  # noqa: E402
 from video import media  # noqa: E402
 from video.config import Settings, WorkerSettings  # noqa: E402
 
@@ -214,6 +214,17 @@ def test_the_requirements_are_pinned_with_hashes(image):
     assert all("--hash=sha256:" in it for it in blocks if not it.startswith("#"))
 
 
+READ, METRICS = (
+    {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::videos/uploads/*"},
+    {
+        "Effect": "Allow",
+        "Action": "cloudwatch:PutMetricData",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"cloudwatch:namespace": "Video"}},
+    },
+)
+
+
 @pytest.mark.parametrize(
     ("called", "resource", "body", "wanted"),
     [
@@ -226,8 +237,50 @@ def test_the_requirements_are_pinned_with_hashes(image):
     ],
 )
 def test_the_gate_to_aws_refuses_what_the_role_does_not_allow(called, resource, body, wanted):
-    statements = [
-        {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::videos/uploads/*"], "namespaces": []},
-        {"actions": ["cloudwatch:PutMetricData"], "resources": ["*"], "namespaces": ["Video"]},
-    ]
-    assert allowed(statements, called, resource, body) == wanted
+    rights = [*rights_of(READ), *rights_of(METRICS)]
+    assert bool(allowing(rights, called, resource, context(called, body))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "wanted"),
+    [
+        ("GET", "X-Amz-Expires=3600&X-Amz-Signature=1", "s3:GetObject"),
+        ("PUT", "uploadId=1&partNumber=2", "s3:PutObject"),
+        ("GET", "tagging", "s3:GET?tagging"),
+        ("PUT", "acl", "s3:PUT?acl"),
+    ],
+)
+def test_the_gate_to_aws_knows_an_object_from_what_is_beside_it(method, query, wanted):
+    assert action(method, f"/videos/uploads/1?{query}", {}) == wanted
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        READ | {"Resource": "arn:aws:s3:::videos/results/*"},
+        READ | {"Action": ["s3:DeleteObject"]},
+        READ | {"Resource": ["arn:aws:s3:::videos/uploads/*", "*"]},
+    ],
+)
+def test_a_right_that_no_call_needs_is_found(more):
+    rights = [*rights_of(READ), *rights_of(more)]
+    used = {allowing(rights, "s3:GetObject", "arn:aws:s3:::videos/uploads/1", {})}
+    assert set(rights) - used
+
+
+BUCKET, TABLE = "arn:aws:s3:::${bucket}", "arn:aws:dynamodb:${region}:${account}:table/${table}"
+RESOURCES = {"s3": {f"{BUCKET}/uploads/*", f"{BUCKET}/results/*"}, "dynamodb": {TABLE}, "cloudwatch": {"*"}}
+
+
+def too_wide(statements):
+    """The rights to more than one kind of object, or one table. A call cannot tell: it is allowed by a wider one, too."""
+    rights = [right for statement in statements for right in rights_of(statement)]
+    return [right for right in rights if right.resource not in RESOURCES[right.action.split(":")[0]]]
+
+
+@pytest.mark.parametrize("name", ["b-web", "c-worker"])
+def test_the_roles_name_what_they_are_about(name):
+    statements = rights(name, "taskRole")
+    assert not too_wide(statements)
+    for wide in ("*", f"{BUCKET}/*", TABLE.replace("${table}", "*")):
+        assert too_wide([statements[0] | {"Resource": wide}, *statements[1:]])
