@@ -1,16 +1,18 @@
 """The web service: hands out upload URLs, queues jobs, tells how far they are. The videos themselves never pass through
 it: clients and S3 exchange them directly."""
 
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from threading import Semaphore
 from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID, uuid4
 
-import av
 import boto3
-import smart_open
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from celery import Celery
@@ -21,13 +23,14 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field
 
 from video import logs
-from video.config import Settings
-from video.media import FORMATS
+from video.config import IMPATIENT, Settings
 from video.videos import PROCESS, Status, Video, Videos
 
 URL_SECONDS = 3600
 MAX_SECONDS = 4 * 3600
 """Longer videos are refused: one would hold a worker for too long."""
+PROBES, PROBE_SECONDS = Semaphore(2), 30
+"""So many at a time find room in the memory of a task, beside the service."""
 logger = logging.getLogger(__name__)
 logs.configure()
 
@@ -56,9 +59,11 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     session = boto3.Session(region_name=settings.aws_region)
     services = Services(
         settings=settings,
-        videos=Videos(session, settings.table),
+        videos=Videos(session, settings.table, IMPATIENT),
         # Version 4, which older regions do not use by themselves, signs the type and the size of an upload, too.
-        s3=session.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"})),
+        s3=session.client(
+            "s3", config=IMPATIENT.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+        ),
         celery=Celery(broker=settings.redis_url),
     )
     # Whoever asks waits only seconds when Redis is away.
@@ -113,8 +118,8 @@ class Progress(BaseModel):
 
 
 @app.get("/health")
-def health() -> dict[str, str]:
-    """Whether this task can answer. Says nothing of Redis or AWS: a new task would not mend those."""
+async def health() -> dict[str, str]:
+    """Whether this task can answer, even when all its threads wait for somebody. Says nothing of Redis or AWS: a new task would not mend those."""
     return {"status": "ok"}
 
 
@@ -168,20 +173,23 @@ def check_uploaded(video: Video, shared: Services) -> None:
 
 
 def duration(video: Video, shared: Services) -> float | None:
-    """Reads a few parts of the file in S3, not all of it. None if it does not say, as what browsers record."""
-    address = f"s3://{shared.settings.bucket}/{video.original}"
+    """None if the file does not say, as what browsers record."""
+    command = [sys.executable, "-m", "video.probe", shared.settings.aws_region, shared.settings.bucket, video.original]
+    if not PROBES.acquire(timeout=10):
+        raise HTTPException(503, "too many videos come at a time; call again in a minute")
     try:
-        with (
-            smart_open.open(address, "rb", transport_params={"client": shared.s3}) as file,
-            av.open(
-                file, "r", container_options={"format_whitelist": FORMATS}, metadata_errors="ignore"
-            ) as container,
-        ):
-            pictures, seconds = len(container.streams.video), container.duration and container.duration / av.time_base
-    except av.FFmpegError as error:
-        raise HTTPException(422, "the file is not a video that we can read") from error
-    if not pictures:
+        probe = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:  # its own limits are narrower: S3 is slow
+        raise HTTPException(503, "the file cannot be read in time; call again in a minute") from error
+    finally:
+        PROBES.release()
+    if probe.returncode > 0:
+        raise RuntimeError(probe.stderr)
+    if probe.returncode < 0 or not (found := json.loads(probe.stdout)):
+        raise HTTPException(422, "the file is not a video that we can read")
+    if not found["pictures"]:
         raise HTTPException(422, "the file has no video in it")
+    seconds: float | None = found["seconds"]
     if seconds and seconds > MAX_SECONDS:
         raise HTTPException(422, f"the video is longer than {MAX_SECONDS // 3600} hours")
     return seconds

@@ -6,6 +6,7 @@ from time import time
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
@@ -71,9 +72,9 @@ class Busy(Exception):
 class Videos:
     """The records, in DynamoDB. Who may do what with one is decided there, by conditions."""
 
-    def __init__(self, session: boto3.Session, table: str):
+    def __init__(self, session: boto3.Session, table: str, config: Config | None = None):
         # The client of the resource: takes plain values as the resource does, and threads may share it.
-        self._client = session.resource("dynamodb").meta.client
+        self._client = session.resource("dynamodb", config=config).meta.client
         self._table = table
 
     def create(self, video: Video) -> None:

@@ -1,0 +1,161 @@
+"""What service and worker do on a bad day. They run as on Fargate, against a local AWS and a real Redis."""
+
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools")]
+
+import local_aws  # noqa: E402
+from app import BUCKET, TABLE, Client, Redis, ffmpeg, make_video, wait_for  # noqa: E402
+from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
+
+GROUP = "/ecs/video"
+PASSWORD = "0123456789abcdef"
+ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "cloudwatch:PutMetricData"]
+ACTIONS += ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+
+
+class Stage:
+    """Runs the programs, and knows what they need."""
+
+    def __init__(self, folder, aws):
+        self.folder, self.aws = folder, aws
+        self.redis = Redis(folder, PASSWORD)
+        self.settings = {
+            "AWS_REGION": os.environ["AWS_REGION"],
+            "BUCKET": BUCKET,
+            "TABLE": TABLE,
+            "REDIS_URL": f"rediss://:{PASSWORD}@{local_aws.HOST}:{self.redis.port}/0?ssl_cert_reqs=required",
+            "VISIBILITY_TIMEOUT": "6",
+            "STOP_TIMEOUT": "20",
+        }
+        self.clip = make_video(folder / "clip.mp4", seconds=1, size="64x64")
+        self.tasks = []
+        boto3.client("logs").create_log_group(logGroupName=GROUP)
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("dynamodb").create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "video_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "video_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def run(self, name, aws=None):
+        """A task of an image, as its Dockerfile says."""
+        image = Image(APP / name / "Dockerfile")
+        options = {
+            "awslogs-group": GROUP,
+            "awslogs-region": os.environ["AWS_REGION"],
+            "awslogs-stream-prefix": "test",
+        }
+        service = SimpleNamespace(
+            name=name,
+            command=image.command,
+            health_check=image.health_check,
+            image_environment=image.environment,
+            environment=self.settings,
+            rights=[Right(action, "*") for action in ACTIONS],
+            container={"name": name, "logConfiguration": {"options": options}},
+        )
+        self.tasks.append(Task(service, aws or self.aws, self.redis.certificate))
+        return self.tasks[-1]
+
+    def serve(self, aws=None):
+        """The service, and a client of it."""
+        task = self.run("fastapi_app", aws)
+        client = Client(f"http://{local_aws.HOST}:{task.port}")
+        wait_for("the service", client.answers, bool, task)
+        return task, client
+
+    def end(self):
+        for task in self.tasks:
+            task.kill()
+        self.redis.stop()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage")
+    with pytest.MonkeyPatch.context() as patch, local_aws.alone(folder / "aws") as record:
+        for name, value in local_aws.environment(record).items():
+            patch.setenv(name, value)
+        stage = Stage(folder, record["aws"]["url"])
+        try:
+            yield stage
+        finally:
+            stage.end()
+
+
+@pytest.fixture(scope="module")
+def client(stage):
+    return stage.serve()[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory")
+def test_a_small_file_that_asks_for_gigabytes_is_refused(stage, client):
+    bomb = make_bomb(stage.folder / "bomb.mp4")
+    begun = client.initiate(bomb)
+    client.put(begun["upload_url"], bomb)
+    refused = client.complete(begun["video_id"])
+    assert (refused.status_code, "no video" in refused.text) == (422, True)
+
+
+def make_bomb(file):
+    """A video that says it had 40 million pictures of a byte each: libav makes an index of them, 24 bytes for each."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:d=1", "-c:v", "libx264", "-preset", "ultrafast", file)
+    content, pictures = bytearray(file.read_bytes()), 40_000_000
+    for box, at, values in [(b"stts", 12, [pictures]), (b"stsc", 16, [pictures]), (b"stsz", 8, [1, pictures])]:
+        struct.pack_into(f">{len(values)}I", content, content.index(box) + at, *values)
+    file.write_bytes(content)
+    return file
+
+
+def test_the_service_is_healthy_while_all_its_threads_wait_for_aws(stage):
+    with socket.create_server((local_aws.HOST, 0), backlog=64) as silent:
+        silent.settimeout(20)
+        task, client = stage.serve(f"http://{local_aws.HOST}:{silent.getsockname()[1]}")
+        for _ in range(45):
+            threading.Thread(target=ask, args=[client.url], daemon=True).start()
+        calls = [silent.accept() for _ in range(40)]
+        assert requests.get(f"{client.url}/health", timeout=3).ok
+        task.kill()
+        for call, _ in calls:
+            call.close()
+
+
+def ask(url):
+    with contextlib.suppress(requests.ConnectionError):
+        requests.get(f"{url}/videos/{uuid.uuid4()}", timeout=60)
+
+
+CLIENTS = """
+import asyncio
+from video import api
+
+async def clients():
+    async with api.lifespan(api.app) as state:
+        for client in (state["services"].s3, state["services"].videos._client):
+            config = client.meta.config
+            print(config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"])
+
+asyncio.run(clients())
+"""
+
+
+def test_the_service_does_not_wait_for_aws_for_long(stage):
+    command = [PROGRAMS / "python", "-c", CLIENTS]
+    done = subprocess.run(command, cwd=APP, env=os.environ | stage.settings, text=True, capture_output=True, check=True)
+    assert "3 10 2\n3 10 2\n" in done.stdout
