@@ -1,6 +1,7 @@
 """The application of examples/app: its story end to end, and that it agrees with the programs that deploy it."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -42,6 +43,7 @@ DEPLOYED = [
     ("all-in-one", "appTask", "appRole", "fastapi_app"),
     ("all-in-one", "workerTask", "workerRole", "celery_worker"),
 ]
+WORKERS = {name: role for name, _, role, image in DEPLOYED if image == "celery_worker"}
 deployed = pytest.mark.parametrize(("name", "task", "role", "image"), DEPLOYED)
 
 
@@ -95,16 +97,60 @@ def test_the_scaling_goes_by_the_metric_that_the_worker_publishes():
     for node in tree("metrics.py").body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
             constants |= zip([it.id for it in node.targets[0].elts], ast.literal_eval(node.value), strict=True)
-    for alarm in ("queueLong", "queueEmpty"):
-        asked = properties("c-worker", alarm)
-        assert (asked["namespace"], asked["metricName"]) == (constants["NAMESPACE"], constants["QUEUE_DEPTH"])
+    alarms = [("c-worker", "queueLong", "QUEUE_DEPTH")]
+    for name in WORKERS:
+        alarms += [(name, "queueEmpty", "UNFINISHED_JOBS"), (name, "workersSilent", "QUEUE_DEPTH")]
+    for name, alarm, metric in alarms:
+        asked = properties(name, alarm)
+        assert (asked["namespace"], asked["metricName"]) == (constants["NAMESPACE"], constants[metric])
         assert asked["dimensions"] == {"Queue": constants["QUEUE"]}
     policy = properties("all-in-one", "tenJobsAWorker")
+    assert policy["targetTrackingScalingPolicyConfiguration"]["disableScaleIn"], "it would take busy ones"
     asked = policy["targetTrackingScalingPolicyConfiguration"]["customizedMetricSpecification"]
     assert (asked["namespace"], asked["metricName"]) == (constants["NAMESPACE"], constants["BACKLOG_PER_TASK"])
     assert asked["dimensions"] == [{"name": "Queue", "value": constants["QUEUE"]}]
-    for name, role in [("c-worker", "taskRole"), ("all-in-one", "workerRole")]:
+    for name, role in WORKERS.items():
         assert f"'cloudwatch:namespace': '{constants['NAMESPACE']}'" in str(properties(name, role))
+
+
+@pytest.mark.parametrize(("name", "service"), [("c-worker", "service"), ("all-in-one", "worker")])
+def test_one_worker_is_always_there_and_its_silence_is_told(name, service):
+    strategies = properties(name, service)["capacityProviderStrategies"]
+    base = {it["capacityProvider"]: it["base"] for it in strategies if "base" in it}
+    assert base == {"FARGATE": properties(name, "scaling")["minCapacity"]}
+    silent = properties(name, "workersSilent")
+    asked = [silent[it] for it in ("statistic", "comparisonOperator", "threshold", "treatMissingData")]
+    assert asked == ["SampleCount", "LessThanThreshold", 1, "breaching"]
+    assert silent["alarmActions"] == "${alarmTopics}"
+
+
+MEASURE = """
+import json
+from celery import Celery
+from video import metrics
+
+celery = Celery()
+for _ in range(2):
+    celery.send_task("job")
+with celery.connection_for_read() as connection, connection.SimpleQueue(metrics.QUEUE) as queue:
+    for _ in range(2):
+        queue.get(timeout=5)  # not acknowledged: the job runs
+        print(json.dumps(metrics.measured(celery)))
+"""
+
+
+def test_a_job_that_runs_is_not_done(tmp_path):
+    [port] = local_aws.free_ports(1)
+    settings = {"CELERY_BROKER_URL": f"redis://{local_aws.HOST}:{port}/0"}
+    command = [PROGRAMS / "python", "-c", MEASURE]
+    redis = ["redis-server", "--bind", local_aws.HOST, "--port", str(port), "--save", "", "--dir", tmp_path]
+    with subprocess.Popen(redis, stdout=subprocess.DEVNULL) as server:
+        try:
+            done = subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, capture_output=True, check=True)
+        finally:
+            server.terminate()
+    measured = [json.loads(line) for line in done.stdout.splitlines()]
+    assert measured == [{"QueueDepth": 1, "UnfinishedJobs": 2}, {"QueueDepth": 0, "UnfinishedJobs": 2}]
 
 
 @pytest.mark.parametrize(("name", "task"), [("b-web", "task"), ("all-in-one", "appTask")])

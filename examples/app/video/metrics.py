@@ -1,4 +1,6 @@
-"""What the scaling of the workers goes by: how many jobs wait, and how many that is for each worker."""
+"""What the scaling of the workers goes by: how many jobs wait, how many that is for each worker, how many are not done.
+
+While one is not done, no worker may be taken away, for ECS does not know which one is idle."""
 
 import logging
 import time
@@ -7,7 +9,7 @@ import boto3
 from celery import Celery
 
 NAMESPACE, QUEUE = "Video", "celery"
-QUEUE_DEPTH, BACKLOG_PER_TASK = "QueueDepth", "BacklogPerTask"
+QUEUE_DEPTH, BACKLOG_PER_TASK, UNFINISHED_JOBS = "QueueDepth", "BacklogPerTask", "UnfinishedJobs"
 SECONDS = 15
 """Between two values: often enough for alarms, which look at minutes."""
 
@@ -18,10 +20,6 @@ def publish_forever(celery: Celery, session: boto3.Session) -> None:
     cloudwatch = session.client("cloudwatch")
     while True:
         try:
-            depth, workers = waiting(celery), len(celery.control.ping(timeout=1))
-            values = {QUEUE_DEPTH: depth}
-            if workers:  # none has answered in time when all are busy, and this one is there
-                values[BACKLOG_PER_TASK] = depth / workers
             cloudwatch.put_metric_data(
                 Namespace=NAMESPACE,
                 MetricData=[
@@ -31,7 +29,7 @@ def publish_forever(celery: Celery, session: boto3.Session) -> None:
                         "Value": value,
                         "Unit": "Count",
                     }
-                    for name, value in values.items()
+                    for name, value in measured(celery).items()
                 ],
             )
         except Exception:  # whatever it is, the jobs go on, and the next time may be better
@@ -39,7 +37,12 @@ def publish_forever(celery: Celery, session: boto3.Session) -> None:
         time.sleep(SECONDS)
 
 
-def waiting(celery: Celery) -> int:
-    """Jobs that no worker has taken yet."""
+def measured(celery: Celery) -> dict[str, float]:
     with celery.connection_for_read() as connection:
-        return int(connection.default_channel.queue_declare(QUEUE).message_count)
+        channel = connection.default_channel
+        waiting = channel.queue_declare(QUEUE).message_count
+        taken = channel.client.hlen(channel.unacked_key)  # a message stays there until its job is done
+    values = {QUEUE_DEPTH: waiting, UNFINISHED_JOBS: waiting + taken}
+    if workers := len(celery.control.ping(timeout=1)):  # none answers in time when all are busy
+        values[BACKLOG_PER_TASK] = waiting / workers
+    return values
