@@ -258,6 +258,8 @@ def test_the_requirements_are_pinned_with_hashes(image):
         assert re.search(rf"^{name}(\[\w+\])?==", pinned, re.MULTILINE), f"{name} is not in requirements.txt"
     blocks = re.split(r"\n(?=\S)", pinned.strip())
     assert all("--hash=sha256:" in it for it in blocks if not it.startswith("#"))
+    names = re.findall(r"^([\w-]+)(?:\[\w+\])?==", pinned, re.MULTILINE)
+    assert len(names) == len(set(names)), "another version in the image than in the tests"
 
 
 READ, METRICS = (
