@@ -75,6 +75,18 @@ def test_compose_sets_them_too():
         assert services[service]["environment"].keys() - set_by_fargate == {it.upper() for it in settings.model_fields}
 
 
+def test_the_readme_knows_the_programs():
+    readme = (APP / "README.md").read_text()
+    for sprint in ("b-web", "c-worker"):
+        told = re.findall(rf"-C {sprint} config set (?:--\w+ )?'?(\w+)(?:\[0\]')? (\S+)", readme)
+        names, asked = {name for name, _ in told} - {"fargate"}, program(sprint)["config"]
+        assert names <= asked.keys()
+        assert {name for name, one in asked.items() if "default" not in one} <= names
+        assert ("bucket", "$BUCKET") in told, "a bucket's name is unique in the world"
+    for sprint, output in re.findall(r"-C (\S+) stack output (\w+)", readme):
+        assert output in program(sprint)["outputs"]
+
+
 def test_all_in_one_allows_what_the_sprints_allow():
     """Which the story finds to be what the code calls, and no more."""
     table = program("all-in-one")["variables"]["tableArn"]
@@ -187,6 +199,19 @@ def test_a_wrong_setting_does_not_show_the_password(monkeypatch):
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert "bucket" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["secret#1", "secret/1", "secret?1", "secret%41"])
+def test_a_password_that_means_something_in_an_address_is_refused_at_once(password, monkeypatch):
+    for name in ("AWS_REGION", "BUCKET", "TABLE"):
+        monkeypatch.setenv(name, "a")
+    monkeypatch.setenv("REDIS_URL", "rediss://:secret-1@redis.example.com:6379/0?ssl_cert_reqs=required")
+    Settings()
+    monkeypatch.setenv("REDIS_URL", f"rediss://:{password}@redis.example.com:6379/0?ssl_cert_reqs=required")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "redis_url" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 

@@ -17,8 +17,8 @@ class Settings(BaseSettings):
     """The bucket of the videos."""
     table: str
     """The DynamoDB table of what is known about them; its key is `video_id`."""
-    redis_url: str = Field(repr=False)
-    """The queue between service and worker, `rediss://` on AWS. It holds the password."""
+    redis_url: str = Field(repr=False, pattern=r"^rediss?://(\w*:[^/?#%@]+@)?[\w.-]+:\d+/\d+(\?.*)?$")
+    """The queue between service and worker, `rediss://` on AWS. It holds the password, which must not end it early."""
 
 
 class WorkerSettings(Settings):
