@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,14 @@ def test_a_job_stays_in_the_queue_when_it_cannot_be_sent_again():
     assert done.stdout == "requeue True\n"
 
 
+def test_the_logs_say_when_in_which_time_zone():
+    said = "import logging; from video import logs; logs.configure(); logging.getLogger('a').info('b', extra={'c': 1})"
+    done = subprocess.run([PROGRAMS / "python", "-c", said], cwd=APP, text=True, capture_output=True, check=True)
+    line = json.loads(done.stdout)
+    assert datetime.fromisoformat(line.pop("time")).utcoffset() == timedelta(0)
+    assert line == {"level": "INFO", "logger": "a", "message": "b", "c": 1}
+
+
 def ffmpeg(folder, monkeypatch, script):
     (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "ffmpeg").chmod(0o755)
@@ -273,6 +282,9 @@ def test_the_dockerfile(image):
     assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", it) for it in bases)
     assert len(bases) == 1, "both stages are of the same Python"
     assert re.search(r"^USER \d+$", dockerfile.read_text(), re.MULTILINE)
+    last_stage = dockerfile.read_text().split("\nFROM ")[-1]
+    assert "pip uninstall --yes pip" in last_stage, "no build tools are left"
+    assert re.search(r"^HEALTHCHECK .*--start-period=", last_stage, re.MULTILINE)
 
 
 @pytest.mark.parametrize("image", IMAGES)
