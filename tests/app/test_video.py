@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools")]
 
 import local_aws  # noqa: E402
-from app import BUCKET, TABLE, Client, Redis, ffmpeg, make_video, wait_for  # noqa: E402
+from app import BUCKET, TABLE, Client, Redis, await_line, ffmpeg, make_video, wait_for  # noqa: E402
 from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
 
 GROUP = "/ecs/video"
@@ -80,6 +81,11 @@ class Stage:
         wait_for("the service", client.answers, bool, task)
         return task, client
 
+    def tell_redis(self, *words):
+        command = ["redis-cli", "--tls", "--cacert", self.redis.certificate, "-h", local_aws.HOST]
+        command += ["-p", str(self.redis.port), *words]
+        subprocess.run(command, check=True, env=os.environ | {"REDISCLI_AUTH": PASSWORD}, stdout=subprocess.DEVNULL)
+
     def end(self):
         for task in self.tasks:
             task.kill()
@@ -92,6 +98,7 @@ def stage(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, local_aws.alone(folder / "aws") as record:
         for name, value in local_aws.environment(record).items():
             patch.setenv(name, value)
+        patch.setattr("app.LIMIT", 30)
         stage = Stage(folder, record["aws"]["url"])
         try:
             yield stage
@@ -102,6 +109,13 @@ def stage(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(stage):
     return stage.serve()[1]
+
+
+@pytest.fixture(scope="module")
+def worker(stage):
+    task = stage.run("celery_worker")
+    await_line(task, "ready.")
+    return task
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory")
@@ -159,3 +173,11 @@ def test_the_service_does_not_wait_for_aws_for_long(stage):
     command = [PROGRAMS / "python", "-c", CLIENTS]
     done = subprocess.run(command, cwd=APP, env=os.environ | stage.settings, text=True, capture_output=True, check=True)
     assert "3 10 2\n3 10 2\n" in done.stdout
+
+
+def test_the_worker_outlives_a_redis_that_is_read_only(stage, client, worker):
+    stage.tell_redis("replicaof", local_aws.HOST, "1")
+    await_line(worker, "read only replica")
+    time.sleep(2)
+    stage.tell_redis("replicaof", "no", "one")
+    client.wait(client.upload(stage.clip))

@@ -47,6 +47,7 @@ celery.conf.update(
     },
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # a failover of Redis passes
+    broker_channel_error_retry=True,  # and so does what the old primary says until then: that it is read-only
 )
 
 
