@@ -151,11 +151,12 @@ class Task:
 
 class RoleGate:
     """The way to AWS. The local one takes any call from anybody; this lets through what the task role allows, and keeps
-    which of its rights were `used`. Actions that are `broken` fail as AWS does on a bad day."""
+    which of its rights were `used`. Actions that are `broken` fail as AWS does on a bad day; of the next call that
+    has `losing` in its body, only the answer is lost."""
 
     def __init__(self, aws, rights):
         self.aws, self.rights = urllib.parse.urlsplit(aws).netloc, rights
-        self.used, self.refused, self.broken = set(), set(), set()
+        self.used, self.refused, self.broken, self.losing = set(), set(), set(), None
         gate = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -165,7 +166,8 @@ class RoleGate:
             def pass_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 called = action(self.command, self.path, self.headers)
-                right = allowing(gate.rights, called, resource(called, self.path, body), context(called, body))
+                about = resource(called, self.path, body)
+                right = allowing(gate.rights, called, about, context(called, body))
                 if not right:
                     gate.refused.add(called)
                     self.answer(403, {}, REFUSAL % called.encode())
@@ -176,7 +178,10 @@ class RoleGate:
                     upstream = HTTPConnection(gate.aws)
                     upstream.request(self.command, self.path, body, dict(self.headers))
                     reply = upstream.getresponse()
-                    self.answer(reply.status, dict(reply.getheaders()), reply.read())
+                    if called == "s3:GetObject" and reply.status == 404 and not gate.may_list(about):
+                        self.answer(403, {}, REFUSAL % b"s3:ListBucket")
+                    else:
+                        self.answer(reply.status, dict(reply.getheaders()), reply.read())
                     upstream.close()
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
@@ -189,7 +194,8 @@ class RoleGate:
                 length = headers.get("Content-Length", "0") if self.command == "HEAD" else len(body)
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
@@ -202,6 +208,13 @@ class RoleGate:
         self.server.daemon_threads = True
         self.url = f"http://{local_aws.HOST}:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def may_list(self, about):
+        """S3 says that an object is not there only to those who may list the bucket; to others it says 403."""
+        bucket, _, key = about.partition("/")
+        right = allowing(self.rights, "s3:ListBucket", bucket, {"s3:prefix": key})
+        self.used |= {right} - {None}
+        return bool(right)
 
     def close(self):
         self.server.shutdown()

@@ -7,10 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from pydantic import ValidationError
 
@@ -21,7 +26,7 @@ PROVIDER = os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulum
 sys.path[:0] = [str(ROOT / "tools"), str(APP)]
 
 import local_aws  # noqa: E402
-from fargate_task import PROGRAMS, Image, action, allowing, context, rights_of  # noqa: E402
+from fargate_task import PROGRAMS, Image, RoleGate, action, allowing, context, rights_of  # noqa: E402
 from video import media  # noqa: E402
 from video.config import Settings, WorkerSettings  # noqa: E402
 
@@ -339,6 +344,29 @@ def test_the_gate_to_aws_knows_an_object_from_what_is_beside_it(method, query, w
     assert action(method, f"/videos/uploads/1?{query}", {}) == wanted
 
 
+LIST = {
+    "Effect": "Allow",
+    "Action": "s3:ListBucket",
+    "Resource": "arn:aws:s3:::videos",
+    "Condition": {"StringLike": {"s3:prefix": "uploads/*"}},
+}
+
+
+@pytest.mark.parametrize(("statements", "wanted"), [([READ], 403), ([READ, LIST], 404)])
+def test_the_gate_to_aws_says_that_nothing_is_there_to_who_may_list(statements, wanted, tmp_path):
+    rights = {right for statement in statements for right in rights_of(statement)}
+    nothing = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer((local_aws.HOST, 0), nothing) as s3, closing(RoleGate("", rights)) as gate:
+        gate.aws = f"{local_aws.HOST}:{s3.server_port}"
+        threading.Thread(target=s3.serve_forever, args=[0.01], daemon=True).start()
+        session = requests.Session()
+        session.trust_env = False
+        for ask in (session.head, session.get):
+            assert ask(f"{gate.url}/videos/uploads/1").status_code == wanted
+        s3.shutdown()
+    assert gate.used == rights
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -354,7 +382,7 @@ def test_a_right_that_no_call_needs_is_found(more):
 
 
 BUCKET, TABLE = "arn:aws:s3:::${bucket}", "arn:aws:dynamodb:${region}:${account}:table/${table}"
-RESOURCES = {"s3": {f"{BUCKET}/uploads/*", f"{BUCKET}/results/*"}, "dynamodb": {TABLE}, "cloudwatch": {"*"}}
+RESOURCES = {"s3": {BUCKET, f"{BUCKET}/uploads/*", f"{BUCKET}/results/*"}, "dynamodb": {TABLE}, "cloudwatch": {"*"}}
 
 
 def too_wide(statements):
