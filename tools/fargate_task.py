@@ -178,7 +178,10 @@ class RoleGate:
                     upstream = HTTPConnection(gate.aws)
                     upstream.request(self.command, self.path, body, dict(self.headers))
                     reply = upstream.getresponse()
-                    if called == "s3:GetObject" and reply.status == 404 and not gate.may_list(about):
+                    if gate.losing and gate.losing in body:
+                        gate.losing = None
+                        self.answer(503, {}, b"")
+                    elif called == "s3:GetObject" and reply.status == 404 and not gate.may_list(about):
                         self.answer(403, {}, REFUSAL % b"s3:ListBucket")
                     else:
                         self.answer(reply.status, dict(reply.getheaders()), reply.read())

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools")]
 
 import local_aws  # noqa: E402
-from app import BUCKET, TABLE, Client, Redis, await_line, ffmpeg, make_video, wait_for  # noqa: E402
+from app import BUCKET, TABLE, Client, Redis, await_line, exists, ffmpeg, make_video, record_of, said, wait_for  # noqa: E402
 from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
 
 GROUP = "/ecs/video"
@@ -181,3 +181,17 @@ def test_the_worker_outlives_a_redis_that_is_read_only(stage, client, worker):
     time.sleep(2)
     stage.tell_redis("replicaof", "no", "one")
     client.wait(client.upload(stage.clip))
+
+
+@pytest.mark.parametrize("write", [b":new_duration", b":new_owner", b'"S": "done"'], ids=["queued", "claim", "finish"])
+def test_a_write_whose_answer_is_lost_counts_once(write, stage, client, worker):
+    gates = [task.gate for task in stage.tasks]
+    for gate in gates:
+        gate.losing = write
+    video = client.upload(stage.clip, delete_original=True)
+    client.wait(video)
+    await_line(worker, video, "done")
+    wait_for("the original", lambda: exists(f"uploads/{video}"), False.__eq__)
+    assert None in [gate.losing for gate in gates]
+    assert record_of(video)["attempts"] == 1
+    assert not said(worker, video, "another worker")

@@ -4,6 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -78,8 +79,7 @@ class Videos:
         self._table = table
 
     def create(self, video: Video) -> None:
-        item = video.model_dump(mode="json", exclude_none=True)
-        self._client.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(video_id)")
+        self._client.put_item(TableName=self._table, Item=video.model_dump(mode="json", exclude_none=True))
 
     def get(self, video_id: str) -> Video | None:
         found = self._client.get_item(TableName=self._table, Key={"video_id": video_id}, ConsistentRead=True)
@@ -139,7 +139,12 @@ class Videos:
         return self._set(video_id, values, condition, count, me=owner, processing=Status.PROCESSING)
 
     def _set(self, video_id: str, values: dict[str, Any], condition: str, count: int = 0, **given: Any) -> bool:
-        """Sets `values` and adds `count` to the attempts, if `condition` holds; says whether it did."""
+        """Sets `values` and adds `count` to the attempts, if `condition` holds; says whether it did.
+
+        boto repeats a call whose answer was lost, and then the condition may fail because of the first one: so each
+        call leaves its mark."""
+        mark = str(uuid4())
+        values = values | {"written": mark}
         names = {*values, *(name for name in ("status", "owner", "lease", "queued_at") if f"#{name}" in condition)}
         update = "SET " + ", ".join(f"#{name} = :new_{name}" for name in values)
         if count:
@@ -150,13 +155,15 @@ class Videos:
                 Key={"video_id": video_id},
                 UpdateExpression=update,
                 ConditionExpression=condition,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 ExpressionAttributeNames={f"#{name}": name for name in names},
                 ExpressionAttributeValues={f":new_{name}": value for name, value in values.items()}
                 | {f":{name}": value for name, value in given.items()},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
+                found: dict[str, Any] = error.response.get("Item", {})
+                return found.get("written") == {"S": mark}
             raise
         return True
 
