@@ -155,6 +155,12 @@ def ask(url):
         requests.get(f"{url}/videos/{uuid.uuid4()}", timeout=60)
 
 
+def run(script, settings):
+    """In the Python of the application. Returns what it prints."""
+    command = [PROGRAMS / "python", "-c", script]
+    return subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, stdout=subprocess.PIPE, check=True).stdout
+
+
 CLIENTS = """
 import asyncio
 from video import api
@@ -170,9 +176,7 @@ asyncio.run(clients())
 
 
 def test_the_service_does_not_wait_for_aws_for_long(stage):
-    command = [PROGRAMS / "python", "-c", CLIENTS]
-    done = subprocess.run(command, cwd=APP, env=os.environ | stage.settings, text=True, capture_output=True, check=True)
-    assert "3 10 2\n3 10 2\n" in done.stdout
+    assert "3 10 2\n3 10 2\n" in run(CLIENTS, stage.settings)
 
 
 def test_the_worker_outlives_a_redis_that_is_read_only(stage, client, worker):
@@ -195,3 +199,27 @@ def test_a_write_whose_answer_is_lost_counts_once(write, stage, client, worker):
     assert None in [gate.losing for gate in gates]
     assert record_of(video)["attempts"] == 1
     assert not said(worker, video, "another worker")
+
+
+DENIED = """
+from botocore.exceptions import ClientError
+from video import worker
+from video.videos import Video
+
+def denied(**_):
+    raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteObject")
+
+done = Video(video_id="a", filename="a", content_type="a", size=1, status="done", delete_original=True)
+worker.videos.get, worker.s3.delete_object = lambda _: done, denied
+for retries in (0, worker.MAX_RETRIES):
+    worker.process.push_request(retries=retries)
+    try:
+        worker.delete_original("a")
+        print("given up")
+    except ClientError:
+        print("to be tried again")
+"""
+
+
+def test_a_delete_that_is_denied_for_good_is_given_up(stage):
+    assert run(DENIED, stage.settings).splitlines()[-2:] == ["to be tried again", "given up"]

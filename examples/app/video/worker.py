@@ -25,6 +25,8 @@ from video import logs, media, metrics
 from video.config import WorkerSettings
 from video.videos import MAX_ATTEMPTS, PROCESS, Busy, Status, Video, Videos
 
+MAX_RETRIES = 20
+"""After about 45 minutes an original that cannot be deleted is left where it is: its job is done."""
 logger = logging.getLogger(__name__)
 settings = WorkerSettings()
 session = boto3.Session(region_name=settings.aws_region)
@@ -198,4 +200,9 @@ def delete_original(video_id: str) -> None:
     """Asked for again when a message comes twice: the first worker may have been lost just before it."""
     video = videos.get(video_id)
     if video and video.status == Status.DONE and video.delete_original:
-        s3.delete_object(Bucket=settings.bucket, Key=video.original)
+        try:
+            s3.delete_object(Bucket=settings.bucket, Key=video.original)
+        except (BotoCoreError, ClientError):
+            if process.request.retries < MAX_RETRIES:
+                raise
+            logger.exception("giving up, the original stays", extra={"video_id": video_id})
