@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools")]
 
 import local_aws  # noqa: E402
-from app import BUCKET, TABLE, Client, Redis, await_line, exists, ffmpeg, make_video, record_of, said, wait_for  # noqa: E402
+from app import BUCKET, TABLE, Client, Redis, exists, ffmpeg, make_video, record_of, table  # noqa: E402
+from app import await_line, said, wait_for  # noqa: E402
 from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
 
 GROUP = "/ecs/video"
@@ -158,7 +158,8 @@ def ask(url):
 def run(script, settings):
     """In the Python of the application. Returns what it prints."""
     command = [PROGRAMS / "python", "-c", script]
-    return subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, stdout=subprocess.PIPE, check=True).stdout
+    done = subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, stdout=subprocess.PIPE, check=True)
+    return done.stdout
 
 
 CLIENTS = """
@@ -182,7 +183,6 @@ def test_the_service_does_not_wait_for_aws_for_long(stage):
 def test_the_worker_outlives_a_redis_that_is_read_only(stage, client, worker):
     stage.tell_redis("replicaof", local_aws.HOST, "1")
     await_line(worker, "read only replica")
-    time.sleep(2)
     stage.tell_redis("replicaof", "no", "one")
     client.wait(client.upload(stage.clip))
 
@@ -223,3 +223,11 @@ for retries in (0, worker.MAX_RETRIES):
 
 def test_a_delete_that_is_denied_for_good_is_given_up(stage):
     assert run(DENIED, stage.settings).splitlines()[-2:] == ["to be tried again", "given up"]
+
+
+def test_what_a_killed_process_leaves_is_removed(stage, client, worker):
+    video = client.upload(make_video(stage.folder / "film.mp4", seconds=60, size="640x360"))
+    [left] = wait_for("its folder", lambda: [*Path(worker.folder.name).glob("video-*")], bool, worker)
+    subprocess.run(["pkill", "-KILL", "-P", str(worker.process.pid)], check=True)
+    wait_for(f"{left}, to be gone", left.exists, False.__eq__, worker)
+    table().delete_item(Key={"video_id": video})

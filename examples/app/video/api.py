@@ -119,7 +119,8 @@ class Progress(BaseModel):
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Whether this task can answer, even when all its threads wait for somebody. Says nothing of Redis or AWS: a new task would not mend those."""
+    """Whether this task can answer. Says nothing of Redis or AWS: a new task would not mend those."""
+    # No thread of its own: they may all wait for AWS.
     return {"status": "ok"}
 
 

@@ -6,6 +6,7 @@ the video and keeps renewing it; only who holds the lease writes, and what is do
 import logging
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -68,6 +69,18 @@ def show_life(**_: Any) -> None:
             time.sleep(15)
 
     threading.Thread(target=forever, daemon=True).start()
+
+
+@signals.worker_process_init.connect
+def tidy_up(**_: Any) -> None:
+    """A process that was killed left its folder, of gigabytes. This one replaces it, for there is one at a time."""
+    for folder in Path(gettempdir()).glob(f"{folder_prefix()}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def folder_prefix() -> str:
+    """With the id of the worker itself: another one on the same machine has folders of its own."""
+    return f"video-{os.getppid()}-"
 
 
 @signals.worker_ready.connect
@@ -174,7 +187,7 @@ def work(lease: Lease) -> None:
 
 def make_results(video: Video, lease: Lease) -> float:
     """Returns how long the result is, in seconds."""
-    with TemporaryDirectory(prefix="video-") as name:
+    with TemporaryDirectory(prefix=folder_prefix()) as name:
         original, result, thumbnail = (Path(name, it) for it in ("original", "video.mp4", "thumbnail.jpg"))
         download(video, original)
         media.transcode(original, result, video.duration, lease.progress)
