@@ -8,7 +8,7 @@ A `Script` is a plain structure, as the YAML files of tests/stories hold it:
       - {call: DescribeReplicationGroups, after: ModifyReplicationGroup, for: 2, replace: {available: modifying}}
       - {call: CreateService, nth: 1, cut: after}   # the connection, before or after AWS has done it
       - {call: RunTask, delay: 2}                   # seconds
-      - {call: GetLogEvents, answer: {events: []}}  # without asking AWS
+      - {call: GetLogEvents, answer: {events: []}}  # without asking AWS; text as it is, for services that speak XML
     deployments:                                  # how the n-th deployment of the service goes, a step a look at it
       2:
         - {running: 0, pending: 1}
@@ -17,7 +17,7 @@ A `Script` is a plain structure, as the YAML files of tests/stories hold it:
     tasks:                                        # how the n-th task that runs alone goes, likewise
       1:
         - {state: RUNNING, log: [one line]}
-        - {state: STOPPED, exit: 1, log: [another]}
+        - {state: STOPPED, exit: 1, log: [another]}   # or `exits: {app: 0, agent: 137}`
 """
 
 import collections
@@ -78,7 +78,8 @@ def handler(proxy, target):
                 if "refuse" in fault:
                     return self.answer(*refused(service(self.headers), called, *fault["refuse"]))
                 if "answer" in fault:
-                    return self.answer(200, {}, json.dumps(fault["answer"]).encode())
+                    text = fault["answer"] if isinstance(fault["answer"], str) else json.dumps(fault["answer"])
+                    return self.answer(200, {}, text.encode())
             if played := proxy.script.plays(called, body.decode(errors="replace")):
                 return self.answer(200, {}, played.encode())
             if token and token in proxy.script.answered:
@@ -150,7 +151,7 @@ def refused(signed_for, called, code, text):
 # What an entry of `calls`, and a step of a deployment, may say.
 CALL = {"call", "nth", "for", "after", "refuse", "cut", "delay", "answer", "replace"}
 STEP = {"state", "reason", "desired", "running", "pending", "failed", "event", "stopped", "targets", "breaker", "alarms",
-        "status", "why", "rollback", "superseded"}  # fmt: skip
+        "status", "why", "rollback", "superseded", "gone"}  # fmt: skip
 
 
 class Script:
@@ -321,7 +322,8 @@ class Deployments:
             service["taskDefinition"] = self.before["taskDefinition"]
         if others:
             ours["status"] = "ACTIVE"
-        service["deployments"] = [*others, ours]
+        # AWS may list it no more once it has rolled it back.
+        service["deployments"] = others if state.get("gone") else [*others, ours]
         if not others and self.before and self.before["id"] != self.id and state["state"] != "COMPLETED":
             service["deployments"].append(self.before | {"status": "ACTIVE"})
 
@@ -368,10 +370,13 @@ class Tasks:
             container["lastStatus"] = state["state"]
         if state["state"] == "STOPPED":
             task |= {"desiredStatus": "STOPPED", "stoppedAt": time.time()}
-            task["stopCode"] = state.get("code", "EssentialContainerExited" if "exit" in state else "TaskFailedToStart")
+            task["stopCode"] = state.get("code", "EssentialContainerExited" if state.keys() & {"exit", "exits"} else "TaskFailedToStart")
             task["stoppedReason"] = state.get("reason", "Essential container in task exited")
             words = {"exit": "exitCode", "why": "reason"}
             task["containers"][0] |= {words[key]: it for key, it in state.items() if key in words}
+            for container in task["containers"]:
+                if container["name"] in state.get("exits", {}):
+                    container["exitCode"] = state["exits"][container["name"]]
 
     def log(self, asked):
         """What a container of such a task has written since the last page; None if it is another one's."""

@@ -4,8 +4,10 @@ use anyhow::Result;
 use aws_sdk_ecs::types::{ContainerDefinition, LogDriver};
 
 use super::{Aws, Explain as _, refused_with};
+use crate::value::without_secrets;
 
 /// Where `awslogs` writes what a container says.
+#[derive(Clone)]
 pub struct Stream {
     pub group: String,
     pub name: String,
@@ -23,9 +25,11 @@ impl Stream {
     }
 }
 
-/// A line for the terminal: not longer than anybody reads, and without what would move its cursor or change its colours.
+/// A line for the terminal: not longer than anybody reads, and without what would move its cursor or change its colours. Secrets
+/// go first: nobody would know a part of one.
 fn tidy(line: &str) -> String {
     const LONGEST: usize = 500;
+    let line = without_secrets(line.to_owned(), &[]);
     let shown: String = line.trim_end().chars().filter(|it| !it.is_control() || *it == '\t').take(LONGEST + 1).collect();
     match shown.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &shown[..end]),

@@ -979,7 +979,8 @@ fn encryption_steps(old: Encryption, new: Encryption) -> Vec<(bool, Encryption)>
 /// The steps to the new password. AWS rotates it in before it can be the only one.
 fn auth_steps(had_one: bool, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<AuthTokenUpdateStrategyType> {
     use RedisGroupAuthTokenUpdateStrategy::{Rotate, Set};
-    let strategy = new.auth_token_update_strategy.unwrap_or(if had_one { Rotate } else { Set });
+    // Where the state knows of none, the first one is not the only one yet, whatever AWS shows in between.
+    let strategy = new.auth_token_update_strategy.unwrap_or(if had_one && old.auth_token.is_some() { Rotate } else { Set });
     let another = old.auth_token != new.auth_token;
     let alone = strategy == Set && (another || old.auth_token_update_strategy != new.auth_token_update_strategy);
     let steps = [(another, AuthTokenUpdateStrategyType::Rotate), (alone, AuthTokenUpdateStrategyType::Set)];

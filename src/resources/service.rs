@@ -348,24 +348,22 @@ impl Resource for Service {
         ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
         let deploys = new.force_new_deployment || DEPLOYED.iter().any(|it| changed.contains(*it));
-        let mut service = if new.force_new_deployment || !changed.iter().all(unsent) {
+        let sends = new.force_new_deployment || !changed.iter().all(unsent);
+        let mut service = if sends {
             send(context, &key, new, |names| names.iter().any(|it| changed.contains(*it))).await?
-        } else if changed.is_empty() {
-            found(context, &key).await?
         } else {
-            return Ok(());
+            found(context, &key).await?
         };
-        if !deploys && !changed.is_empty() {
-            return Ok(());
-        }
-        // What the last `up` wanted may have been rolled back, or be failing still: then it starts anew. Whoever else deploys
-        // is left alone.
+        // What the last `up` wanted may have been rolled back, or be failing still: then it starts anew. It may also be on its
+        // way still, where a new count does not only make it look so: then it is waited for. Whoever else deploys is left alone.
         let ours = !context.ignores("taskDefinition");
         let another = service.task_definition().map(name_in) != Some(name_in(&new.task_definition));
-        let fails = primary(&service).is_some_and(|it| {
-            it.rollout_state() == Some(&DeploymentRolloutState::Failed)
-                || it.rollout_state() == Some(&DeploymentRolloutState::InProgress) && it.failed_tasks() > 0
-        });
+        let is = |state: &DeploymentRolloutState| primary(&service).is_some_and(|it| it.rollout_state() == Some(state));
+        let goes_on = is(&DeploymentRolloutState::InProgress);
+        let fails = is(&DeploymentRolloutState::Failed) || goes_on && primary(&service).is_some_and(|it| it.failed_tasks() > 0);
+        if !deploys && !changed.is_empty() && !(ours && (fails || goes_on && !sends && !another)) {
+            return Ok(());
+        }
         if fails || ours && changed.is_empty() && another {
             let anew = |names: &[&str]| names.contains(&"triggers") || ours && names.contains(&"taskDefinition");
             service = send(context, &key, new, anew).await?;
@@ -414,16 +412,16 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
         Some(count) => {
             let may_run = count * i64::from(most) / 100;
             let have_to_run = (count * i64::from(least) + 99) / 100;
-            (count.to_string(), count == 0 || may_run > count || have_to_run < count)
+            (if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }, count == 0 || may_run > count || have_to_run < count)
         }
         // Scaling may come to a count with which it goes.
-        None => ("all".to_owned(), most > 100 || least < 100),
+        None => ("all tasks".to_owned(), most > 100 || least < 100),
     };
     report.rule(
         &["deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount"],
         moves,
         format!(
-            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {tasks} tasks a deployment may neither stop one nor \
+            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {tasks} a deployment may neither stop one nor \
              start another; raise the first, or lower the second"
         ),
     );
@@ -535,7 +533,7 @@ async fn gone(context: &Context, key: Key) -> Result<()> {
         let service = context.aws.look_up::<DescribeServices>(key.clone()).await?;
         Ok(match service.filter(|it| it.status() != Some("INACTIVE")) {
             None => Seen::Ready(()),
-            Some(it) => Seen::Pending(format!("{} tasks are still running, {} pending", it.running_count(), it.pending_count())),
+            Some(it) => Seen::Pending(format!("tasks that are still there: {} running, {} pending", it.running_count(), it.pending_count())),
         })
     };
     context.observer.wait(format!("the tasks of service {} to end", key.1), Patience::minutes(30), look).await
@@ -710,12 +708,12 @@ mod tests {
         assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 2 })), none);
         let reason = |tasks: &str, most: i32| {
             format!(
-                "deploymentMaximumPercent is {most}, and deploymentMinimumHealthyPercent is 100: of {tasks} tasks a deployment \
+                "deploymentMaximumPercent is {most}, and deploymentMinimumHealthyPercent is 100: of {tasks} a deployment \
                  may neither stop one nor start another; raise the first, or lower the second"
             )
         };
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 1 })), [reason("1", 150)]);
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })), [reason("all", 100)]);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 1 })), [reason("1 task", 150)]);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })), [reason("all tasks", 100)]);
     }
 
     #[test]

@@ -270,6 +270,7 @@ async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
     let what = format!("task {}", name(&run.lock().await.task));
     let ended = context.observer.wait(&what, PATIENCE, look).await;
     let run = run.into_inner();
+    let shown: Vec<_> = run.logs.iter().map(|it| it.container.as_str()).collect();
     let network = ecs::to_vpc(&inputs.network_configuration)?;
     if let Err(error) = ended {
         let stopped = stop(context, &run.task).await;
@@ -280,12 +281,12 @@ async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
         if !error.is::<TimedOut>() {
             return Err(error.context(format!("{what} got out of sight: {stopped}; {AGAIN}")));
         }
-        let diagnosis = Evidence::of_task(context, &run.task, Some(&network)).await.diagnosis(error.to_string());
+        let diagnosis = Evidence::of_task(context, &run.task, Some(&network), &shown).await.diagnosis(error.to_string());
         return Err(diagnosis.then(&format!("{stopped}; {AGAIN}")).into());
     }
     if let Err(trouble) = outcome(&run.task, run.definition.as_ref()) {
         let of = run.task.task_definition_arn().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
-        let evidence = Evidence::of_task(context, &run.task, Some(&network)).await;
+        let evidence = Evidence::of_task(context, &run.task, Some(&network), &shown).await;
         return Err(evidence.diagnosis(format!("{what} of {of} failed: {trouble}")).then(AGAIN).into());
     }
     Ok(run.task.task_arn().unwrap_or_default().to_owned())

@@ -1,8 +1,10 @@
 //! Why tasks do not come up, and the way out: one rule a known cause. The first that applies is told, so that what is
 //! special stands before what is general.
 
-use aws_sdk_ecs::types::{Container, CpuArchitecture, TaskStopCode};
-use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetHealthReasonEnum};
+use aws_sdk_ecs::types::{Container, ContainerDefinition, CpuArchitecture, HealthStatus, Task, TaskStopCode};
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetGroup, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
+};
 
 use super::{
     diagnosis::{Case, Evidence, is_healthy},
@@ -17,6 +19,8 @@ pub struct Rule {
     pub looks_at: Look,
     /// After how many failed tasks nothing can get better by itself: more than one for what AWS may only not know yet.
     certain_after: Option<i32>,
+    /// Which containers can be at fault, where AWS does not say which one is.
+    pub concerns: fn(&ContainerDefinition) -> bool,
     /// The container at fault, if it is one, and the words by which the cause is recognised.
     pub applies: fn(&Evidence) -> Option<Words>,
     /// The cause, and the way out.
@@ -41,12 +45,16 @@ const fn rule(
     applies: fn(&Evidence) -> Option<Words>,
     tells: fn(&Evidence, &Case) -> (String, String),
 ) -> Rule {
-    Rule { name, looks_at: Look::Nothing, certain_after, applies, tells }
+    Rule { name, looks_at: Look::Nothing, certain_after, concerns: |_| true, applies, tells }
 }
 
 impl Rule {
     const fn looking_at(self, looks_at: Look) -> Self {
         Self { looks_at, ..self }
+    }
+
+    const fn concerning(self, concerns: fn(&ContainerDefinition) -> bool) -> Self {
+        Self { concerns, ..self }
     }
 }
 
@@ -86,10 +94,19 @@ pub(super) static RULES: &[Rule] = &[
             )
         },
     ),
+    rule("no such host", None, |it| it.says(&["cannotpull", "no such host"]), |it, case| {
+        (
+            format!("the registry of image {} is not known by this name: {}", it.image(case), it.gist(case)),
+            format!("correct {}; if the name is right, set enableDnsSupport of the Vpc", it.property(case, "image")),
+        )
+    }),
     rule(
         "no route to the registry",
         None,
-        |it| it.says_one_of("cannotpull", NO_ROUTE).or_else(|| it.says_one_of("unable to pull secrets or registry auth", NO_ROUTE)),
+        |it| {
+            let needed = ["cannotpull", "unable to pull secrets or registry auth", "logger args"];
+            needed.iter().find_map(|need| it.says_one_of(need, NO_ROUTE))
+        },
         |it, _| {
             it.obstacle(
                 "the tasks do not reach the registry, or whatever else they need before they start",
@@ -168,7 +185,8 @@ pub(super) static RULES: &[Rule] = &[
                 format!("add the key to the secret, or correct valueFrom in {}", it.property(case, "secrets")),
             )
         },
-    ),
+    )
+    .concerning(has_secrets),
     rule(
         "secret without a value",
         None,
@@ -179,18 +197,20 @@ pub(super) static RULES: &[Rule] = &[
                 format!("let the Service depend on what writes the value that `secrets` of container {} name", it.name(case)),
             )
         },
-    ),
+    )
+    .concerning(has_secrets),
     rule(
         "secret missing",
         Some(2),
-        |it| it.says_one_of("resourceinitializationerror", &["can't find the specified secret", "parameternotfound", "invalid parameters:"]),
+        |it| it.says_one_of("resourceinitializationerror", &["can't find the specified secret", "parameternotfound", "invalid parameters:", "invalid ssm parameters"]),
         |it, case| {
             (
                 format!("a secret of the tasks does not exist: {}", it.gist(case)),
                 format!("make the secret or the parameter, or correct valueFrom in {}", it.property(case, "secrets")),
             )
         },
-    ),
+    )
+    .concerning(has_secrets),
     rule(
         "secret not allowed",
         // A policy that was attached a moment ago may not be known everywhere yet.
@@ -206,7 +226,8 @@ pub(super) static RULES: &[Rule] = &[
                 ),
             )
         },
-    ),
+    )
+    .concerning(has_secrets),
     rule(
         "log group missing",
         Some(2),
@@ -222,7 +243,8 @@ pub(super) static RULES: &[Rule] = &[
                 ),
             )
         },
-    ),
+    )
+    .concerning(has_log),
     rule(
         "log group not allowed",
         Some(2),
@@ -236,7 +258,8 @@ pub(super) static RULES: &[Rule] = &[
                 ),
             )
         },
-    ),
+    )
+    .concerning(has_log),
     rule(
         "role not assumable",
         Some(3),
@@ -376,7 +399,12 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "health check of the container",
         None,
-        |it| it.says(&["failed container health checks"]),
+        |it| {
+            let sick = |it: &&Container| it.health_status() == Some(&HealthStatus::Unhealthy);
+            let (container, said) = it.says(&["failed container health checks"])?;
+            let sick = it.tasks.iter().flat_map(Task::containers).find(sick).and_then(|it| it.name());
+            Some((sick.map(str::to_owned).or(container), said))
+        },
         |it, case| {
             (
                 format!("container {} is unhealthy by its own health check", it.name(case)),
@@ -387,7 +415,8 @@ pub(super) static RULES: &[Rule] = &[
                 ),
             )
         },
-    ),
+    )
+    .concerning(|it| it.health_check().is_some()),
     rule(
         "health check path",
         None,
@@ -470,6 +499,7 @@ pub(super) static RULES: &[Rule] = &[
                     Some(log) if log.lines.is_empty() => {
                         format!("look into its log, {}/{}, for why; AWS shows no line of it yet", log.stream.group, log.stream.name)
                     }
+                    Some(log) if log.shown => "read its last lines above; then mend the application, or its `environment` and `secrets`".to_owned(),
                     Some(_) => "read its last lines below; then mend the application, or its `environment` and `secrets`".to_owned(),
                     None => format!(
                         "AWS has no log of it: set {} to see why, with awslogs-stream-prefix among its options",
@@ -481,9 +511,24 @@ pub(super) static RULES: &[Rule] = &[
     ),
 ];
 
+fn has_secrets(container: &ContainerDefinition) -> bool {
+    !container.secrets().is_empty()
+}
+
+fn has_log(container: &ContainerDefinition) -> bool {
+    container.log_configuration().is_some()
+}
+
 /// By what a task tells that it reached nobody.
-const NO_ROUTE: &[&str] =
-    &["i/o timeout", "timed out", "dial tcp", "connection refused", "context deadline exceeded", "canceled, context"];
+const NO_ROUTE: &[&str] = &[
+    "i/o timeout",
+    "timed out",
+    "dial tcp",
+    "connection refused",
+    "context deadline exceeded",
+    "canceled, context",
+    "connection issue",
+];
 
 impl Evidence {
     /// All that AWS says of the tasks, with the container it says it of.
@@ -500,7 +545,10 @@ impl Evidence {
     /// The container whose image or name a text holds.
     fn mentioned(&self, text: &str) -> Option<String> {
         let containers = self.definition.as_ref()?.container_definitions();
-        let found = containers.iter().find(|it| it.image().is_some_and(|it| text.contains(it)));
+        // `app:1` is not in `app:10`.
+        let ends = |rest: &str| !rest.starts_with(|it: char| it.is_alphanumeric() || "._-".contains(it));
+        let names = |image: &str| text.match_indices(image).any(|(at, _)| ends(&text[at + image.len()..]));
+        let found = containers.iter().find(|it| it.image().is_some_and(names));
         found.or((containers.len() == 1).then(|| &containers[0]))?.name().map(str::to_owned)
     }
 
@@ -562,19 +610,21 @@ impl Evidence {
     }
 
     fn group(&self) -> Option<&TargetGroup> {
-        let sick = self.targets.iter().find(|it| it.health.iter().any(|it| !is_healthy(it)));
-        sick.or(self.targets.first()).map(|it| &it.group)
+        let with = |holds: fn(&TargetHealthDescription) -> bool| self.targets.iter().find(|it| it.health.iter().any(holds));
+        let sick = with(|it| it.target_health().and_then(|it| it.state()) == Some(&TargetHealthStateEnum::Unhealthy));
+        sick.or_else(|| with(|it| !is_healthy(it))).or(self.targets.first()).map(|it| &it.group)
     }
 
     /// The name of the container at fault.
-    fn name<'a>(&'a self, case: &'a Case) -> &'a str {
-        self.container(case.container.as_deref()).and_then(|it| it.name()).or(case.container.as_deref()).unwrap_or("of the task")
+    fn name(&self, case: &Case) -> String {
+        let known = || case.container.clone().unwrap_or_else(|| "of the task".to_owned());
+        one_of(self.suspects(case).filter_map(|it| it.name()).map(str::to_owned)).unwrap_or_else(known)
     }
 
     /// The image of the container at fault.
     fn image(&self, case: &Case) -> String {
-        let image = self.container(case.container.as_deref()).and_then(|it| it.image()).unwrap_or("of the task");
-        format!("{image} of container {}", self.name(case))
+        let image = |it: &ContainerDefinition| Some(format!("{} of container {}", it.image()?, it.name()?));
+        one_of(self.suspects(case).filter_map(image)).unwrap_or_else(|| "of the task".to_owned())
     }
 
     /// How a reader finds a property of the container at fault.
@@ -584,8 +634,8 @@ impl Evidence {
     }
 
     fn log_group(&self, case: &Case) -> String {
-        let options = self.container(case.container.as_deref()).and_then(|it| it.log_configuration()).and_then(|it| it.options());
-        options.and_then(|it| it.get("awslogs-group")).map_or_else(|| "of the tasks".to_owned(), Clone::clone)
+        let group = |it: &ContainerDefinition| it.log_configuration()?.options()?.get("awslogs-group").cloned();
+        one_of(self.suspects(case).filter_map(group)).unwrap_or_else(|| "of the tasks".to_owned())
     }
 
     /// What the tasks run on, as Docker calls it.
@@ -608,13 +658,20 @@ impl Evidence {
     }
 }
 
+/// What of it there is: `a`, or `a or b`.
+fn one_of(all: impl Iterator<Item = String>) -> Option<String> {
+    let mut all: Vec<_> = all.collect();
+    all.dedup();
+    (!all.is_empty()).then(|| all.join(" or "))
+}
+
 fn name_of(group: Option<&TargetGroup>) -> &str {
     group.and_then(TargetGroup::target_group_name).unwrap_or("of the service")
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types;
+    use aws_sdk_ecs::{primitives::DateTime, types};
     use aws_sdk_elasticloadbalancingv2::types as elb;
 
     use super::*;
@@ -648,7 +705,7 @@ mod tests {
 
     fn exited(code: i32, line: Option<&str>) -> Evidence {
         let stream = || Stream { group: "/ecs/web".to_owned(), name: "web/app/1".to_owned(), region: None };
-        let log = line.map(|it| Log { container: "app".to_owned(), stream: stream(), lines: vec![it.to_owned()] });
+        let log = line.map(|it| Log { container: "app".to_owned(), stream: stream(), lines: vec![it.to_owned()], shown: false });
         let task = stopped("Essential container in task exited", TaskStopCode::EssentialContainerExited, Some(code));
         Evidence { tasks: vec![task], log, ..evidence() }
     }
@@ -707,6 +764,15 @@ mod tests {
             ("wrong processor", pull("image Manifest does not contain descriptor matching platform 'linux/amd64'")),
             ("wrong processor", exited(1, Some("exec /usr/local/bin/uvicorn: exec format error"))),
             ("no route to the registry", pull("failed to resolve ref registry/web:1: dial tcp 52.94.0.1:443: i/o timeout")),
+            ("no such host", pull("failed to resolve ref registry/web:1: dial tcp: lookup registry: no such host")),
+            (
+                "no route to the registry",
+                init(
+                    "failed to validate logger args: The task cannot find the Amazon CloudWatch log group defined in the task \
+                     definition. There is a connection issue between the task and Amazon CloudWatch. Check your network \
+                     configuration. : signal: killed",
+                ),
+            ),
             (
                 "no route to the registry",
                 init(
@@ -743,6 +809,13 @@ mod tests {
                 init(
                     "unable to pull secrets or registry auth: ResourceNotFoundException: Secrets Manager can't find the specified \
                      secret",
+                ),
+            ),
+            (
+                "secret missing",
+                init(
+                    "unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from \
+                     ssm: service call has been retried 1 time(s): invalid ssm parameters: /web/dsn",
                 ),
             ),
             (
@@ -820,6 +893,43 @@ mod tests {
     }
 
     #[test]
+    fn what_most_tasks_stopped_by_is_told_and_not_what_is_over() {
+        let exited = || ended(&[("app", 1)]);
+        let spot = || stopped("Your Spot Task was interrupted.", TaskStopCode::SpotInterruption, None);
+        let unplaced = "was unable to place a task. Reason: Capacity is unavailable at this time".to_owned();
+        let told = |tasks: Vec<types::Task>| {
+            Evidence { tasks, events: vec![unplaced.clone()], ..evidence() }.case().map(|it| it.rule.name)
+        };
+        assert_eq!(told(vec![spot(), exited(), exited()]), Some("container exited"));
+        assert_eq!(told(vec![spot(), exited()]), Some("spot interruption"), "the latest");
+        assert_eq!(told(vec![exited()]), Some("container exited"));
+        assert_eq!(told(Vec::new()), Some("no capacity"));
+    }
+
+    #[test]
+    fn where_aws_names_no_container_all_that_can_be_at_fault_are_told() {
+        let container = |name: &str, image: &str, group: &str| {
+            let logs = types::LogConfiguration::builder().log_driver(types::LogDriver::Awslogs).options("awslogs-group", group);
+            let it = types::ContainerDefinition::builder().name(name).image(image);
+            it.log_configuration(logs.build().unwrap())
+        };
+        let (app, agent) = (container("app", "web:1", "/ecs/web"), container("agent", "web:10", "/ecs/agent"));
+        let check = types::HealthCheck::builder().command("CMD").build().unwrap();
+        let containers = vec![app.build(), agent.health_check(check).build()];
+        let definition = types::TaskDefinition::builder().family("web").set_container_definitions(Some(containers)).build();
+        let told = |reason: &str| {
+            let evidence = Evidence { definition: Some(definition.clone()), ..unstarted(reason) };
+            evidence.diagnosis(String::new()).cause
+        };
+        let no_group = "ResourceInitializationError: failed to validate logger args: log group does not exist";
+        assert_eq!(told(no_group), "the log group /ecs/web or /ecs/agent does not exist");
+        let unhealthy = "Task failed container health checks";
+        assert_eq!(told(unhealthy), "container agent is unhealthy by its own health check");
+        let pull = "CannotPullContainerError: failed to resolve ref web:10: not found";
+        assert_eq!(told(pull), "image web:10 of container agent does not exist");
+    }
+
+    #[test]
     fn only_what_cannot_get_better_is_given_up() {
         let certain = |evidence: &Evidence, failed| evidence.certain(failed, 1).map(|it| it.rule.name);
         let named = |name: &str| known().into_iter().find(|it| it.0 == name).unwrap().1;
@@ -827,6 +937,13 @@ mod tests {
         assert_eq!(certain(&named("secret not allowed"), 1), None, "a policy may not be known everywhere yet");
         assert_eq!(certain(&named("secret not allowed"), 2), Some("secret not allowed"));
         assert_eq!(certain(&named("container exited"), 9), None);
+        let at = |seconds: i64| {
+            let reason = named("secret not allowed").tasks[0].stopped_reason().unwrap().to_owned();
+            types::Task::builder().stopped_reason(reason).stopped_at(DateTime::from_secs(seconds)).build()
+        };
+        let two = |apart: i64| Evidence { tasks: vec![at(1000 + apart), at(1000)], ..named("secret not allowed") };
+        assert_eq!(two(5).certain(2, 4).map(|it| it.rule.name), None, "both of the first round");
+        assert_eq!(two(40).certain(2, 4).map(|it| it.rule.name), Some("secret not allowed"));
         let mut closed = named("health check without an answer");
         assert_eq!(certain(&closed, 9), None);
         let obstacle = Obstacle { cause: "sg-1 is closed".to_owned(), way_out: "open it".to_owned() };

@@ -128,11 +128,15 @@ struct Progress {
     /// Looks in which AWS did not show it, or not even the service.
     unseen: u32,
     seen: bool,
+    /// How it was seen last. AWS may list it no more once it has rolled it back.
+    ours: Option<types::Deployment>,
     /// The ARN under which AWS keeps what becomes of it.
     service_deployment: Option<String>,
     asks_to_roll_back: bool,
     failed_tasks: i32,
     trouble: Option<String>,
+    /// In how many looks AWS counted failed tasks and showed none.
+    unshown: u32,
     breaker: Option<(i32, i32)>,
     /// AWS does not let us ask for the health of targets.
     no_targets: bool,
@@ -155,7 +159,9 @@ impl Watch<'_> {
         }
         let service = self.last();
         let ours = self.ours(&service);
-        self.note(|it| it.seen |= ours.is_some() && !is_answer);
+        if let Some(ours) = ours {
+            self.note(|it| (it.seen, it.ours) = (it.seen || !is_answer, Some(ours.clone())));
+        }
         let first = primary(&service).and_then(types::Deployment::id);
         let replaced = first != Some(self.started.as_str());
         if ours.is_none()
@@ -194,31 +200,40 @@ impl Watch<'_> {
         let event = happened(service, ours).next();
         let trouble = event.filter(|it| TROUBLE.iter().any(|word| it.contains(word)));
         let before = self.progress();
-        let in_trouble = ours.failed_tasks() > 0 || trouble.is_some();
+        let mut in_trouble = ours.failed_tasks() > 0 || trouble.is_some();
         if in_trouble || before.looks.is_multiple_of(NOW_AND_THEN) {
             let told = self.service_deployment().await;
             let breaker = told.as_ref().and_then(counting);
+            // Of tasks that ran for a moment, AWS counts the failures nowhere else.
+            in_trouble |= breaker.is_some_and(|(count, _)| count > 0);
             self.note(|it| it.breaker = breaker.filter(|_| in_trouble));
             let ends = told.as_ref().and_then(types::ServiceDeployment::status).is_some_and(is_ending);
             if ends || breaker.is_some_and(|(count, threshold)| count >= threshold) {
                 return Err(self.failed(service, ours, told.as_ref(), false).await);
             }
         }
-        if in_trouble && (ours.failed_tasks() > before.failed_tasks || trouble != before.trouble.as_deref()) {
+        let breaker = self.progress().breaker;
+        let news =
+            ours.failed_tasks() != before.failed_tasks || trouble != before.trouble.as_deref() || breaker != before.breaker;
+        if in_trouble && news {
             let evidence = self.evidence(service, ours).await;
             if let Some(certain) = evidence.certain(ours.failed_tasks(), ours.desired_count()) {
                 return Err(self.hopeless(service, ours, &evidence, &certain));
             }
-            // AWS may count a failed task before it shows it.
-            if !evidence.tasks.is_empty() || !evidence.untold.is_empty() || ours.failed_tasks() == 0 {
-                self.note(|it| (it.failed_tasks, it.trouble) = (ours.failed_tasks(), trouble.map(str::to_owned)));
+            // AWS may count a failed task before it shows it; and it counts those that it could not even place.
+            let shown = !evidence.tasks.is_empty() || !evidence.untold.is_empty() || ours.failed_tasks() == 0;
+            if shown || before.unshown >= 2 {
+                let trouble = trouble.map(str::to_owned);
+                self.note(|it| (it.failed_tasks, it.trouble, it.unshown) = (ours.failed_tasks(), trouble, 0));
+            } else {
+                self.note(|it| (it.breaker, it.unshown) = (before.breaker, it.unshown + 1));
             }
         }
         let mut status = status(ours);
         if let Some((healthy, all)) = self.targets(service, ours).await {
             _ = write!(status, "; {} healthy", some_of(healthy, all, "target"));
         }
-        if let Some((count, threshold)) = self.progress().breaker {
+        if let Some((count, threshold)) = breaker {
             _ = write!(status, "; circuit breaker at {count} of {threshold}");
         }
         if let Some(event) = event {
@@ -255,21 +270,12 @@ impl Watch<'_> {
         told: Option<&types::ServiceDeployment>,
         replaced: bool,
     ) -> Error {
-        let evidence = self.evidence(service, ours).await;
-        let reason = reason(ours, told);
-        let alarms = told.and_then(types::ServiceDeployment::alarms).map(types::ServiceDeploymentAlarms::triggered_alarm_names);
-        let headline = format!("the deployment of {} failed: {reason}", task(ours));
-        let mut diagnosis = evidence.diagnosis(headline);
-        if let Some(alarms) = alarms.filter(|it| !it.is_empty()) {
-            diagnosis.cause = format!("the deployment of {} was stopped by the alarm {}", task(ours), alarms.join(", "));
-            diagnosis.way_out =
-                Some("look at what the alarm measures: the new tasks set it off; `alarms` of the Service names it".to_owned());
-            diagnosis.evidence.insert(0, format!("deployment of {}: {reason}", task(ours)));
-        }
+        let headline = format!("the deployment of {} failed: {}", task(ours), reason(ours, told));
+        let diagnosis = self.diagnosis(service, ours, told, headline).await;
         let then = match told.and_then(types::ServiceDeployment::status) {
             Some(Status::RollbackFailed) => "the rollback failed, too: see the events below".to_owned(),
             Some(Status::Stopped | Status::StopRequested) if !replaced => {
-                "nothing: it was stopped; the next `pulumi up` starts another".to_owned()
+                "AWS has stopped it; the next `pulumi up` starts another".to_owned()
             }
             Some(it) if is_ending(it) && !replaced => "AWS rolls back already".to_owned(),
             _ if replaced => format!("AWS rolls back to {}", primary(service).map_or("nothing", task)),
@@ -279,6 +285,26 @@ impl Watch<'_> {
             _ => self.next(service),
         };
         Error::new(diagnosis.then(&then))
+    }
+
+    /// Why it ended, and the way out.
+    async fn diagnosis(
+        &self,
+        service: &types::Service,
+        ours: &types::Deployment,
+        told: Option<&types::ServiceDeployment>,
+        headline: String,
+    ) -> Diagnosis {
+        let evidence = self.evidence(service, ours).await;
+        let alarms = told.and_then(types::ServiceDeployment::alarms).map(types::ServiceDeploymentAlarms::triggered_alarm_names);
+        let Some(alarms) = alarms.filter(|it| !it.is_empty()) else { return evidence.diagnosis(headline) };
+        let mut diagnosis = evidence.diagnosis(headline.clone());
+        diagnosis.cause = format!("the deployment of {} was stopped by the alarm {}", task(ours), alarms.join(", "));
+        diagnosis.way_out =
+            Some("look at what the alarm measures: the new tasks set it off; `alarms` of the Service names it".to_owned());
+        diagnosis.evidence.retain(|it| *it != headline);
+        diagnosis.evidence.insert(0, headline);
+        diagnosis
     }
 
     /// Nothing can help it any more, and AWS has not noticed yet.
@@ -296,9 +322,10 @@ impl Watch<'_> {
     ) -> Error {
         let name = &self.key.1;
         let by = primary(service).map_or("nothing", task);
-        let fallback = primary(service).cloned().unwrap_or_else(|| types::Deployment::builder().build());
+        let seen = self.progress().ours.unwrap_or_else(|| types::Deployment::builder().build());
+        let ours = ours.unwrap_or(&seen);
         let status = told.and_then(types::ServiceDeployment::status);
-        let why = reason(ours.unwrap_or(&fallback), told);
+        let why = reason(ours, told);
         let headline = match status {
             Some(it) if is_ending(it) && !matches!(it, Status::Stopped | Status::StopRequested) => {
                 format!("the deployment that was started for service {name} was rolled back to {by}: {why}")
@@ -308,7 +335,7 @@ impl Watch<'_> {
                     format!("another deployment, of {by}, took the place of the one that was started for service {name}");
                 // A newer one ends the one before as stopped.
                 let why = told.and_then(|it| it.status_reason()).unwrap_or_default();
-                let evidence = Evidence { events: events(service, &fallback), ..Evidence::default() };
+                let evidence = Evidence { events: events(service, ours), ..Evidence::default() };
                 let mut diagnosis = evidence.diagnosis(headline);
                 diagnosis.way_out = Some(
                     "find out who else deploys this service, such as a pipeline or a rollback; the next `pulumi up` deploys what \
@@ -321,8 +348,7 @@ impl Watch<'_> {
                 return Error::new(diagnosis);
             }
         };
-        let evidence = self.evidence(service, ours.unwrap_or(&fallback)).await;
-        Error::new(evidence.diagnosis(headline))
+        Error::new(self.diagnosis(service, ours, told, headline).await)
     }
 
     async fn timed_out(&self, error: Error) -> Error {

@@ -1,12 +1,12 @@
 //! Why tasks do not come up: what AWS knows of it, gathered, and told so that nobody has to open a console.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::{self, Write as _},
 };
 
 use anyhow::Result;
-use aws_sdk_ecs::types;
+use aws_sdk_ecs::{primitives::DateTime, types};
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetHealthDescription, TargetHealthStateEnum};
 use futures::future::join_all;
 
@@ -28,6 +28,11 @@ const LINES: i32 = 20;
 const NEXT: &str = "what happens now: ";
 /// How many stopped tasks are looked at: they fail alike.
 const TASKS: usize = 20;
+/// How the event begins that tells of a task that got no place. It may have got one since.
+const UNPLACED: &str = "was unable to place a task";
+/// How long after the first failure the next one is no matter of time any more, in seconds: what AWS has just learnt is known
+/// everywhere by then.
+const SETTLED: i64 = 30;
 
 /// Why something did not come up: the cause first, the way out second, and then what both are concluded from.
 #[derive(Debug)]
@@ -60,7 +65,7 @@ impl fmt::Display for Diagnosis {
 impl std::error::Error for Diagnosis {}
 
 /// What AWS knows of tasks that do not come up. What it does not tell is left out.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Evidence {
     /// The service, or nothing where a task runs alone.
     pub service: Option<String>,
@@ -82,16 +87,20 @@ pub struct Evidence {
 }
 
 /// A target group, and the health of what is in it.
+#[derive(Clone)]
 pub struct Targets {
     pub group: TargetGroup,
     pub health: Vec<TargetHealthDescription>,
 }
 
 /// The last lines that a container wrote.
+#[derive(Clone)]
 pub struct Log {
     pub container: String,
     pub stream: Stream,
     pub lines: Vec<String>,
+    /// The user has seen them already.
+    pub shown: bool,
 }
 
 /// A known cause, as it stands in what AWS tells.
@@ -132,12 +141,20 @@ impl Evidence {
         evidence
     }
 
-    /// What is known of a task that runs alone.
-    pub async fn of_task(context: &Context, task: &types::Task, network: Option<&types::AwsVpcConfiguration>) -> Self {
+    /// What is known of a task that runs alone; `shown` are the containers whose lines the user has seen.
+    pub async fn of_task(
+        context: &Context,
+        task: &types::Task,
+        network: Option<&types::AwsVpcConfiguration>,
+        shown: &[&str],
+    ) -> Self {
         let mut evidence = Self { tasks: vec![task.clone()], ..Self::default() };
         let definition = definition(&context.aws, task.task_definition_arn().unwrap_or_default()).await;
         evidence.definition = evidence.told(definition);
         evidence.look_closer(context, network, &[]).await;
+        if let Some(log) = &mut evidence.log {
+            log.shown = shown.contains(&log.container.as_str());
+        }
         evidence
     }
 
@@ -160,15 +177,15 @@ impl Evidence {
     }
 
     async fn read_log(&mut self, aws: &Aws) -> Option<Log> {
-        let task = self.tasks.first()?;
+        let task = self.typical().next()?;
         let name = self.culprit(task)?.name()?.to_owned();
         let stream = Stream::of(self.defined(&name)?, task.task_arn()?)?;
         if stream.region.as_ref().is_some_and(|it| it != aws.region()) {
-            return Some(Log { container: name, stream, lines: Vec::new() });
+            return Some(Log { container: name, stream, lines: Vec::new(), shown: false });
         }
         let lines = logs::tail(aws, &stream, LINES).await;
         let lines = self.told(lines)?;
-        Some(Log { container: name, stream, lines })
+        Some(Log { container: name, stream, lines, shown: false })
     }
 
     /// The container of a task that is to blame. When an essential one ends, AWS ends the others, by 143 or 137.
@@ -232,19 +249,35 @@ impl Evidence {
         answer.map_err(|error| self.untold.push(format!("not known: {error:#}"))).ok()
     }
 
-    /// The known cause that fits.
+    /// The known cause that fits: what most tasks stopped by, the latest ones where none did so more often. What happened to
+    /// others may be over by then, and so may a lack of room if there were tasks at all.
     pub fn case(&self) -> Option<Case> {
-        advice::RULES.iter().find_map(|rule| {
-            let (container, said) = (rule.applies)(self)?;
-            Some(Case { rule, container, said })
-        })
+        let applies = |evidence: &Self| {
+            advice::RULES.iter().find_map(|rule| {
+                let (container, said) = (rule.applies)(evidence)?;
+                Some(Case { rule, container, said })
+            })
+        };
+        if self.tasks.is_empty() {
+            return applies(self);
+        }
+        let events = self.events.iter().filter(|it| !it.contains(UNPLACED)).cloned().collect();
+        applies(&Self { tasks: self.typical().cloned().collect(), events, ..self.clone() }).or_else(|| applies(self))
+    }
+
+    /// The tasks that stopped as most did, the latest first.
+    fn typical(&self) -> impl Iterator<Item = &types::Task> {
+        let most = grouped(&self.tasks).into_iter().next().map(|(text, _)| text);
+        self.tasks.iter().filter(move |it| Some(why(it)) == most)
     }
 
     /// The known cause that fits, if nothing can get better after so many failed tasks of those that are desired.
     pub fn certain(&self, failed_tasks: i32, desired: i32) -> Option<Case> {
         let failed = failed_tasks.max(self.tasks.len().try_into().unwrap_or(i32::MAX));
         // What only time may mend has had none until tasks of a second round have failed.
-        let proven = |least: i32| failed >= least && (least == 1 || failed > desired);
+        let times = || self.tasks.iter().filter_map(|it| it.stopped_at()).map(DateTime::secs);
+        let lasts = times().max().zip(times().min()).is_some_and(|(last, first)| last - first >= SETTLED);
+        let proven = |least: i32| failed >= least && (least == 1 || failed > desired || lasts);
         self.case().filter(|it| it.rule.certain(self).is_some_and(proven))
     }
 
@@ -280,17 +313,20 @@ impl Evidence {
         lines.extend(self.network.lines.clone());
         lines.extend(self.events.iter().map(|it| format!("event: {it}")));
         lines.extend(self.untold.iter().cloned());
-        if let Some(log) = self.log.as_ref().filter(|it| !it.lines.is_empty()) {
+        if let Some(log) = self.log.as_ref().filter(|it| !it.lines.is_empty() && !it.shown) {
             lines.push(format!("the last lines of container {}, from {}/{}:", log.container, log.stream.group, log.stream.name));
             lines.extend(log.lines.iter().map(|it| format!("  | {}", it.trim_end())));
         }
         lines
     }
 
-    /// The container of the task definition with this name, or the first one.
-    pub fn container(&self, name: Option<&str>) -> Option<&types::ContainerDefinition> {
-        let containers = self.definition.as_ref()?.container_definitions();
-        containers.iter().find(|it| it.name() == name).or(containers.first())
+    /// The containers that may be at fault: the one that is named, or all of those that can be.
+    pub fn suspects<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = &'a types::ContainerDefinition> {
+        let containers = self.definition.iter().flat_map(types::TaskDefinition::container_definitions);
+        containers.filter(|it| match case.container.as_deref() {
+            Some(name) => it.name() == Some(name),
+            None => (case.rule.concerns)(it),
+        })
     }
 
     /// The family of the task definition.
@@ -335,13 +371,15 @@ async fn targets(aws: &Aws, group: &str) -> Result<Targets> {
     Ok(Targets { group: group.unwrap_or_else(|| TargetGroup::builder().build()), health })
 }
 
-/// Tasks that stopped alike count together.
+/// Tasks that stopped alike count together: most of them first, and of as many the latest.
 fn grouped(tasks: &[types::Task]) -> Vec<(String, usize)> {
-    let mut groups = BTreeMap::<String, usize>::new();
-    for task in tasks {
-        *groups.entry(why(task)).or_default() += 1;
+    let mut groups: Vec<(String, usize)> = Vec::new();
+    for why in tasks.iter().map(why) {
+        match groups.iter_mut().find(|it| it.0 == why) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((why, 1)),
+        }
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|it| std::cmp::Reverse(it.1));
     groups
 }

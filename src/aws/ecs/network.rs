@@ -20,7 +20,7 @@ pub enum Look {
 }
 
 /// What a look found.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Findings {
     /// What stands in the way, if that is certain.
     pub obstacle: Option<Obstacle>,
@@ -39,6 +39,7 @@ impl Findings {
 }
 
 /// What stands in the way, and how to take it away.
+#[derive(Clone)]
 pub struct Obstacle {
     pub cause: String,
     pub way_out: String,
@@ -97,8 +98,8 @@ fn look_along(
         return match lacking {
             Some([]) => Ok(format!("subnet {subnet} has no way out, but the VPC has an endpoint for all that the tasks need")),
             Some(lacking) => Err(Obstacle {
-                cause: format!("subnet {subnet} has no way out, and no endpoints in its place"),
-                way_out: format!("{nat}, or a VpcEndpoint in {vpc_id} for each of {}", lacking.join(", ")),
+                cause: format!("subnet {subnet} has no way out, and no endpoint for {}", lacking.join(", ")),
+                way_out: format!("{nat}, or a VpcEndpoint for each of these to {vpc_id}"),
             }),
             None => Err(Obstacle { cause: format!("subnet {subnet} has no way out"), way_out: nat }),
         };
