@@ -158,7 +158,8 @@ def ask(url):
 def run(script, settings):
     """In the Python of the application. Returns what it prints."""
     command = [PROGRAMS / "python", "-c", script]
-    done = subprocess.run(command, cwd=APP, env=os.environ | settings, text=True, stdout=subprocess.PIPE, check=True)
+    options = {"env": os.environ | settings, "cwd": APP, "text": True, "timeout": 30}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, **options)
     return done.stdout
 
 
@@ -231,3 +232,42 @@ def test_what_a_killed_process_leaves_is_removed(stage, client, worker):
     subprocess.run(["pkill", "-KILL", "-P", str(worker.process.pid)], check=True)
     wait_for(f"{left}, to be gone", left.exists, False.__eq__, worker)
     table().delete_item(Key={"video_id": video})
+
+
+LIFE = """
+import os, signal, tempfile, threading, time
+from pathlib import Path
+from celery import signals
+from video import worker
+
+worker.LIFE_SECONDS = 0.1
+alive = Path(tempfile.gettempdir(), "alive")
+
+def sign_of_life():
+    alive.unlink(missing_ok=True)
+    time.sleep(1)
+    return alive.exists()
+
+def tell():
+    print("the loop turns:", sign_of_life(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+@signals.worker_ready.connect
+def block(**_):
+    print("the loop is blocked:", sign_of_life(), flush=True)
+    threading.Thread(target=tell).start()
+
+@signals.worker_init.connect
+def wait(**_):
+    time.sleep(0.3)
+    print("not connected:", alive.exists(), flush=True)
+
+worker.celery.worker_main(["--quiet", "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"])
+"""
+
+
+def test_the_worker_shows_life_unless_its_loop_is_blocked(stage, tmp_path):
+    trusted = {"TMPDIR": str(tmp_path), "SSL_CERT_FILE": str(stage.redis.certificate)}
+    told = run(LIFE, stage.settings | trusted).splitlines()
+    signs = ["not connected: True", "the loop is blocked: False", "the loop turns: True"]
+    assert [line for line in told if line in signs] == signs

@@ -26,6 +26,8 @@ from video import logs, media, metrics
 from video.config import WorkerSettings
 from video.videos import MAX_ATTEMPTS, PROCESS, Busy, Status, Video, Videos
 
+LIFE_SECONDS = 15
+"""Between two signs of life. The health check waits for two minutes."""
 MAX_RETRIES = 20
 """After about 45 minutes an original that cannot be deleted is left where it is: its job is done."""
 logger = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ celery.conf.update(
         "unacked_restore_interval": max(1, min(10, settings.visibility_timeout // 3)),
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
+        "socket_timeout": 30,  # for a Redis that is gone without a word; shorter than the health check's patience
     },
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # a failover of Redis passes
@@ -60,13 +63,19 @@ def configure_logs(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def show_life(**_: Any) -> None:
-    """For the health check, which must not ask Redis: a new worker would not mend that, and cost this one its job."""
+def show_life(sender: Any, **_: Any) -> None:
+    """For the health check: the worker's event loop turns. While it waits for Redis, it need not: a new worker would
+    not mend that, and cost this one its job."""
+    alive = Path(gettempdir(), "alive")
 
     def forever() -> None:
         while True:
-            Path(gettempdir(), "alive").touch()
-            time.sleep(15)
+            consumer = getattr(sender, "consumer", None)
+            if consumer and consumer.connection:
+                consumer.hub.call_soon(alive.touch)
+            else:
+                alive.touch()
+            time.sleep(LIFE_SECONDS)
 
     threading.Thread(target=forever, daemon=True).start()
 
