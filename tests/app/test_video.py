@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,17 +17,19 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "examples" / "app")]
 
 import local_aws  # noqa: E402
 from app import BUCKET, TABLE, Client, Redis, exists, ffmpeg, make_video, record_of, table  # noqa: E402
 from app import await_line, said, wait_for  # noqa: E402
 from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
+from video.videos import Video, Videos  # noqa: E402
 
 GROUP = "/ecs/video"
 PASSWORD = "0123456789abcdef"
 ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "cloudwatch:PutMetricData"]
 ACTIONS += ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+VIDEO = {"video_id": "a", "filename": "a.mp4", "content_type": "video/mp4", "size": 1, "delete_original": False}
 
 
 class Stage:
@@ -271,3 +274,28 @@ def test_the_worker_shows_life_unless_its_loop_is_blocked(stage, tmp_path):
     told = run(LIFE, stage.settings | trusted).splitlines()
     signs = ["not connected: True", "the loop is blocked: False", "the loop turns: True"]
     assert [line for line in told if line in signs] == signs
+
+
+@pytest.mark.parametrize(
+    ("status", "messages", "seconds", "wanted"),
+    [
+        ("initiated", 0, None, True),
+        ("queued", 1, 240, False),
+        ("queued", 1, 360, True),
+        ("queued", 2, 360, False),
+        ("queued", 9, 3660, True),
+        ("failed", 9, 66, True),
+        ("failed", 1, 54, False),
+    ],
+)
+def test_a_client_that_asks_again_and_again_sends_few_messages(status, messages, seconds, wanted):
+    sent = int(time.time()) - seconds if seconds else 0
+    assert Video(**VIDEO, status=status, messages=messages, queued_at=sent).needs_message == wanted
+
+
+def test_the_record_counts_the_messages(stage):
+    videos = Videos(boto3.Session(), TABLE)
+    videos.create(Video(**VIDEO))
+    for messages in (1, 2):
+        assert videos.queued(videos.get("a"), 1.0)
+        assert videos.get("a").messages == messages

@@ -15,8 +15,9 @@ PROCESS = "video.process"
 """The name of the job. Its only argument is the id of the video."""
 MAX_ATTEMPTS = 5
 """A video that brings a worker down so many times is given up."""
-SEND_AGAIN = 60
-"""So many seconds after a message was sent, another one may be. More messages would look like more work."""
+SEND_AGAIN, FIRST_AGAIN, LAST_AGAIN = 60, 300, 3600
+"""After so many seconds a job that failed may be sent again. One that waits is sent again after more, each time after
+twice as many: its message is probably there, and more messages would look like more work."""
 
 
 class Status(StrEnum):
@@ -42,13 +43,18 @@ class Video(BaseModel):
     error: str | None = None
     queued_at: int = 0
     """When a message about it was last sent, in seconds of the epoch."""
+    messages: int = 0
+    """So many were sent since it last began."""
     lease: int = 0
     """Until when its worker has it, in seconds of the epoch."""
 
     @property
     def needs_message(self) -> bool:
         """Whether it waits for a worker: for the first time, since its message may be lost, or once more."""
-        if self.queued_at > _in(-SEND_AGAIN):
+        again = min(FIRST_AGAIN * 2 ** max(0, self.messages - 1), LAST_AGAIN)
+        if self.status == Status.FAILED:
+            again = SEND_AGAIN
+        if self.queued_at > _in(-again):
             return False
         lost = self.status == Status.PROCESSING and self.lease < _in(0)
         return lost or self.status in (Status.INITIATED, Status.QUEUED, Status.FAILED)
@@ -87,16 +93,17 @@ class Videos:
 
     def queued(self, video: Video, duration: float | None) -> bool:
         """False if somebody else was faster. One that failed begins anew."""
-        values = {"status": Status.QUEUED, "duration": _decimal(duration), "queued_at": _in(0)}
+        values = {"status": Status.QUEUED, "duration": _decimal(duration)}
+        values |= {"queued_at": _in(0), "messages": video.messages + 1}
         if video.status == Status.FAILED:
-            values |= {"attempts": 0, "progress": 0, "error": None}
+            values |= {"attempts": 0, "progress": 0, "error": None, "messages": 1}
         unchanged = "#status = :status AND #lease = :lease AND #queued_at = :queued_at"
         seen = {"status": video.status, "lease": video.lease, "queued_at": video.queued_at}
         return self._set(video.video_id, values, unchanged, **seen)
 
     def unsent(self, video_id: str) -> None:
         """There was no message after all: the next one need not wait."""
-        self._set(video_id, {"queued_at": 0}, "#status = :queued", queued=Status.QUEUED)
+        self._set(video_id, {"queued_at": 0, "messages": 0}, "#status = :queued", queued=Status.QUEUED)
 
     def claim(self, video_id: str, owner: str, seconds: float) -> Video | None:
         """Makes `owner` the only one to work on it for so long. None if there is nothing left to do."""
