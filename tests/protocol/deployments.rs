@@ -288,6 +288,32 @@ async fn what_cannot_get_better_is_given_up_and_rolled_back_as_configured() {
 }
 
 #[tokio::test]
+async fn how_the_deployment_before_ended_is_not_how_ours_did() {
+    let arn = "arn:aws:ecs:eu-central-1:123456789012:service-deployment/main/web/1";
+    let naming_the_one_before = move |deployments: &[Json]| {
+        let mut service = service("ACTIVE", deployments);
+        service["currentServiceDeployment"] = arn.into();
+        json!({ "service": service.clone(), "services": [service] })
+    };
+    let aws = FakeAws::answering(move |operation, n| match (operation, n) {
+        ("UpdateService", _) | ("DescribeServices", 1) => {
+            (200, naming_the_one_before(&[deployment(2, "PRIMARY", "IN_PROGRESS"), deployment(1, "ACTIVE", "COMPLETED")]))
+        }
+        ("DescribeServices", _) => shown(&[deployment(3, "PRIMARY", "IN_PROGRESS")]),
+        ("DescribeServiceDeployments", _) => {
+            let before = json!({ "serviceDeploymentArn": arn, "status": "SUCCESSFUL", "finishedAt": 90 });
+            (200, json!({ "serviceDeployments": [before] }))
+        }
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let failed = init_failed(&plugin.client.update(update(outputs(1), 2)).await.unwrap_err());
+    assert!(failed.reasons[0].starts_with("another deployment, of web:3, took the place"), "{}", failed.reasons[0]);
+    assert!(aws.count("DescribeServiceDeployments") > 0);
+}
+
+#[tokio::test]
 async fn a_deployment_that_still_fails_starts_anew() {
     let aws = FakeAws::answering(move |operation, n| match (operation, n) {
         ("UpdateService", 1) => changed(&[failing(4)]),

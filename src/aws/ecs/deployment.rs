@@ -395,11 +395,14 @@ impl Watch<'_> {
 
     /// What AWS keeps of it, where the API offers that and the user may ask.
     async fn service_deployment(&self) -> Option<types::ServiceDeployment> {
-        let arn = self.progress().service_deployment?;
-        self.context.aws.look_up::<DescribeServiceDeployments>(arn).await.unwrap_or_else(|error| {
+        let Progress { service_deployment: Some(arn), ours, .. } = self.progress() else { return None };
+        let told = self.context.aws.look_up::<DescribeServiceDeployments>(arn).await.unwrap_or_else(|error| {
             tracing::debug!("no service deployment: {error:#}");
             None
-        })
+        });
+        // AWS, which lags behind itself, may still name the one before: that had ended when ours began.
+        let began = ours.as_ref().and_then(types::Deployment::created_at);
+        told.filter(|it| it.finished_at().zip(began).is_none_or(|(finished, began)| finished >= began))
     }
 
     fn ours<'s>(&self, service: &'s types::Service) -> Option<&'s types::Deployment> {
