@@ -167,7 +167,7 @@ class RoleGate:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 called = action(self.command, self.path, self.headers)
                 about = resource(called, self.path, body)
-                right = allowing(gate.rights, called, about, context(called, body))
+                right = allowing(gate.rights, called, about, context(called, body, self.path))
                 if not right:
                     gate.refused.add(called)
                     self.answer(403, {}, REFUSAL % called.encode())
@@ -237,12 +237,18 @@ def action(method, path, headers):
     if target := headers.get("X-Amz-Target"):
         service, name = target.split(".")
         return f"{SERVICES[service]}:{name}"
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True).keys()
+    query = query_of(path).keys()
+    if method == "GET" and "list-type" in query:
+        return "s3:ListBucket"
     if unknown := {it for it in query if not it.startswith("X-Amz-")} - PARTS_OF_AN_UPLOAD:
         return f"s3:{method}?{'&'.join(sorted(unknown))}"
     if method == "DELETE" and "uploadId" in query:
         return "s3:AbortMultipartUpload"
     return {"PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}.get(method, "s3:GetObject")
+
+
+def query_of(path):
+    return urllib.parse.parse_qs(urllib.parse.urlsplit(path).query, keep_blank_values=True)
 
 
 def resource(called, path, body):
@@ -255,8 +261,10 @@ def resource(called, path, body):
     return "*"
 
 
-def context(called, body):
+def context(called, body, path=""):
     """What conditions look at."""
+    if called == "s3:ListBucket":
+        return {"s3:prefix": query_of(path).get("prefix", [""])[0]}
     return {"cloudwatch:namespace": json.loads(body)["Namespace"]} if called.startswith("cloudwatch:") else {}
 
 

@@ -27,7 +27,7 @@ from video.videos import Video, Videos  # noqa: E402
 
 GROUP = "/ecs/video"
 PASSWORD = "0123456789abcdef"
-ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "cloudwatch:PutMetricData"]
+ACTIONS = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "cloudwatch:PutMetricData"]
 ACTIONS += ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
 VIDEO = {"video_id": "a", "filename": "a.mp4", "content_type": "video/mp4", "size": 1, "delete_original": False}
 
@@ -110,8 +110,13 @@ def stage(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(stage):
-    return stage.serve()[1]
+def served(stage):
+    return stage.serve()
+
+
+@pytest.fixture
+def client(served):
+    return served[1]
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +253,7 @@ alive = Path(tempfile.gettempdir(), "alive")
 
 def sign_of_life():
     alive.unlink(missing_ok=True)
-    time.sleep(1)
+    time.sleep(0.5)
     return alive.exists()
 
 def tell():
@@ -299,3 +304,33 @@ def test_the_record_counts_the_messages(stage):
     for messages in (1, 2):
         assert videos.queued(videos.get("a"), 1.0)
         assert videos.get("a").messages == messages
+
+
+@contextlib.contextmanager
+def denied(task, action):
+    """As if its role did not allow it."""
+    rights = task.gate.rights
+    task.gate.rights = [right for right in rights if right.action != action]
+    yield
+    task.gate.rights = rights
+
+
+def test_a_job_waits_until_the_worker_may_read(stage, client, worker):
+    with denied(worker, "s3:GetObject"):
+        video = client.upload(stage.clip)
+        await_line(worker, video, "trying again")
+        wait_for("status", lambda: record_of(video)["status"], "queued".__eq__)
+        assert record_of(video)["attempts"] == 0
+    client.wait(video)
+
+
+def test_a_service_that_may_not_look_does_not_say_that_nothing_is_there(stage, served):
+    task, client = served
+    begun = client.initiate(stage.clip)
+    with denied(task, "s3:ListBucket"):
+        assert client.complete(begun["video_id"]).status_code == 503
+    assert client.complete(begun["video_id"]).status_code == 409
+    client.put(begun["upload_url"], stage.clip)
+    with denied(task, "s3:GetObject"):
+        assert client.complete(begun["video_id"]).status_code == 503
+    assert client.complete(begun["video_id"]).status_code == 202

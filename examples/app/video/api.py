@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
 from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
@@ -87,6 +87,13 @@ def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
     """What is wrong, without what was sent: not all of that can be sent back."""
     detail = [{name: one[name] for name in ("type", "loc", "msg")} for one in error.errors()]
     return JSONResponse({"detail": detail}, status.HTTP_422_UNPROCESSABLE_CONTENT)
+
+
+@app.exception_handler(BotoCoreError)
+@app.exception_handler(ClientError)
+async def failed(_: Request, error: Exception) -> JSONResponse:
+    logger.error("AWS fails", exc_info=error)
+    return JSONResponse({"detail": "not possible now; call again in a minute"}, status.HTTP_503_SERVICE_UNAVAILABLE)
 
 
 class Upload(BaseModel):
@@ -162,13 +169,11 @@ def find(video_id: UUID, shared: Services) -> Video:
 
 
 def check_uploaded(video: Video, shared: Services) -> None:
-    try:
-        size = shared.s3.head_object(Bucket=shared.settings.bucket, Key=video.original)["ContentLength"]
-    except ClientError as error:
-        # Without the right to list the bucket, S3 answers 403 for what is not there.
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-            raise HTTPException(409, "the file is not uploaded yet: PUT it to upload_url first") from error
-        raise
+    # Asked for the object itself, S3 may say 403 when it is not there, and when it is, but not for us.
+    found = shared.s3.list_objects_v2(Bucket=shared.settings.bucket, Prefix=video.original, MaxKeys=1)
+    if not found["KeyCount"]:
+        raise HTTPException(409, "the file is not uploaded yet: PUT it to upload_url first")
+    size = found["Contents"][0]["Size"]
     if size != video.size:
         raise HTTPException(409, f"the file has {size} bytes, but {video.size} were announced: PUT the right one")
 
@@ -185,7 +190,8 @@ def duration(video: Video, shared: Services) -> float | None:
     finally:
         PROBES.release()
     if probe.returncode > 0:
-        raise RuntimeError(probe.stderr)
+        logger.error("S3 fails", extra={"video_id": video.video_id, "error": probe.stderr})
+        raise HTTPException(503, "the file cannot be read now; call again in a minute")
     if probe.returncode < 0 or not (found := json.loads(probe.stdout)):
         raise HTTPException(422, "the file is not a video that we can read")
     if not found["pictures"]:

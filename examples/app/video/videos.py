@@ -132,9 +132,10 @@ class Videos:
     def fail(self, video_id: str, owner: str, error: str) -> bool:
         return self._set_mine(video_id, owner, {"status": Status.FAILED, "error": error, "lease": 0})
 
-    def release(self, video_id: str, owner: str, error: str) -> bool:
+    def release(self, video_id: str, owner: str, error: str, counts: bool = True) -> bool:
         """Leaves it to whoever tries next. The error is for who looks into the table, not for clients."""
-        return self._set_mine(video_id, owner, {"status": Status.QUEUED, "lease": 0, "last_error": error})
+        values = {"status": Status.QUEUED, "lease": 0, "last_error": error}
+        return self._set_mine(video_id, owner, values, count=0 if counts else -1)
 
     def hand_back(self, video_id: str, owner: str) -> bool:
         """Leaves it to the next worker, and does not count the attempt."""

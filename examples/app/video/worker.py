@@ -109,6 +109,10 @@ class Lost(Exception):
     """Another worker has taken the video over."""
 
 
+class Denied(Exception):
+    """AWS does not let us: a role, a key or a clock is wrong, and no video. Somebody may mend that."""
+
+
 class Lease:
     """The right to work on a video, renewed in the background together with the progress."""
 
@@ -158,7 +162,7 @@ def process(self: Task, video_id: str) -> None:
     except Exception as error:  # AWS, the disk, a program that was killed: MAX_ATTEMPTS ends what does not pass
         logger.warning("trying again", extra=context, exc_info=True)
         with suppress(BotoCoreError, ClientError):
-            videos.release(video_id, lease.owner, repr(error))
+            videos.release(video_id, lease.owner, repr(error), counts=not isinstance(error, Denied))
         # Over some minutes, but always before Redis takes this worker for lost.
         countdown = 15 * 2 ** min(self.request.retries, 8) * random.uniform(0.8, 1.2)
         again(self, min(countdown, settings.visibility_timeout / 2))
@@ -210,11 +214,13 @@ def make_results(video: Video, lease: Lease) -> float:
 
 def download(video: Video, to: Path) -> None:
     try:
+        # Asked for the object itself, S3 may say 403 when it is not there, and when it is, but not for us.
+        if not s3.list_objects_v2(Bucket=settings.bucket, Prefix=video.original, MaxKeys=1)["KeyCount"]:
+            raise media.Unusable("the original is not there")
         s3.download_file(settings.bucket, video.original, str(to))
     except ClientError as error:
-        # Without the right to list the bucket, S3 answers 403 for what is not there.
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-            raise media.Unusable("the original is not there, or not for us") from error
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 403:
+            raise Denied from error
         raise
 
 
