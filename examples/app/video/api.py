@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field
 
 from video import logs
-from video.config import IMPATIENT, Settings
+from video.config import Settings
 from video.videos import PROCESS, Status, Video, Videos
 
 URL_SECONDS = 3600
@@ -31,6 +31,8 @@ MAX_SECONDS = 4 * 3600
 """Longer videos are refused: one would hold a worker for too long."""
 PROBES, PROBE_SECONDS = Semaphore(2), 30
 """So many at a time find room in the memory of a task, beside the service."""
+IMPATIENT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+"""How AWS is called, for callers wait. The worker has botocore's own patience."""
 logger = logging.getLogger(__name__)
 logs.configure()
 
@@ -180,7 +182,8 @@ def check_uploaded(video: Video, shared: Services) -> None:
 
 def duration(video: Video, shared: Services) -> float | None:
     """None if the file does not say, as what browsers record."""
-    command = [sys.executable, "-m", "video.probe", shared.settings.aws_region, shared.settings.bucket, video.original]
+    url = shared.url("get_object", video.original)
+    command = [sys.executable, "-m", "video.probe", url, str(video.size)]
     if not PROBES.acquire(timeout=10):
         raise HTTPException(503, "too many videos come at a time; call again in a minute")
     try:

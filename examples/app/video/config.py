@@ -1,11 +1,7 @@
 """The settings, from the environment. The task definitions of sprints B and C set each of them, and nothing else."""
 
-from botocore.config import Config
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-IMPATIENT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-"""How the service, whose callers wait, calls AWS. The worker has botocore's own patience."""
 
 
 class Settings(BaseSettings):
