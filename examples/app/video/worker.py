@@ -49,7 +49,7 @@ celery.conf.update(
         "unacked_restore_interval": max(1, min(10, settings.visibility_timeout // 3)),
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
-        "socket_timeout": 30,  # for a Redis that is gone without a word; shorter than the health check's patience
+        "socket_timeout": 5,  # for a Redis that is gone without a word; redis-py tries eleven times
     },
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # a failover of Redis passes
