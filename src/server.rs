@@ -609,11 +609,13 @@ fn name_in(urn: &str) -> &str {
     urn.splitn(4, "::").nth(3).unwrap_or_default()
 }
 
-/// The inputs of before, and what AWS filled in where they left out what the program says now.
+/// The inputs of before, and what they left out where AWS filled in what the program says now: that is no change.
 fn filled_in(resource: &dyn AnyResource, mut inputs: Map, outputs: &Map, now: &Map) -> Map {
-    for (name, _) in resource.inputs().root().properties().filter(|(_, it)| it.flag("computed")) {
-        if let (None | Some(Value::Null), true, Some(it)) = (inputs.get(name), now.contains_key(name), outputs.get(name)) {
-            inputs.insert(name.to_owned(), it.clone());
+    for (name, property) in resource.inputs().root().properties().filter(|(_, it)| it.flag("computed")) {
+        if let (None | Some(Value::Null), Some(seen), Some(said)) = (inputs.get(name), outputs.get(name), now.get(name))
+            && diff::means_the_same(seen, said, property)
+        {
+            inputs.insert(name.to_owned(), said.clone());
         }
     }
     inputs

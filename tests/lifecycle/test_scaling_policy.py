@@ -194,7 +194,7 @@ def test_a_policy_that_is_there_is_left_alone(stack):
     stack.write_program({"it": {"type": "fargate:ScalingPolicy", "properties": properties}})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert f"{app} has a scaling policy cpu already" in said
-    assert f"ScalingPolicy <name> ecs/{app}/ecs:service:DesiredCount/cpu" in said
+    assert f"ScalingPolicy <resource> ecs/{app}/ecs:service:DesiredCount/cpu" in said
     policy = find(stack, properties)
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 20.0
 

@@ -251,4 +251,4 @@ def test_mistakes_show_in_the_preview(stack):
     assert "launchType is EC2; services run on FARGATE here, so leave it out" in said
     assert "launchType is set beside capacityProviderStrategies; AWS takes one of them" in said
     assert "capacityProviderStrategies has no weight above 0" in said
-    assert "of 1 tasks a deployment may neither stop one nor start another" in said
+    assert "of 1 task a deployment may neither stop one nor start another" in said
