@@ -557,7 +557,9 @@ const TAKEN: &[&str] = &[
 pub fn taken<R: Resource>(name: &str, id: &str) -> String {
     let kind = R::NAME;
     format!(
-        "{kind} {name} exists already; set another name, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`"
+        "{kind} {name} exists already; set another name, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
+         if only the program calls it otherwise now, give it its old name by the option aliases, for an import would let the old \
+         one be deleted"
     )
 }
 

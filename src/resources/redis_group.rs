@@ -314,17 +314,19 @@ impl Resource for RedisGroup {
     }
 
     fn check_change(old: &RedisGroupInputs, new: &RedisGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
-        for property in replacing {
+        // In another region, all else is another, too.
+        let moves = replacing.contains("region");
+        for property in replacing.iter().filter(|it| !moves || *it == "region") {
             let why = match property.as_str() {
                 "engine" => "AWS makes no Valkey a Redis again",
                 "engineVersion" => "AWS goes back to no lower version",
                 "transitEncryptionEnabled" => "before version 7, AWS does not change this",
-                "region" => "no group leaves its region",
+                "region" => "No group leaves its region",
                 _ => "AWS does not change this of a group that exists",
             };
             let was = report.written_before(property);
             let way_out = match &was {
-                Some(was) if property == "region" => format!("Set it, or the fargate:region that it comes from, to {was}"),
+                Some(was) if property == "region" => format!("Set it, or the region of the provider (fargate:region, or AWS_REGION), to {was}"),
                 Some(was) => format!("Set it to {was}"),
                 None => "Leave it out".to_owned(),
             };

@@ -28,7 +28,7 @@ pub struct Subnet;
 #[serde(rename_all = "camelCase")]
 pub struct SubnetInputs {
     /// The VPC that the subnet is in.
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
     pub vpc_id: String,
     /// The IPv4 addresses of the subnet, such as `10.0.16.0/20`: a part of the VPC's, from /16 to /28, that no other subnet
     /// has. AWS keeps five of them; each task takes one.

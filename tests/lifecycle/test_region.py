@@ -38,7 +38,7 @@ def test_a_wrong_region_is_no_harm_once_it_is_corrected(stack):
     for command in ("preview", "up"):
         said = stack.pulumi(command, *(["--yes"] if command == "up" else []), fails=True, AWS_REGION=ELSEWHERE)
         assert 'region cannot change without data loss: it was "us-east-1" and is "eu-west-1" now' in said
-        assert 'Set it, or the fargate:region that it comes from, to "us-east-1"' in said
+        assert 'Set it, or the region of the provider (fargate:region, or AWS_REGION), to "us-east-1"' in said
     assert regions(stack) == ["us-east-1"]
     stack.expect_no_changes()
 
