@@ -42,6 +42,7 @@ class Proxy:
 
     def __init__(self, target, script=None, pace=None):
         self.counts, self.answers, self.refusals = collections.Counter(), {}, {}
+        self.answered = collections.Counter()  # what `counts` has from when it is asked
         self.calls = []  # (when, operation, what was asked)
         self.script = Script(script or {}, pace)
         self.server = http.server.ThreadingHTTPServer((HOST, 0), handler(self, urllib.parse.urlsplit(target).netloc))
@@ -66,6 +67,12 @@ def handler(proxy, target):
             called = operation(self.path, self.headers, body)
             proxy.counts[called] += 1
             proxy.calls.append((time.monotonic(), called, body.decode(errors="replace")))
+            try:
+                self.serve(called, body)
+            finally:
+                proxy.answered[called] += 1
+
+        def serve(self, called, body):
             refusal = proxy.refusals.get(called)
             if refusal := refusal(body.decode()) if callable(refusal) else refusal:
                 return self.answer(400, {}, refusal.encode())

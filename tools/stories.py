@@ -230,11 +230,12 @@ def disturb(process, step, proxy):
     """Sends the signal that the step asks for, once its time has come."""
     for name, number in [("interrupt", signal.SIGINT), ("kill", signal.SIGKILL)]:
         if when := step.get(name):
-            begun = proxy.counts[when["after"]]
-            while proxy.counts[when["after"]] - begun < when.get("times", 1):
+            begun = proxy.answered[when["after"]]
+            while proxy.answered[when["after"]] - begun < when.get("times", 1):
                 if process.poll() is not None:
                     return
                 time.sleep(0.02)
+            time.sleep(0.2)  # what was answered has to be read
             process.send_signal(number)
 
 

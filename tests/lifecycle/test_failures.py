@@ -78,9 +78,10 @@ def test_ctrl_c_ends_a_wait_and_loses_nothing(stack, proxy):
     running = subprocess.Popen(
         command, cwd=stack.folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    while proxy.counts["DescribeClusters"] < 2:  # before it is made, and after
+    while proxy.answered["DescribeClusters"] < 2:  # before it is made, and after
         assert running.poll() is None, running.stdout.read()
         time.sleep(0.05)
+    time.sleep(0.2)  # what was answered has to be read
     running.send_signal(signal.SIGINT)
     said, _ = running.communicate(timeout=20)
     assert "cluster provisioning" in said, "the wait tells how it goes"
