@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ifndef TOGETHER
-.NOTPARALLEL: # steps talk to a person, one at a time
+.NOTPARALLEL: # steps talk to a person, one at a time; only those of `make test` name themselves in every line
 endif
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 

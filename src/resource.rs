@@ -339,7 +339,8 @@ impl<R: Resource> Erased<R> {
     }
 
     /// What an update starts from: what AWS was last seen to have, but for two things. What the program leaves alone is as
-    /// it wants it, and so is what it only starts with and says as before, and what AWS keeps as it is. And a change that Diff saw is a change, even if AWS, which may lag behind itself, seemed to have it.
+    /// it wants it, and so is what it only starts with and says as before, and what AWS keeps as it is. And a change that Diff
+    /// saw is a change, even if AWS, which may lag behind itself, seemed to have it.
     fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
         let mut outputs = old.outputs.clone();
         for (name, property) in self.inputs.root().properties() {

@@ -120,12 +120,8 @@ def _(it):
     return f"{it.record['aws']['url']}, rediss://{local_aws.HOST}:{it.redis.port}"
 
 
-@step("What is there before the plan: a bucket and a table")
-def _(it):
-    it.sprints = Sprints(it.folder, f"app-{os.getpid()}")
-    it.sprints.enter(it.record)
-    it.ends.callback(it.sprints.forget)
-    it.sprints.install(it.provider)
+def make_storage():
+    """The bucket and the table that the application finds."""
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     boto3.client("dynamodb").create_table(
         TableName=TABLE,
@@ -133,6 +129,15 @@ def _(it):
         AttributeDefinitions=[{"AttributeName": "video_id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+@step("What is there before the plan: a bucket and a table")
+def _(it):
+    it.sprints = Sprints(it.folder, f"app-{os.getpid()}")
+    it.sprints.enter(it.record)
+    it.ends.callback(it.sprints.forget)
+    it.sprints.install(it.provider)
+    make_storage()
     return f"s3://{BUCKET}, {TABLE}"
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "examples" / "app")]
 
 import local_aws  # noqa: E402
-from app import BUCKET, TABLE, Client, Redis, exists, ffmpeg, make_video, record_of, table  # noqa: E402
+from app import BUCKET, TABLE, Client, Redis, exists, ffmpeg, make_storage, make_video, record_of, table  # noqa: E402
 from app import await_line, said, wait_for  # noqa: E402
 from fargate_task import APP, PROGRAMS, Image, Right, Task  # noqa: E402
 from video.videos import Video, Videos  # noqa: E402
@@ -49,13 +49,7 @@ class Stage:
         self.clip = make_video(folder / "clip.mp4", seconds=1, size="64x64")
         self.tasks = []
         boto3.client("logs").create_log_group(logGroupName=GROUP)
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        boto3.client("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "video_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "video_id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_storage()
 
     def run(self, name, aws=None):
         """A task of an image, as its Dockerfile says."""

@@ -499,8 +499,10 @@ pub(super) static RULES: &[Rule] = &[
                     Some(log) if log.lines.is_empty() => {
                         format!("look into its log, {}/{}, for why; AWS shows no line of it yet", log.stream.group, log.stream.name)
                     }
-                    Some(log) if log.shown => "read its last lines above; then mend the application, or its `environment` and `secrets`".to_owned(),
-                    Some(_) => "read its last lines below; then mend the application, or its `environment` and `secrets`".to_owned(),
+                    Some(log) => format!(
+                        "read its last lines {}; then mend the application, or its `environment` and `secrets`",
+                        if log.shown { "above" } else { "below" }
+                    ),
                     None => format!(
                         "AWS has no log of it: set {} to see why, with awslogs-stream-prefix among its options",
                         it.property(case, "logConfiguration")
