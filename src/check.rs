@@ -1,12 +1,12 @@
 //! Checks inputs against their shape: reports every mistake at once, fills in defaults and names, marks secrets.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 use ipnet::IpNet;
 use regex_lite::Regex;
 
 use crate::{
-    plan::{Kind, Meant, Plan},
+    plan::{Candidates, Link, Plan},
     schema::Shape,
     value::{Map, Value, path_of_index, path_of_key, steps, without_secrets},
 };
@@ -29,24 +29,41 @@ impl fmt::Display for Failure {
     }
 }
 
+/// All that a check of some inputs found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong with them.
+    pub failures: Vec<Failure>,
+    /// What the user should know of them.
+    pub warnings: Vec<Failure>,
+}
+
+impl Findings {
+    /// Adds all that `others` found.
+    pub fn extend(&mut self, others: Findings) {
+        self.failures.extend(others.failures);
+        self.warnings.extend(others.warnings);
+    }
+}
+
 /// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    urn: &'a str,
     old: Option<&'a Map>,
     plan: Option<&'a Plan>,
-    failures: Vec<Failure>,
-    warnings: Vec<Failure>,
+    findings: Findings,
 }
 
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, old: None, plan: None, failures: Vec::new(), warnings: Vec::new() }
+        Self { inputs, urn: "", old: None, plan: None, findings: Findings::default() }
     }
 
-    /// The same, for inputs that are compared with what else the program declares.
-    pub fn within(inputs: &'a Map, plan: &'a Plan) -> Self {
-        Self { plan: Some(plan), ..Self::new(inputs) }
+    /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
+    pub fn within(inputs: &'a Map, urn: &'a str, plan: &'a Plan) -> Self {
+        Self { urn, plan: Some(plan), ..Self::new(inputs) }
     }
 
     /// The same, for inputs that are compared with what they were.
@@ -59,19 +76,19 @@ impl<'a> Report<'a> {
     /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         let found = self.broken(over, holds, reason);
-        self.failures.extend(found);
+        self.findings.failures.extend(found);
     }
 
     /// Warns of `reason` in the same way. What will work, however slowly, and what only most likely will not, is no mistake.
     pub fn warn(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         let found = self.broken(over, holds, reason);
-        self.warnings.extend(found);
+        self.findings.warnings.extend(found);
     }
 
     /// Warns of `reason` of the property at `path`, if it is not known yet: what becomes of it may turn out a mistake.
     pub fn foretell(&mut self, path: &str, reason: impl fmt::Display) {
         if !self.knows(path) {
-            self.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason.to_string()) });
+            self.findings.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason.to_string()) });
         }
     }
 
@@ -91,30 +108,57 @@ impl<'a> Report<'a> {
     }
 
     /// What the property at `path` refers to by `reference`, of what else the program declares.
-    pub fn meant<T: Kind>(&self, path: &str, reference: Option<&str>) -> Meant<T> {
-        match (self.plan, reference) {
-            (Some(plan), _) if !self.knows(path) => plan.meant(None),
-            (Some(plan), Some(reference)) => plan.meant(Some(reference)),
-            _ => Meant::nothing(),
+    pub fn resolve<T: Any + Clone>(&self, path: &str, reference: Option<&str>) -> Candidates<T> {
+        reference.map_or_else(Candidates::none, |it| self.follow(&self.link(path, it)))
+    }
+
+    /// The reference at `path`, to be kept in the facts of a resource.
+    pub fn link(&self, path: &str, reference: &str) -> Link {
+        if self.knows(path) { Link::Known(reference.to_owned()) } else { Link::Unknown }
+    }
+
+    /// What a link, of this resource or from the facts of another, leads to.
+    pub fn follow<T: Any + Clone>(&self, link: &Link) -> Candidates<T> {
+        match (self.plan, link) {
+            (Some(plan), Link::Known(reference)) => plan.resolve(Some(reference)),
+            (Some(plan), Link::Unknown) => plan.resolve(None),
+            (None, _) => Candidates::none(),
         }
     }
 
-    /// Compares what is at `path` with what it refers to, once all of `over` is known; `misfit` tells why they do not go
-    /// together. That is a mistake. As long as it is not known what is meant, it is most likely one if nothing fits that may be.
-    pub fn compare<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
-        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
-        if meant.surely {
-            self.failures.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
-        } else {
-            let reason = self.shown(&format!("most likely does not fit: it {reason}"));
-            self.warnings.push(Failure { path: path.to_owned(), reason });
-        }
+    /// Whether two links to a `T` surely lead to the same resource.
+    pub fn same<T: Any + Clone>(&self, one: &Link, other: &Link) -> bool {
+        self.plan.is_some_and(|it| it.same::<T>(one, other))
     }
 
-    /// Compares in the same way what need not fit: that it does not is no more than a warning.
-    pub fn doubt<T>(&mut self, path: &str, over: &[&str], meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) {
-        let Some(reason) = why_none(meant, misfit).filter(|_| over.iter().all(|it| self.knows(it))) else { return };
-        self.warnings.push(Failure { path: path.to_owned(), reason: self.shown(&reason) });
+    /// The facts of all other resources of one kind that the program has declared so far.
+    pub fn others<T: Any + Clone>(&self) -> Vec<T> {
+        self.plan.map(|it| it.others(self.urn)).unwrap_or_default()
+    }
+
+    /// Compares what is at `path` with what it refers to, once all of `over` is known; `misfit` says why they do not go
+    /// together. It is a mistake if none of the candidates fits.
+    pub fn compare<T>(&mut self, path: &str, over: &[&str], candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>) {
+        let Some(reason) = self.mismatch(over, candidates, misfit) else { return };
+        let fix = if candidates.certain { "" } else { UNCERTAIN };
+        self.findings.failures.push(Failure { path: path.to_owned(), reason: format!("{reason}{fix}") });
+    }
+
+    /// Compares in the same way what need not fit: that it does not is only a warning.
+    pub fn warn_if_mismatched<T>(
+        &mut self,
+        path: &str,
+        over: &[&str],
+        candidates: &Candidates<T>,
+        misfit: impl Fn(&T) -> Option<String>,
+    ) {
+        let Some(reason) = self.mismatch(over, candidates, misfit) else { return };
+        self.findings.warnings.push(Failure { path: path.to_owned(), reason });
+    }
+
+    /// Why no candidate fits, if all of `over` is known.
+    fn mismatch<T>(&self, over: &[&str], candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
+        why_none(candidates, misfit).filter(|_| over.iter().all(|it| self.knows(it))).map(|it| self.shown(&it))
     }
 
     /// Whether all of a property, or of what it is in, is known.
@@ -138,16 +182,14 @@ impl<'a> Report<'a> {
         without_secrets(text.to_owned(), &maps)
     }
 
-    /// All mistakes that were reported.
-    pub fn into_failures(self) -> Vec<Failure> {
-        self.failures
-    }
-
-    /// All mistakes that were reported, and all warnings.
-    pub fn into_findings(self) -> (Vec<Failure>, Vec<Failure>) {
-        (self.failures, self.warnings)
+    /// All that was reported.
+    pub fn into_findings(self) -> Findings {
+        self.findings
     }
 }
+
+/// The fix where a reference is not known yet, and something that is not declared here may be meant.
+const UNCERTAIN: &str = "; if it refers to a resource of another package, create that one first, with --target";
 
 /// The property at `path`, or the last thing on the way to it that has no parts.
 fn at<'a>(inputs: &'a Map, path: &str) -> Option<&'a Value> {
@@ -170,13 +212,16 @@ fn written(value: &Value) -> String {
         Value::String(it) => format!("{it:?}"),
         Value::Number(it) => it.to_string(),
         Value::Bool(it) => it.to_string(),
+        Value::List(items) if items.iter().all(|it| it.as_str().is_some()) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
         other => described(other).to_owned(),
     }
 }
 
 /// Why nothing that is meant fits, if so.
-fn why_none<T>(meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
-    let mut reasons = meant.those.iter().map(misfit).collect::<Option<Vec<_>>>()?;
+fn why_none<T>(candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
+    let mut reasons = candidates.those.iter().map(misfit).collect::<Option<Vec<_>>>()?;
     reasons.dedup();
     // Of many, a few tell enough.
     reasons.truncate(3);
@@ -184,25 +229,25 @@ fn why_none<T>(meant: &Meant<T>, misfit: impl Fn(&T) -> Option<String>) -> Optio
 }
 
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
-pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    object(inputs, shape, "", false, &mut failures);
-    failures
+pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
+    let mut findings = Findings::default();
+    object(inputs, shape, "", false, &mut findings);
+    findings
 }
 
-fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
-    map.retain(|_, it| *it.plain() != Value::Null);
+fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, findings: &mut Findings) {
+    map.retain(|name, it| *it.plain() != Value::Null && !shape.property(name).is_some_and(|property| says_nothing(it, property)));
     for name in map.keys().filter(|it| !it.starts_with("__") && shape.property(it).is_none()) {
         let names: Vec<_> = shape.properties().map(|(name, _)| name).collect();
         let reason = match nearest(name, &names) {
             Some(near) => format!("is no property here; did you mean {near}?"),
             None => format!("is no property here; there are {}", names.join(", ")),
         };
-        failures.push(Failure { path: path_of_key(path, name), reason });
+        findings.failures.push(Failure { path: path_of_key(path, name), reason });
     }
     for name in shape.required_inputs() {
         if !map.contains_key(name) {
-            failures.push(Failure { path: path_of_key(path, name), reason: "is required".to_owned() });
+            findings.failures.push(Failure { path: path_of_key(path, name), reason: "is required".to_owned() });
             map.insert(name.to_owned(), Value::Unknown);
         }
     }
@@ -212,7 +257,7 @@ fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &
         }
         if let Some(value) = map.get_mut(name) {
             let secret = secret || property.flag("secret");
-            self::value(value, property, &path_of_key(path, name), secret, failures);
+            self::value(value, property, &path_of_key(path, name), secret, findings);
             if property.flag("secret") {
                 *value = std::mem::take(value).secret();
             }
@@ -220,15 +265,15 @@ fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, failures: &
     }
 }
 
-fn value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
-    let before = failures.len();
-    check_value(value, property, path, secret, failures);
-    if failures[before..].iter().any(|it| it.path == path) {
+fn value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, findings: &mut Findings) {
+    let before = findings.failures.len();
+    check_value(value, property, path, secret, findings);
+    if findings.failures[before..].iter().any(|it| it.path == path) {
         *value = Value::Unknown;
     }
 }
 
-fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, failures: &mut Vec<Failure>) {
+fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, findings: &mut Findings) {
     let shape = property.resolve();
     // An input that AWS insists on as text may come as a number, and the other way round.
     match (&*value, shape.kind()) {
@@ -246,14 +291,14 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         _ => {}
     }
     let shown = |it: &dyn fmt::Display| if secret { String::new() } else { format!("is {it}, ") };
-    let mut fail = |reason: String| failures.push(Failure { path: path.to_owned(), reason });
+    let mut fail = |reason: String| findings.failures.push(Failure { path: path.to_owned(), reason });
     // A field's own bounds stand beside the reference to its type.
     let keyword = |name: &str| Some(property.keyword(name)).filter(|it| !it.is_null()).unwrap_or(shape.keyword(name));
     let bound = |name: &str| keyword(name).as_f64();
     match (value, shape.kind()) {
         (Value::Unknown, _) | (Value::Bool(_), Some("boolean")) => {}
-        (Value::Secret(inner), _) => self::value(inner, property, path, true, failures),
-        (Value::Output(inner, _), _) => self::value(inner, property, path, secret, failures),
+        (Value::Secret(inner), _) => self::value(inner, property, path, true, findings),
+        (Value::Output(inner, _), _) => self::value(inner, property, path, secret, findings),
         (it, None) => {
             if keyword("compare") == "json" && !is_document(it) {
                 fail("is no JSON object; give a map, or JSON in a string".to_owned());
@@ -262,9 +307,18 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::String(it), Some("string")) => {
             if let Some(names) = shape.names() {
                 let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-                if !names.contains(&it.as_str()) {
-                    let hint = nearest(it, &names).filter(|_| !secret).map(|it| format!("; did you mean {it}?"));
-                    fail(format!("{}not one of {}{}", shown(&format!("{it:?}")), names.join(", "), hint.unwrap_or_default()));
+                if names.contains(&it.as_str()) {
+                    return;
+                }
+                let (is, all) = (shown(&format!("{it:?}")), names.join(", "));
+                match misspelt(it, &names) {
+                    Some(_) if secret => fail(format!("is not one of {all}")),
+                    Some(name) => fail(format!("{is}not one of {all}; did you mean {name}?")),
+                    // AWS may have learnt it since.
+                    None => findings.warnings.push(Failure {
+                        path: path.to_owned(),
+                        reason: format!("{is}a value that this version does not know, and AWS may refuse; known are {all}"),
+                    }),
                 }
                 return;
             }
@@ -285,6 +339,10 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_ok_and(|it| it.trunc() != it) {
                 let network = it.parse::<IpNet>().map(|it| it.trunc().to_string()).unwrap_or_default();
                 fail(format!("{}which has bits set beyond its prefix; the network is {network}", shown(&format!("{it:?}"))));
+            } else if keyword("format") == "cidr"
+                && let Some(canonical) = canonical_block(it)
+            {
+                *it = canonical;
             }
         }
         (Value::Number(it), Some(kind @ ("integer" | "number"))) => {
@@ -311,7 +369,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
             }
             if let Some(element) = shape.element() {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self::value(item, element, &path_of_index(path, index), secret, failures);
+                    self::value(item, element, &path_of_index(path, index), secret, findings);
                 }
             }
         }
@@ -319,13 +377,23 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
                 for (key, it) in map {
-                    self::value(it, element, &path_of_key(path, key), secret, failures);
+                    self::value(it, element, &path_of_key(path, key), secret, findings);
                 }
             }
-            None => object(map, shape, path, secret, failures),
+            None => object(map, shape, path, secret, findings),
         },
         (it, Some(kind)) => fail(format!("is {}, not {}", described(it), in_words(kind))),
     }
+}
+
+/// A block of addresses as AWS spells it: `::/0`, whatever else the program calls that.
+pub fn canonical_block(text: &str) -> Option<String> {
+    text.parse::<IpNet>().ok().map(|it| it.trunc().to_string())
+}
+
+/// Whether it is the empty text where text may be left out: AWS takes both for the same.
+fn says_nothing(value: &Value, property: Shape<'_>) -> bool {
+    value.as_str() == Some("") && property.is_optional() && property.resolve().kind() == Some("string")
 }
 
 fn is_document(value: &Value) -> bool {
@@ -370,6 +438,17 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let near = names.iter().copied().min_by_key(|it| close(it))?;
     let longest = name.chars().count().max(near.chars().count());
     (close(&near) <= longest.div_ceil(3)).then_some(near)
+}
+
+/// The one of `names` that `value` only spells otherwise: in another case, with other punctuation, or with up to two letters
+/// wrong, one in a short name.
+fn misspelt<'a>(value: &str, names: &[&'a str]) -> Option<&'a str> {
+    let plain = |it: &str| it.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let value = plain(value);
+    let distance = |it: &&str| strsim::damerau_levenshtein(&value, &plain(it));
+    let near = names.iter().copied().min_by_key(distance)?;
+    let allowed = if plain(near).len().min(value.len()) < 6 { 1 } else { 2 };
+    (distance(&near) <= allowed).then_some(near)
 }
 
 /// How the engine wants names to be made up.

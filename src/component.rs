@@ -79,7 +79,7 @@ impl<C: Component> AnyComponent for Erased<C> {
             reason: "has to be known before anything is made: it cannot come from a resource".to_owned(),
         });
         let mut failures: Vec<_> = unknown.collect();
-        failures.extend(check::complete(inputs, shape));
+        failures.extend(check::complete(inputs, shape).failures);
         failures.sort_by(|a, b| a.path.cmp(&b.path));
         failures
     }

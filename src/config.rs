@@ -46,7 +46,8 @@ pub struct Config {
     pub default_tags: Option<DefaultTags>,
     /// Tags that others put on resources, to be left alone.
     pub ignore_tags: Option<IgnoreTags>,
-    /// How often a call that AWS throttles or drops is tried again.
+    /// How often a call that is lost, or that AWS fails to answer, is tried again. One that AWS throttles is tried again until its
+    /// resource has to be done: see `customTimeouts`.
     #[serde(default = "ten")]
     #[schemars(range(min = 0, max = 100))]
     pub max_retries: i32,
@@ -180,7 +181,7 @@ pub fn typed(settings: &Map) -> (Map, Vec<Failure>) {
             parse(value, property);
         }
     }
-    let mut failures = check::complete(&mut typed, shapes().root());
+    let mut failures = check::complete(&mut typed, shapes().root()).failures;
     for (one, other) in [("accessKey", "secretKey"), ("secretKey", "accessKey"), ("token", "accessKey")] {
         if typed.contains_key(one) && !typed.contains_key(other) {
             failures.push(Failure { path: other.to_owned(), reason: format!("is required beside {one}") });

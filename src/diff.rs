@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::{
+    check::canonical_block,
     codec, document,
     schema::Shape,
     value::{Map, Value, path_of_index, path_of_key, steps},
@@ -77,6 +78,8 @@ impl Walk {
 
     fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
+        let optional = shape.is_some_and(Shape::is_optional);
+        let present = |it| present(it).filter(|it| !optional || it.as_str() != Some(""));
         let (old, new) = (present(old), present(new));
         let kind = match (old, new) {
             (None, None) => return,
@@ -162,6 +165,9 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
             _ => false,
         },
         (Some("caseless"), Value::String(old), Value::String(new)) => old.eq_ignore_ascii_case(new),
+        (None, Value::String(old), Value::String(new)) if shape.resolve().keyword("format") == "cidr" => {
+            canonical_block(old).is_some_and(|it| Some(it) == canonical_block(new))
+        }
         (Some("arn"), Value::String(old), Value::String(new)) => {
             // Two ARNs differ in more than their names, such as the account.
             is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)

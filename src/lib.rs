@@ -20,6 +20,7 @@ pub mod plan;
 pub mod component;
 pub mod config;
 pub mod document;
+pub mod facts;
 pub mod functions;
 pub mod list;
 pub mod resource;

@@ -139,7 +139,7 @@ impl Package {
             let mut spec = self.property_spec(it);
             if named(it) {
                 spec["type"] = "string".into();
-                spec.as_object_mut().map(|it| it.remove("$ref"));
+                spec.as_object_mut().map(|it| it.remove("oneOf"));
             } else if it.resolve().element().is_some_and(named) {
                 let element = if spec["items"].is_null() { "additionalProperties" } else { "items" };
                 spec[element] = json!({ "type": "string" });
@@ -164,8 +164,11 @@ impl Package {
 
     fn type_spec(&self, shape: Shape<'_>) -> Json {
         if let Some(name) = shape.reference() {
+            let reference = json!({ "$ref": format!("#/types/{}", self.token(name)) });
             return match shape.resolve().kind() {
-                Some(_) => json!({ "$ref": format!("#/types/{}", self.token(name)) }),
+                // Relaxed: AWS may know names that we do not.
+                Some(_) if shape.resolve().names().is_some() => json!({ "oneOf": [{ "type": "string" }, reference] }),
+                Some(_) => reference,
                 None => self.type_spec(shape.resolve()),
             };
         }
@@ -239,7 +242,7 @@ impl Types<'_> {
             "inputProperties": self.package.properties(inputs),
             "requiredInputs": inputs.required_inputs().collect::<Vec<_>>(),
             "properties": self.package.output_properties(outputs),
-            "required": outputs.required().collect::<Vec<_>>(),
+            "required": outputs.always().collect::<Vec<_>>(),
         })
     }
 }

@@ -3,112 +3,63 @@
 //! Check sees one resource. But one instance of the provider sees the Check of all, each after those that it depends on.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::value::{Map, Value};
 
 /// What other resources have to know of one. None of it is a value that a program would keep secret.
 #[derive(Clone, Debug)]
-pub enum Part {
-    Task(Task),
-    Targets(Targets),
-    Role(Role),
+pub struct Facts {
+    value: Arc<dyn Fact>,
+    name: Option<String>,
 }
 
-/// A task definition, as services need it. What is not known yet is none.
-#[derive(Clone, Debug)]
-pub struct Task {
-    pub family: String,
-    pub containers: Option<Vec<Container>>,
-    /// Whether its containers have a role to act as, as far as is known.
-    pub has_task_role: bool,
+/// Anything that one resource records and another asks for by its type.
+trait Fact: Any + std::fmt::Debug + Send + Sync {}
+
+impl<T: Any + std::fmt::Debug + Send + Sync> Fact for T {}
+
+impl Facts {
+    /// Facts of a resource that others refer to by its id or its ARN.
+    pub fn new<T: Any + std::fmt::Debug + Send + Sync>(value: T) -> Self {
+        Self { value: Arc::new(value), name: None }
+    }
+
+    /// The same, of a resource that others may refer to by `name` as well, which is known before it is created.
+    #[must_use]
+    pub fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+
+    fn of<T: Any + Clone>(&self) -> Option<&T> {
+        (&*self.value as &dyn Any).downcast_ref()
+    }
 }
 
-/// A container of a task.
-#[derive(Clone, Debug)]
-pub struct Container {
-    pub name: Option<String>,
-    /// The name as texts may show it: it may be in something that is secret as a whole.
-    pub shown: String,
-    pub essential: bool,
-    /// The numbers and protocols of its ports.
-    pub ports: Option<Vec<(i32, &'static str)>>,
-    /// The time until its health check first tells, and how long that may tell of failure; both in seconds.
-    pub health: Option<(i32, i32)>,
-    /// How long it has to end, in seconds.
-    pub stop_timeout: Option<i32>,
+/// How one resource refers to another, kept in its facts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    /// By this id, ARN or name.
+    Known(String),
+    /// By what is not known yet.
+    Unknown,
 }
 
-/// A target group, as services need it. What is not known yet is none.
-#[derive(Clone, Debug)]
-pub struct Targets {
-    pub name: String,
-    /// The protocols that the port of a container may have.
-    pub protocols: Option<&'static [&'static str]>,
-    /// The port of its health checks, if that is one of its own.
-    pub check_port: Option<i32>,
-    /// The time between two health checks, in seconds.
-    pub interval: Option<i32>,
-    pub healthy_threshold: Option<i32>,
-    pub unhealthy_threshold: Option<i32>,
-    /// In seconds.
-    pub deregistration_delay: Option<i32>,
-}
-
-/// A role, as task definitions need it.
-#[derive(Clone, Debug)]
-pub struct Role {
-    pub name: String,
-    /// Whether tasks may act as it, as far as is known.
-    pub is_for_tasks: bool,
-    pub rights: Rights,
-}
-
-/// What a role may do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rights {
-    /// Nothing that the program would tell.
-    None,
-    /// What `AmazonECSTaskExecutionRolePolicy` allows: to pull from ECR, and to write to log groups that are there.
-    Execution,
-    /// More, or what is not known yet.
-    More,
-}
-
-/// One kind of [`Part`].
-pub trait Kind: Clone {
-    fn of(part: &Part) -> Option<&Self>;
-}
-
-macro_rules! kinds {
-    ($($kind:ident)*) => {
-        $(impl Kind for $kind {
-            fn of(part: &Part) -> Option<&Self> {
-                match part {
-                    Part::$kind(it) => Some(it),
-                    _ => None,
-                }
-            }
-        })*
-    };
-}
-
-kinds! { Task Targets Role }
-
-/// What a reference means, of what the program declares.
+/// What a reference may refer to, of what the program declares.
 #[derive(Debug)]
-pub struct Meant<T> {
-    /// Whether it is known to mean that; if not, it is one of those, unless it comes from elsewhere.
-    pub surely: bool,
+pub struct Candidates<T> {
+    /// Whether it is known to refer to that; if not, it is one of those, unless it comes from elsewhere.
+    pub certain: bool,
     pub those: Vec<T>,
 }
 
-impl<T> Meant<T> {
-    /// What none of ours is meant by.
-    pub const fn nothing() -> Self {
-        Self { surely: true, those: Vec::new() }
+impl<T> Candidates<T> {
+    /// None of what the program declares.
+    pub const fn none() -> Self {
+        Self { certain: true, those: Vec::new() }
     }
 
     /// The one that it is, or that it can only be.
@@ -120,17 +71,17 @@ impl<T> Meant<T> {
     }
 
     /// Those that fit.
-    pub fn which(&self, fits: impl Fn(&T) -> bool) -> Meant<&T> {
-        Meant { surely: self.surely, those: self.those.iter().filter(|it| fits(it)).collect() }
+    pub fn which(&self, fits: impl Fn(&T) -> bool) -> Candidates<&T> {
+        Candidates { certain: self.certain, those: self.those.iter().filter(|it| fits(it)).collect() }
     }
 
     /// Each of these with each of `others`.
-    pub fn with<U>(self, others: &Meant<U>) -> Meant<(T, &U)>
+    pub fn with<U>(self, others: &Candidates<U>) -> Candidates<(T, &U)>
     where
         T: Copy,
     {
         let pairs = self.those.into_iter().flat_map(|it| others.those.iter().map(move |other| (it, other)));
-        Meant { surely: self.surely && others.surely, those: pairs.collect() }
+        Candidates { certain: self.certain && others.certain, those: pairs.collect() }
     }
 }
 
@@ -150,9 +101,18 @@ struct Seen {
 
 #[derive(Debug)]
 struct Declared {
-    part: Part,
-    /// What others refer to it by, once that is known.
-    arn: Option<String>,
+    facts: Facts,
+    /// What others refer to it by, as far as that is known: its id and its ARN.
+    references: Vec<String>,
+    /// Whether others may refer to it by what is not known yet.
+    unknown: bool,
+}
+
+impl Declared {
+    fn is(&self, reference: &str) -> bool {
+        let ends = |it: &String| it.starts_with("arn:") && it.rsplit_once('/').is_some_and(|(_, end)| end == reference);
+        self.facts.name.as_deref() == Some(reference) || self.references.iter().any(|it| it == reference || ends(it))
+    }
 }
 
 impl Plan {
@@ -165,30 +125,48 @@ impl Plan {
         *self.seen() = Seen { shared, ..Seen::default() };
     }
 
-    /// Takes note of the resource `urn`, whose ARN the engine or AWS will tell.
-    pub fn declare(&self, urn: &str, part: Part) {
-        self.seen().declared.insert(urn.to_owned(), Declared { part, arn: None });
+    /// Records the facts of the resource `urn`, whose id and ARN the engine or AWS will report.
+    pub fn declare(&self, urn: &str, facts: Facts) {
+        self.seen().declared.insert(urn.to_owned(), Declared { facts, references: Vec::new(), unknown: true });
     }
 
-    /// Takes note of what the outputs of the resource `urn` are, or will be.
-    pub fn settle(&self, urn: &str, outputs: &Map) {
+    /// Records what others refer to the resource `urn` by: its id, and the ARN in its outputs, as far as they are known.
+    pub fn record(&self, urn: &str, id: Option<&str>, outputs: &Map) {
         if let Some(it) = self.seen().declared.get_mut(urn) {
-            it.arn = outputs.get("arn").and_then(Value::as_str).map(str::to_owned);
+            let arn = outputs.get("arn");
+            it.unknown = id.is_none() && arn.is_none_or(|it| it.as_str().is_none()) || arn == Some(&Value::Unknown);
+            it.references =
+                id.into_iter().chain(arn.and_then(Value::as_str)).filter(|it| !it.is_empty()).map(str::to_owned).collect();
         }
     }
 
-    /// What `reference` means: an ARN or how it ends, or one that is not known yet.
-    pub fn meant<T: Kind>(&self, reference: Option<&str>) -> Meant<T> {
+    /// What `reference` may refer to: an id, a name, an ARN or how it ends, or one that is not known yet.
+    pub fn resolve<T: Any + Clone>(&self, reference: Option<&str>) -> Candidates<T> {
         let seen = self.seen();
-        let all = seen.declared.values().filter_map(|it| Some((T::of(&it.part)?, it.arn.as_deref())));
+        let all = seen.declared.values().filter_map(|it| Some((it.facts.of::<T>()?, it)));
         let Some(reference) = reference else {
-            // What is known already is not what is not. And what is not all there is says nothing by what is missing.
-            let those = all.filter(|(_, arn)| arn.is_none() && !seen.shared).map(|(it, _)| it.clone());
-            return Meant { surely: false, those: those.collect() };
+            // It is not one whose id and ARN are known. And of a program that is seen only in part, what is missing proves nothing.
+            let those = all.filter(|(_, it)| it.unknown && !seen.shared).map(|(facts, _)| facts.clone());
+            return Candidates { certain: false, those: those.collect() };
         };
-        let means = |arn: &str| arn == reference || arn.rsplit_once('/').is_some_and(|(_, end)| end == reference);
-        let those = all.filter(|(_, arn)| arn.is_some_and(means)).map(|(it, _)| it.clone()).take(1);
-        Meant { surely: true, those: those.collect() }
+        let those = all.filter(|(_, it)| it.is(reference)).map(|(facts, _)| facts.clone()).take(1);
+        Candidates { certain: true, those: those.collect() }
+    }
+
+    /// The facts of all resources of one kind but `urn` that were declared so far.
+    pub fn others<T: Any + Clone>(&self, urn: &str) -> Vec<T> {
+        let seen = self.seen();
+        let others = seen.declared.iter().filter(|(it, _)| *it != urn && !seen.shared);
+        others.filter_map(|(_, it)| it.facts.of::<T>().cloned()).collect()
+    }
+
+    /// Whether two links to a `T` surely lead to the same resource, which may not be created yet.
+    pub fn same<T: Any + Clone>(&self, one: &Link, other: &Link) -> bool {
+        match (one, other) {
+            (Link::Known(one), Link::Known(other)) => one == other,
+            (Link::Unknown, Link::Unknown) => self.resolve::<T>(None).those.len() == 1,
+            _ => false,
+        }
     }
 
     /// Whether the user is not yet told this of the resource `urn`. From now on, they are.
@@ -203,8 +181,14 @@ mod tests {
 
     const ARN: &str = "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3";
 
-    fn task(family: &str) -> Part {
-        Part::Task(Task { family: family.to_owned(), containers: None, has_task_role: false })
+    #[derive(Clone, Debug)]
+    struct Task(String);
+
+    #[derive(Clone, Debug)]
+    struct Role;
+
+    fn task(family: &str) -> Facts {
+        Facts::new(Task(family.to_owned()))
     }
 
     fn outputs(arn: Value) -> Map {
@@ -212,8 +196,8 @@ mod tests {
     }
 
     fn meant(plan: &Plan, reference: Option<&str>) -> (bool, Vec<String>) {
-        let meant = plan.meant::<Task>(reference);
-        (meant.surely, meant.those.into_iter().map(|it| it.family).collect())
+        let found = plan.resolve::<Task>(reference);
+        (found.certain, found.those.into_iter().map(|it| it.0).collect())
     }
 
     #[test]
@@ -221,13 +205,13 @@ mod tests {
         let plan = Plan::default();
         plan.declare("web", task("web"));
         assert_eq!(meant(&plan, Some(ARN)), (true, vec![]), "nobody knows yet which revision it is");
-        plan.settle("web", &outputs(Value::String(ARN.to_owned())));
+        plan.record("web", None, &outputs(Value::String(ARN.to_owned())));
         assert_eq!(meant(&plan, Some(ARN)), (true, vec!["web".to_owned()]));
         assert_eq!(meant(&plan, Some("web:3")), (true, vec!["web".to_owned()]));
         assert_eq!(meant(&plan, Some("web:2")), (true, vec![]), "an earlier revision is what it was");
         plan.declare("web", task("web"));
         assert_eq!(meant(&plan, Some("web:3")), (true, vec![]), "it may become another");
-        assert!(plan.meant::<Role>(None).those.is_empty());
+        assert!(plan.resolve::<Role>(None).those.is_empty());
     }
 
     #[test]
@@ -236,8 +220,8 @@ mod tests {
         for name in ["a", "b", "c"] {
             plan.declare(name, task(name));
         }
-        plan.settle("a", &outputs(Value::String(ARN.to_owned())));
-        plan.settle("b", &outputs(Value::Unknown));
+        plan.record("a", None, &outputs(Value::String(ARN.to_owned())));
+        plan.record("b", None, &outputs(Value::Unknown));
         assert_eq!(meant(&plan, None), (false, vec!["b".to_owned(), "c".to_owned()]));
         plan.begin(true);
         plan.declare("b", task("b"));
@@ -246,5 +230,21 @@ mod tests {
         plan.begin(false);
         assert!(plan.tells("a", "slow"), "another run");
         assert!(meant(&plan, None).1.is_empty());
+    }
+
+    #[test]
+    fn others_are_found_by_name_id_and_kind() {
+        let plan = Plan::default();
+        plan.declare("a", task("a").named(Some("first".to_owned())));
+        plan.declare("b", task("b"));
+        plan.declare("role", Facts::new(Role));
+        assert_eq!(meant(&plan, Some("first")), (true, vec!["a".to_owned()]), "a name is known before it is created");
+        plan.record("b", Some("id-of-b"), &Map::new());
+        assert_eq!(meant(&plan, Some("id-of-b")), (true, vec!["b".to_owned()]));
+        assert_eq!(plan.others::<Task>("a").len(), 1);
+        assert!(plan.same::<Task>(&Link::Unknown, &Link::Unknown), "only a is not created yet");
+        plan.declare("c", task("c"));
+        assert!(!plan.same::<Task>(&Link::Unknown, &Link::Unknown));
+        assert!(plan.same::<Task>(&Link::Known("x".to_owned()), &Link::Known("x".to_owned())));
     }
 }

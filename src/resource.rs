@@ -14,13 +14,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
-    aws::{Aws, Observer, Patience, Seen, refused_with},
-    check::{self, Autonaming, Failure, Report},
+    aws::{Aws, Observer, Patience, Seen, refused_with, until},
+    check::{self, Autonaming, Failure, Findings, Report},
     codec,
     config::TagRules,
     diff::{self, Change},
     list::{Cursor, Page},
-    plan::{Part, Plan},
+    plan::{Facts, Plan},
     schema::{Shape, Shapes},
     value::{Map, Value},
 };
@@ -55,6 +55,11 @@ impl Context {
         self.ignored.iter().any(|it| it == property)
     }
 
+    /// Runs what the request asks for: calls that AWS throttles are tried again until it has to be done.
+    pub async fn until_done<T>(&self, work: impl Future<Output = T>) -> T {
+        until(self.observer.deadline, self.observer.cancel.clone(), work).await
+    }
+
     /// Keeps the id of what `create` has just made, so that it is in the state even if the rest of `create` fails.
     pub fn made(&self, id: &str) {
         // Once made, a resource keeps its id.
@@ -64,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `part` run in a preview.
+/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -86,8 +91,8 @@ pub trait Resource: Send + Sync + 'static {
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
 
-    /// What other resources of the program have to know of this one. `report` tells what of it is known.
-    fn part(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Part> {
+    /// What other resources of the program have to know of this one, as far as `report` knows it.
+    fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
         None
     }
 
@@ -400,12 +405,12 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
-        let mut failures = name(&mut inputs, self.inputs.root(), subject);
+        let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
-        failures.extend(check::complete(&mut inputs, self.inputs.root()));
-        let mut report = Report::within(&inputs, subject.plan);
+        findings.extend(check::complete(&mut inputs, self.inputs.root()));
+        let mut report = Report::within(&inputs, subject.urn, subject.plan);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
@@ -415,12 +420,13 @@ impl<R: Resource> AnyResource for Erased<R> {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
             report = report.after(subject.old);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
+            warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
         }
-        if let Some(part) = R::part(&new, &report) {
-            subject.plan.declare(subject.urn, part);
+        if let Some(facts) = R::facts(&new, &report) {
+            subject.plan.declare(subject.urn, facts);
         }
-        let (broken, warnings) = report.into_findings();
-        failures.extend(broken);
+        findings.extend(report.into_findings());
+        let Findings { mut failures, warnings } = findings;
         failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Checked { inputs, failures, warnings })
     }
@@ -592,6 +598,17 @@ fn zero(shape: Shape<'_>) -> Value {
             Value::Object(fields.collect())
         }
         _ => Value::Null,
+    }
+}
+
+/// Warns of what the program said and leaves out now, where AWS keeps it: no diff shows it, and what it refers to stays in use.
+fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'_>) {
+    let kept = shape.properties().filter(|(name, it)| it.flag("computed") && *name != "region" && !inputs.contains_key(*name));
+    for (name, _) in kept.filter(|(name, _)| old.get(*name).is_some_and(|it| !it.is_empty())) {
+        let was = report.written_before(name).unwrap_or_default();
+        let reason =
+            format!("is left out now, so AWS keeps {was}, and what that refers to cannot be deleted; write it out to change it");
+        report.warn(&[name], false, reason);
     }
 }
 

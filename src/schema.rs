@@ -124,6 +124,15 @@ impl<'a> Shape<'a> {
         self.schema["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/"))
     }
 
+    /// Whether it may be left out, without a default.
+    pub fn is_optional(self) -> bool {
+        self.default().is_none() && self.is_nullable()
+    }
+
+    fn is_nullable(self) -> bool {
+        self.schema["type"].is_array() || self.schema["anyOf"].is_array()
+    }
+
     /// What an `Option` is around.
     pub fn not_null(self) -> Option<Self> {
         let options = self.schema["anyOf"].as_array()?;
@@ -206,14 +215,17 @@ impl<'a> Shape<'a> {
         element.is_object().then(|| self.with(element))
     }
 
-    /// The properties that are always there, in an output.
+    /// The properties without a default, which cannot be left out.
     pub fn required(self) -> impl Iterator<Item = &'a str> {
-        let nullable = move |name: &str| {
-            let it = &self.schema["properties"][name];
-            it["type"].is_array() || it["anyOf"].is_array()
-        };
         let required = self.schema["required"].as_array();
-        required.into_iter().flatten().filter_map(Json::as_str).filter(move |name| !nullable(name))
+        let names = required.into_iter().flatten().filter_map(Json::as_str);
+        names.filter(move |name| self.property(name).is_some_and(|it| !it.is_nullable()))
+    }
+
+    /// The properties that an output always has, whether the program set them or not.
+    pub fn always(self) -> impl Iterator<Item = &'a str> {
+        // The region is read off the provider where the program leaves it out.
+        self.properties().filter(|(name, it)| !it.is_nullable() || *name == "region").map(|(name, _)| name)
     }
 
     /// The properties that a program has to give.

@@ -193,9 +193,16 @@ impl Provider {
     }
 
     /// What a preview says of the outputs of a resource.
-    fn foresee(&self, urn: &str, resource: &dyn AnyResource, inputs: &Map, old_outputs: &Map) -> Option<Struct> {
+    fn foresee(
+        &self,
+        urn: &str,
+        id: Option<&str>,
+        resource: &dyn AnyResource,
+        inputs: &Map,
+        old_outputs: &Map,
+    ) -> Option<Struct> {
         let outputs = resource.foresee(inputs, old_outputs);
-        self.0.plan.settle(urn, &outputs);
+        self.0.plan.record(urn, id, &outputs);
         write(outputs)
     }
 
@@ -376,8 +383,9 @@ impl ResourceProvider for Provider {
             let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
             remember_secrets(&inputs);
             remember_secrets(&news);
-            // Whoever changes nothing knows them already. A change that is left out is one, too.
-            if !warnings.is_empty() && !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() {
+            // Whoever changes nothing knows them already. What is left out now is a change, too.
+            let changes = || !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() || !old.keys().eq(inputs.keys());
+            if !warnings.is_empty() && changes() {
                 self.warn(&request.urn, &warnings).await;
             }
             let failures: Vec<_> = failures.iter().map(failure).collect();
@@ -398,7 +406,7 @@ impl ResourceProvider for Provider {
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
             if changes.is_empty() {
-                self.0.plan.settle(&request.urn, &olds);
+                self.0.plan.record(&request.urn, Some(&request.id), &olds);
             }
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
         })
@@ -410,14 +418,14 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, inputs) = (self.resource(&request.urn)?, read(request.properties));
             if request.preview {
-                let properties = self.foresee(&request.urn, resource, &inputs, &Map::new());
+                let properties = self.foresee(&request.urn, None, resource, &inputs, &Map::new());
                 return Ok(Response::new(rpc::CreateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs)).await?;
-            let made = resource.create(&context, &inputs).await;
+            let made = context.until_done(resource.create(&context, &inputs)).await;
             self.told().await;
             let made = made.map_err(|error| refuse(&error, &[&inputs]))?;
-            self.0.plan.settle(&request.urn, &made.outputs);
+            self.0.plan.record(&request.urn, Some(&made.id), &made.outputs);
             let (id, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::CreateResponse { id, properties, ..Default::default() }))
         })
@@ -432,15 +440,15 @@ impl ResourceProvider for Provider {
             let before = Before { inputs: &old_inputs, outputs: &olds, ignored: &request.ignore_changes };
             if request.preview {
                 resource.check_update(&before, &inputs).map_err(|error| refuse(&error, &[&inputs, &olds]))?;
-                let properties = self.foresee(&request.urn, resource, &inputs, &olds);
+                let properties = self.foresee(&request.urn, Some(&request.id), resource, &inputs, &olds);
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
             let context = self.context(&request.urn, request.timeout, region(&inputs).or(region(&olds))).await?;
             let context = context.ignoring(request.ignore_changes.clone());
-            let made = resource.update(&context, &request.id, &before, &inputs).await;
+            let made = context.until_done(resource.update(&context, &request.id, &before, &inputs)).await;
             self.told().await;
             let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
-            self.0.plan.settle(&request.urn, &made.outputs);
+            self.0.plan.record(&request.urn, Some(&made.id), &made.outputs);
             let (_, properties) = finished(made, &inputs)?;
             Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
         })
@@ -454,7 +462,7 @@ impl ResourceProvider for Provider {
             let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
             let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
-            let found = resource.read(&context, &request.id, inputs.as_ref(), &olds).await;
+            let found = context.until_done(resource.read(&context, &request.id, inputs.as_ref(), &olds)).await;
             let known = inputs.as_ref().unwrap_or(&olds);
             let found = found.map_err(|error| refuse(&error, &[&olds, known]))?;
             Ok(Response::new(match found {
@@ -477,7 +485,7 @@ impl ResourceProvider for Provider {
                 return Ok(Response::new(stream::iter([Ok(computed)]).boxed()));
             }
             let name = resource.name();
-            let failures = check::complete(&mut query, resource.query().root());
+            let failures = check::complete(&mut query, resource.query().root()).failures;
             if !failures.is_empty() {
                 let texts: Vec<_> = failures.iter().map(Failure::to_string).collect();
                 return Err(Status::invalid_argument(format!("the query for a list of {name}: {}", texts.join("; "))));
@@ -505,7 +513,7 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, olds) = (self.resource(&request.urn)?, read(request.properties));
             let context = self.context(&request.urn, request.timeout, region(&olds)).await?;
-            let deleted = resource.delete(&context, &request.id, &olds).await;
+            let deleted = context.until_done(resource.delete(&context, &request.id, &olds)).await;
             self.told().await;
             deleted.map_err(|error| refuse(&error, &[&olds]))?;
             Ok(Response::new(()))
@@ -525,7 +533,8 @@ impl ResourceProvider for Provider {
                 return Ok(Response::new(rpc::InvokeResponse { failures, ..Default::default() }));
             }
             let context = self.context("", 0.0, region(&arguments)).await?;
-            let answer = function.call(&context, &arguments).await.map_err(|error| refuse(&error, &[&arguments]))?;
+            let answer =
+                context.until_done(function.call(&context, &arguments)).await.map_err(|error| refuse(&error, &[&arguments]))?;
             Ok(Response::new(rpc::InvokeResponse { r#return: write(answer), failures: Vec::new() }))
         })
         .await

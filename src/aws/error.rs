@@ -52,7 +52,7 @@ fn hint(code: &str) -> Option<&'static str> {
             "AWS does not accept the credentials: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or fargate:profile"
         }
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
-            "AWS kept throttling the calls: lower --parallel, or raise fargate:maxRetries"
+            "AWS kept throttling the calls: lower --parallel, or set longer customTimeouts on the resource"
         }
         _ => return None,
     })

@@ -8,6 +8,7 @@ pub mod elasticache;
 pub mod elb;
 mod error;
 pub mod logs;
+mod retry;
 pub mod scaling;
 mod session;
 mod wait;
@@ -23,10 +24,11 @@ use aws_config::SdkConfig;
 
 pub use batch::Lookup;
 pub use error::{Explain, Refusal, refused_with, status_of};
+pub use retry::until;
 pub use session::{Session, default_region, missing_region};
 pub use wait::{Observer, Passing, Patience, Seen, TimedOut};
 
-use crate::config::Endpoints;
+use crate::config::{Config, Endpoints};
 
 /// The clients of one region, each made when it is first needed.
 pub struct Aws {
@@ -34,6 +36,7 @@ pub struct Aws {
     region: String,
     home: bool,
     endpoints: Endpoints,
+    retries: u32,
     account: Option<String>,
     batches: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     application_auto_scaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
@@ -54,7 +57,9 @@ macro_rules! client {
         $(#[$doc])*
         pub fn $method(&self) -> &$sdk::Client {
             self.$method.get_or_init(|| {
-                let mut config = $sdk::config::Builder::from(&self.sdk);
+                let limits = retry::Limits { retries: self.retries };
+                let config = $sdk::config::Builder::from(&self.sdk).retry_partition(retry::partition());
+                let mut config = config.retry_classifier(limits);
                 if let Some(url) = &self.endpoints.$endpoint {
                     config.set_endpoint_url(Some(url.clone()));
                 }
@@ -65,12 +70,13 @@ macro_rules! client {
 }
 
 impl Aws {
-    fn new(sdk: SdkConfig, region: String, home: bool, endpoints: Endpoints, account: Option<String>) -> Self {
+    fn new(sdk: SdkConfig, region: String, home: bool, config: &Config, account: Option<String>) -> Self {
         Self {
             sdk,
             region,
             home,
-            endpoints,
+            endpoints: config.endpoints(),
+            retries: u32::try_from(config.max_retries).unwrap_or_default(),
             account,
             batches: Mutex::default(),
             application_auto_scaling: OnceLock::new(),

@@ -7,6 +7,7 @@ use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use super::{Aws, Explain as _, Lookup, Passing};
 use crate::{
@@ -35,6 +36,10 @@ pub enum ServiceNamespace {
     Ecs,
     /// `ElastiCache`, for Redis.
     Elasticache,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What is scaled.
@@ -50,6 +55,10 @@ pub enum ScalableDimension {
     /// The number of replicas of each shard of a Redis replication group.
     #[serde(rename = "elasticache:replication-group:Replicas")]
     Replicas,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What is scaled, as AWS tells it apart.
@@ -121,6 +130,7 @@ impl Scaled {
         let (holds, form) = match self.namespace {
             ServiceNamespace::Ecs => (is_service(&self.resource), "service/cluster/name"),
             ServiceNamespace::Elasticache => (self.resource.starts_with("replication-group/"), "replication-group/id"),
+            ServiceNamespace::Other(_) => (true, ""),
         };
         report.rule(
             &["resourceId", "serviceNamespace"],

@@ -22,7 +22,7 @@ use aws_config::{
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use tokio::sync::OnceCell;
 
-use super::{Aws, Explain as _, Refusal};
+use super::{Aws, Explain as _, Refusal, retry};
 use crate::config::Config;
 
 /// The provider as it is configured, and the clients that were needed so far.
@@ -69,7 +69,7 @@ impl Session {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let aws = regions.entry(region.to_owned()).or_insert_with(|| {
             let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
-            Arc::new(Aws::new(sdk, region.to_owned(), region == self.region, self.config.endpoints(), account))
+            Arc::new(Aws::new(sdk, region.to_owned(), region == self.region, &self.config, account))
         });
         Ok(aws.clone())
     }
@@ -79,7 +79,7 @@ impl Session {
         if self.config.skip_credentials_validation && self.config.allowed_account_ids.is_empty() {
             return Ok(None);
         }
-        let aws = Aws::new(sdk.clone(), self.region.clone(), true, self.config.endpoints(), None);
+        let aws = Aws::new(sdk.clone(), self.region.clone(), true, &self.config, None);
         let brief = aws_sdk_sts::config::Builder::new()
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(10)).build());
@@ -154,11 +154,9 @@ pub async fn default_region(profile: Option<&str>) -> Option<String> {
 }
 
 async fn load(config: &Config, region: &str) -> SdkConfig {
-    let retries = u32::try_from(config.max_retries).unwrap_or_default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
-        // Not adaptive: after one throttled call, that mode lets one call pass every other second.
-        .retry_config(RetryConfig::standard().with_max_attempts(retries + 1))
+        .retry_config(retry::config())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))

@@ -6,6 +6,7 @@ use anyhow::Result;
 use aws_sdk_ec2::types::AvailabilityZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use super::Function;
 use crate::{
@@ -52,16 +53,21 @@ pub enum AvailabilityZoneState {
     Unavailable,
     /// It takes nothing new.
     Constrained,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 impl AvailabilityZoneState {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             Self::Available => "available",
             Self::Information => "information",
             Self::Impaired => "impaired",
             Self::Unavailable => "unavailable",
             Self::Constrained => "constrained",
+            Self::Other(it) => it.as_str(),
         }
     }
 }

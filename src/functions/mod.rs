@@ -74,7 +74,7 @@ impl<F: Function> AnyFunction for Erased<F> {
     }
 
     fn check(&self, arguments: &mut Map) -> Vec<Failure> {
-        check::complete(arguments, self.arguments.root())
+        check::complete(arguments, self.arguments.root()).failures
     }
 
     async fn call(&self, context: &Context, arguments: &Map) -> Result<Map> {

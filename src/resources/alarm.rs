@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_cloudwatch::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, refused_with},
@@ -107,6 +108,10 @@ pub enum AlarmComparison {
     LessThanLowerThreshold,
     /// Above an anomaly detection band.
     GreaterThanUpperThreshold,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What of a metric's values in a period counts.
@@ -122,6 +127,10 @@ pub enum AlarmStatistic {
     SampleCount,
     /// Their sum.
     Sum,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What a period without values counts as.
@@ -137,6 +146,10 @@ pub enum AlarmMissingData {
     Breaching,
     /// As nothing: the alarm stays as it is.
     Ignore,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Whether percentiles of few values count.
@@ -148,6 +161,10 @@ pub enum AlarmFewSamples {
     Evaluate,
     /// The alarm stays as it is.
     Ignore,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A metric, or an expression over others.
@@ -552,7 +569,7 @@ mod tests {
         let Value::Object(known) = Value::from(serde_json::to_value(inputs).unwrap()) else { unreachable!() };
         let mut report = Report::new(&known);
         Alarm::check(inputs, &mut report);
-        report.into_failures().iter().map(Failure::to_string).collect()
+        report.into_findings().failures.iter().map(Failure::to_string).collect()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sdk_ecs::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -69,6 +70,10 @@ pub struct ClusterSetting {
 pub enum ClusterSettingName {
     /// Whether `CloudWatch` collects metrics of each task and container.
     ContainerInsights,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

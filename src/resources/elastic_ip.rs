@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
@@ -51,6 +52,10 @@ pub enum ElasticIpDomain {
     /// For use in a VPC.
     #[default]
     Vpc,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

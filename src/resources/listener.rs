@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -70,6 +71,10 @@ pub enum ListenerProtocol {
     /// For network load balancers: both on one port.
     #[serde(rename = "TCP_UDP")]
     TcpUdp,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 impl ListenerProtocol {
@@ -97,6 +102,10 @@ pub enum ListenerAlpnPolicy {
     /// HTTP/2 rather than HTTP/1.
     #[serde(rename = "HTTP2Preferred")]
     Http2Preferred,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

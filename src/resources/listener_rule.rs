@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
@@ -161,6 +162,10 @@ pub enum ListenerRuleTransformType {
     HostHeaderRewrite,
     /// The path and the query.
     UrlRewrite,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// How a transform rewrites.

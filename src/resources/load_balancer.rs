@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use tokio::try_join;
 
 use crate::{
@@ -145,6 +146,10 @@ pub enum LoadBalancerType {
     Application,
     /// Hands on TCP, TLS and UDP, and can have fixed addresses.
     Network,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A subnet, and the address that a network load balancer has in it.
@@ -173,6 +178,10 @@ pub enum LoadBalancerIpAddressType {
     /// IPv6 addresses for clients, and private IPv4 addresses for targets.
     #[serde(rename = "dualstack-without-public-ipv4")]
     DualstackWithoutPublicIpv4,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A bucket that logs are written to. Its policy has to allow that.
@@ -199,6 +208,10 @@ pub enum LoadBalancerDesyncMitigationMode {
     Defensive,
     /// Only what follows the standard to the letter passes.
     Strictest,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What an application load balancer does with the header `X-Forwarded-For`.
@@ -211,6 +224,10 @@ pub enum LoadBalancerXffHeaderProcessingMode {
     Preserve,
     /// Takes it away.
     Remove,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Which addresses of a network load balancer clients within the VPC are given.
@@ -223,6 +240,10 @@ pub enum LoadBalancerClientRoutingPolicy {
     PartialAvailabilityZoneAffinity,
     /// The one of their own zone.
     AvailabilityZoneAffinity,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -531,6 +552,7 @@ fn attributes(inputs: &LoadBalancerInputs) -> Vec<(Attribute, String)> {
             (CROSS_ZONE, inputs.enable_cross_zone_load_balancing.to_string()),
             (CLIENT_ROUTING, name_of(inputs.dns_record_client_routing_policy)),
         ]),
+        LoadBalancerType::Other(_) => {}
     }
     all
 }

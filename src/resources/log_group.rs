@@ -6,10 +6,12 @@ use anyhow::{Result, bail};
 use aws_sdk_cloudwatchlogs::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, refused_with},
     check::Report,
+    codec::name_of,
     list::{ByName, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
@@ -60,6 +62,10 @@ pub enum LogGroupClass {
     Standard,
     /// Half the price to write, and no more than queries to read by.
     InfrequentAccess,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -103,10 +109,7 @@ impl Resource for LogGroup {
                 .create_log_group()
                 .log_group_name(&inputs.name)
                 .set_kms_key_id(inputs.kms_key_id.clone())
-                .log_group_class(match inputs.log_group_class {
-                    LogGroupClass::Standard => types::LogGroupClass::Standard,
-                    LogGroupClass::InfrequentAccess => types::LogGroupClass::InfrequentAccess,
-                })
+                .log_group_class(name_of(inputs.log_group_class).as_str().into())
                 .set_tags((!inputs.tags.is_empty()).then(|| inputs.tags.clone().into_iter().collect()));
             request.send().await.explain()
         };

@@ -6,10 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, NatGatewayState as State, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
+    codec::name_of,
     list::{Cursor, Page},
     resource::{Context, Resource},
 };
@@ -52,6 +54,10 @@ pub enum NatGatewayConnectivityType {
     Public,
     /// To other VPCs and networks of your own.
     Private,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -98,10 +104,7 @@ impl Resource for NatGateway {
                 .create_nat_gateway()
                 .subnet_id(&inputs.subnet_id)
                 .set_allocation_id(inputs.allocation_id.clone())
-                .connectivity_type(match inputs.connectivity_type {
-                    NatGatewayConnectivityType::Public => types::ConnectivityType::Public,
-                    NatGatewayConnectivityType::Private => types::ConnectivityType::Private,
-                })
+                .connectivity_type(name_of(inputs.connectivity_type).as_str().into())
                 .set_private_ip_address(inputs.private_ip.clone())
                 .set_tag_specifications(ec2::tag_specifications(ResourceType::Natgateway, &inputs.tags));
             request.send().await.explain()

@@ -19,6 +19,7 @@ use aws_sdk_elasticache::{
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use tokio::time::Instant;
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
         refused_with, status_of,
     },
     check::Report,
+    codec::name_of,
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
@@ -194,6 +196,10 @@ pub enum RedisGroupEngine {
     Redis,
     /// Valkey, which goes on from Redis 7.2 and costs less.
     Valkey,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 impl fmt::Display for RedisGroupEngine {
@@ -201,6 +207,7 @@ impl fmt::Display for RedisGroupEngine {
         f.write_str(match self {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+            Self::Other(it) => it.as_str(),
         })
     }
 }
@@ -213,6 +220,10 @@ pub enum RedisGroupTransitEncryptionMode {
     Preferred,
     /// Only encrypted connections are accepted.
     Required,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What becomes of the password of a Redis when another comes.
@@ -223,6 +234,10 @@ pub enum RedisGroupAuthTokenUpdateStrategy {
     Rotate,
     /// Only the new one is accepted.
     Set,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Where the logs of a Redis go.
@@ -952,10 +967,7 @@ async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, rep
 
 impl From<RedisGroupTransitEncryptionMode> for types::TransitEncryptionMode {
     fn from(mode: RedisGroupTransitEncryptionMode) -> Self {
-        match mode {
-            RedisGroupTransitEncryptionMode::Preferred => Self::Preferred,
-            RedisGroupTransitEncryptionMode::Required => Self::Required,
-        }
+        name_of(mode).as_str().into()
     }
 }
 

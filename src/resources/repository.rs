@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use aws_sdk_ecr::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -79,6 +80,10 @@ pub enum RepositoryTagMutability {
     MutableWithExclusion,
     /// As `IMMUTABLE`, but tags that a filter matches move.
     ImmutableWithExclusion,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Tags, by a pattern.
@@ -100,6 +105,10 @@ pub enum RepositoryTagFilterType {
     /// `*` stands for any characters.
     #[default]
     Wildcard,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// How images are searched for known vulnerabilities.
@@ -137,6 +146,10 @@ pub enum RepositoryEncryptionType {
     /// Two layers of encryption with a key in KMS.
     #[serde(rename = "KMS_DSSE")]
     KmsDsse,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -14,7 +14,8 @@ use crate::{
     check::Report,
     document::Document,
     list::{Cursor, Listed, Page},
-    plan::{self, Part, Rights},
+    facts::{Rights, RoleFacts},
+    plan::Facts,
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
 };
@@ -137,7 +138,7 @@ impl Resource for Role {
         }
     }
 
-    fn part(inputs: &RoleInputs, report: &Report<'_>) -> Option<Part> {
+    fn facts(inputs: &RoleInputs, report: &Report<'_>) -> Option<Facts> {
         let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
         let execution = |it: &String| it.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy");
         let managed = &inputs.managed_policy_arns;
@@ -147,7 +148,7 @@ impl Resource for Role {
             (true, false) if managed.iter().all(execution) => Rights::Execution,
             _ => Rights::More,
         };
-        Some(Part::Role(plan::Role { name: report.shown(&inputs.name), is_for_tasks, rights }))
+        Some(Facts::new(RoleFacts { name: report.shown(&inputs.name), is_for_tasks, rights }))
     }
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {

@@ -427,7 +427,7 @@ mod tests {
         let map = codec::encode(&inputs).unwrap();
         let mut report = Report::new(&map);
         RouteTable::check(&inputs, &mut report);
-        report.into_failures().iter().map(Failure::to_string).collect()
+        report.into_findings().failures.iter().map(Failure::to_string).collect()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -56,6 +57,10 @@ pub enum ScalingPolicyType {
     TargetTrackingScaling,
     /// An alarm adds or removes tasks, the more the further the metric is from its threshold.
     StepScaling,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Keeps a metric at a value: AWS makes the alarms for it.
@@ -114,6 +119,10 @@ pub enum ScalingPolicyMetricType {
     ElastiCacheReplicaEngineCPUUtilization,
     /// How full the memory of Redis is, in percent, of what can be evicted.
     ElastiCacheDatabaseMemoryUsageCountedForEvictPercentage,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A metric of your own: one by its name, or one computed from several.
@@ -162,6 +171,10 @@ pub enum ScalingPolicyStatistic {
     SampleCount,
     /// Their sum.
     Sum,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A metric, or an expression over others.
@@ -241,6 +254,10 @@ pub enum ScalingPolicyAdjustmentType {
     PercentChangeInCapacity,
     /// Tasks to have.
     ExactCapacity,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What of a metric's values since the alarm counts.
@@ -253,6 +270,10 @@ pub enum ScalingPolicyAggregationType {
     Minimum,
     /// The greatest of them.
     Maximum,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A step: how much to scale when the metric is so far from the alarm's threshold.
@@ -298,7 +319,7 @@ impl Resource for ScalingPolicy {
     type Query = ScaledQuery;
 
     fn check(inputs: &ScalingPolicyInputs, report: &mut Report<'_>) {
-        use ScalingPolicyType::{StepScaling, TargetTrackingScaling};
+        use ScalingPolicyType::{Other, StepScaling, TargetTrackingScaling};
         const TRACKING: &str = "targetTrackingScalingPolicyConfiguration";
         const STEP: &str = "stepScalingPolicyConfiguration";
         inputs.scaled().check(report);
@@ -315,6 +336,7 @@ impl Resource for ScalingPolicy {
                 None => true,
                 Some(TargetTrackingScaling) => tracking.is_some(),
                 Some(StepScaling) => step.is_some(),
+                Some(Other(_)) => true,
             },
             format!("is not what is configured: leave it out, or give the {TRACKING} or {STEP} that goes with it"),
         );

@@ -556,7 +556,7 @@ mod tests {
         let map = Map::new();
         let mut report = Report::new(&map);
         SecurityGroup::check(&inputs, &mut report);
-        report.into_failures().iter().map(ToString::to_string).collect()
+        report.into_findings().failures.iter().map(ToString::to_string).collect()
     }
 
     #[test]

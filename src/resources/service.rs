@@ -12,6 +12,7 @@ use aws_sdk_ecs::{
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use uuid::Uuid;
 
 use crate::{
@@ -230,6 +231,10 @@ pub struct ServiceAlarms {
 pub enum ServiceAvailabilityZoneRebalancing {
     Enabled,
     Disabled,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Whose tags tasks get.
@@ -243,6 +248,10 @@ pub enum ServicePropagateTags {
     TaskDefinition,
     /// None.
     None,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use tokio::try_join;
 
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
     check::Report,
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
-    plan::{Part, Targets},
+    facts::TargetGroupFacts,
+    plan::Facts,
     resource::{Context, Resource, changed, taken},
 };
 
@@ -135,6 +137,10 @@ pub enum TargetGroupProtocol {
     /// For network load balancers: both on one port.
     #[serde(rename = "TCP_UDP")]
     TcpUdp,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 impl TargetGroupProtocol {
@@ -155,6 +161,10 @@ pub enum TargetGroupProtocolVersion {
     /// gRPC, over HTTP/2. Health checks then judge by gRPC status codes.
     #[serde(rename = "GRPC")]
     Grpc,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// The kind of addresses that targets have.
@@ -165,6 +175,10 @@ pub enum TargetGroupIpAddressType {
     Ipv4,
     /// IPv6 addresses.
     Ipv6,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// How a load balancer finds out whether a target is well.
@@ -219,6 +233,10 @@ pub enum TargetGroupHealthCheckProtocol {
     Https,
     /// That a connection comes about is enough. Not for HTTP and HTTPS target groups.
     Tcp,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// How a target is chosen.
@@ -231,6 +249,10 @@ pub enum TargetGroupAlgorithm {
     LeastOutstandingRequests,
     /// By chance.
     WeightedRandom,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Whether targets that answer worse than the others get less.
@@ -241,6 +263,10 @@ pub enum TargetGroupAnomalyMitigation {
     On,
     /// They get as much as the others.
     Off,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Whether each zone sends to the targets of all zones.
@@ -253,6 +279,10 @@ pub enum TargetGroupCrossZone {
     False,
     /// It does as the load balancer is set.
     UseLoadBalancerConfiguration,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// Whether a client stays with the target that answered it first, and how it is known again.
@@ -283,6 +313,10 @@ pub enum TargetGroupStickinessType {
     AppCookie,
     /// The address of the client. TCP and UDP only.
     SourceIp,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -447,14 +481,14 @@ impl Resource for TargetGroup {
         );
     }
 
-    fn part(inputs: &TargetGroupInputs, report: &Report<'_>) -> Option<Part> {
+    fn facts(inputs: &TargetGroupInputs, report: &Report<'_>) -> Option<Facts> {
         let check = &inputs.health_check;
         let protocols: &[_] = match inputs.protocol {
             TargetGroupProtocol::Udp => &["udp"],
             TargetGroupProtocol::TcpUdp => &["tcp", "udp"],
             _ => &["tcp"],
         };
-        Some(Part::Targets(Targets {
+        Some(Facts::new(TargetGroupFacts {
             name: report.shown(&inputs.name),
             protocols: report.known("protocol", protocols),
             check_port: report.known("healthCheck.port", check.port.parse().ok()).flatten(),

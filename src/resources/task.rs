@@ -13,6 +13,7 @@ use aws_sdk_ecs::{
 use futures::future::{join_all, try_join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
@@ -159,6 +160,10 @@ pub enum TaskPropagateTags {
     /// None but its own.
     #[default]
     None,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

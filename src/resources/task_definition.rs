@@ -11,13 +11,14 @@ use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOut
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use ustr::Ustr;
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
     check::Report,
     codec::{name_of, named},
     list::{Cursor, Listed, Page},
-    plan::Part,
+    plan::Facts,
     resource::{Context, Resource, changed},
 };
 
@@ -219,6 +220,10 @@ pub enum TaskDefinitionTransportProtocol {
     #[default]
     Tcp,
     Udp,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// What is spoken over a port.
@@ -228,6 +233,10 @@ pub enum TaskDefinitionApplicationProtocol {
     Http,
     Http2,
     Grpc,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// An environment variable.
@@ -258,6 +267,10 @@ pub struct TaskDefinitionEnvironmentFile {
 pub enum TaskDefinitionEnvironmentFileType {
     #[default]
     S3,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A value from Secrets Manager or Parameter Store.
@@ -323,6 +336,10 @@ pub enum TaskDefinitionLogDriver {
     Awsfirelens,
     /// Splunk.
     Splunk,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// The log router that a container is.
@@ -343,6 +360,10 @@ pub struct TaskDefinitionFirelensConfiguration {
 pub enum TaskDefinitionFirelensConfigurationType {
     Fluentbit,
     Fluentd,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A container that has to be up before another starts.
@@ -367,6 +388,10 @@ pub enum TaskDefinitionContainerCondition {
     Success,
     /// Its health check passes.
     Healthy,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// When a container starts again in its task.
@@ -454,6 +479,10 @@ pub struct TaskDefinitionUlimit {
 pub enum TaskDefinitionUlimitName {
     /// The number of open files, the only limit that Fargate lets be set.
     Nofile,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A kernel parameter to set in a container.
@@ -481,6 +510,10 @@ pub enum TaskDefinitionVersionConsistency {
     #[default]
     Enabled,
     Disabled,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// The processor and the operating system that images are built for.
@@ -504,6 +537,10 @@ pub enum TaskDefinitionCpuArchitecture {
     /// Graviton: the same speed for a fifth less.
     #[serde(rename = "ARM64")]
     Arm,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// An operating system.
@@ -524,6 +561,10 @@ pub enum TaskDefinitionOperatingSystemFamily {
     Windows2025Core,
     #[serde(rename = "WINDOWS_SERVER_2025_FULL")]
     Windows2025Full,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// The disk that the containers of a task share.
@@ -584,6 +625,10 @@ pub enum TaskDefinitionEnabled {
     Enabled,
     #[default]
     Disabled,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -664,8 +709,8 @@ impl Resource for TaskDefinition {
         rules::check(inputs, report);
     }
 
-    fn part(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Option<Part> {
-        Some(Part::Task(rules::task(inputs, report)))
+    fn facts(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(rules::facts(inputs, report)).named(report.known("family", inputs.family.clone())))
     }
 
     async fn create(context: &Context, inputs: &TaskDefinitionInputs) -> Result<String> {

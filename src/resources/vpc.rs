@@ -7,10 +7,12 @@ use aws_sdk_ec2::types::{self, AttributeBooleanValue, ResourceType, VpcAttribute
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2},
     check::Report,
+    codec::name_of,
     list::{All, Cursor, Page},
     resource::{Context, Resource},
 };
@@ -55,6 +57,10 @@ pub enum VpcInstanceTenancy {
     Default,
     /// Hardware that only this account uses.
     Dedicated,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -103,10 +109,7 @@ impl Resource for Vpc {
             .ec2()
             .create_vpc()
             .cidr_block(&inputs.cidr_block)
-            .instance_tenancy(match inputs.instance_tenancy {
-                VpcInstanceTenancy::Default => types::Tenancy::Default,
-                VpcInstanceTenancy::Dedicated => types::Tenancy::Dedicated,
-            })
+            .instance_tenancy(name_of(inputs.instance_tenancy).as_str().into())
             .set_tag_specifications(ec2::tag_specifications(ResourceType::Vpc, &inputs.tags));
         let made = request.send().await.explain()?;
         let id = made.vpc.and_then(|it| it.vpc_id).context("AWS made a VPC without an id")?;

@@ -6,11 +6,13 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, ResourceType, VpcEndpointType as Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 use serde_json::json;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
+    codec::name_of,
     document::Document,
     list::{Cursor, Page},
     resource::{Context, Resource},
@@ -80,6 +82,10 @@ pub enum VpcEndpointType {
     Interface,
     /// Network interfaces that lead to a gateway load balancer.
     GatewayLoadBalancer,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// The kind of addresses of a VPC endpoint.
@@ -89,6 +95,10 @@ pub enum VpcEndpointIpAddressType {
     Ipv4,
     Dualstack,
     Ipv6,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// A name that leads to a VPC endpoint.
@@ -165,11 +175,7 @@ impl Resource for VpcEndpoint {
                 .client_token(&token)
                 .vpc_id(&inputs.vpc_id)
                 .service_name(&inputs.service_name)
-                .vpc_endpoint_type(match endpoint_type(inputs) {
-                    VpcEndpointType::Gateway => Type::Gateway,
-                    VpcEndpointType::Interface => Type::Interface,
-                    VpcEndpointType::GatewayLoadBalancer => Type::GatewayLoadBalancer,
-                })
+                .vpc_endpoint_type(name_of(endpoint_type(inputs)).as_str().into())
                 .set_route_table_ids(some(&inputs.route_table_ids))
                 .set_subnet_ids(some(&inputs.subnet_ids))
                 .set_security_group_ids(inputs.security_group_ids.clone())
@@ -321,11 +327,7 @@ fn endpoint_type(inputs: &VpcEndpointInputs) -> VpcEndpointType {
 }
 
 fn ip_address_type(it: VpcEndpointIpAddressType) -> types::IpAddressType {
-    match it {
-        VpcEndpointIpAddressType::Ipv4 => types::IpAddressType::Ipv4,
-        VpcEndpointIpAddressType::Dualstack => types::IpAddressType::Dualstack,
-        VpcEndpointIpAddressType::Ipv6 => types::IpAddressType::Ipv6,
-    }
+    name_of(it).as_str().into()
 }
 
 /// What to add to `old` and what to remove, to get `new`; none where there is nothing, for AWS refuses empty lists.

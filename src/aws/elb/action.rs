@@ -6,6 +6,7 @@ use anyhow::Result;
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use ustr::Ustr;
 
 use crate::{
     check::Report,
@@ -51,6 +52,10 @@ pub enum ListenerActionType {
     AuthenticateCognito,
     /// Let users pass who are logged in with an identity provider that speaks `OpenID Connect`. Another action follows. HTTPS only.
     AuthenticateOidc,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 impl ListenerActionType {
@@ -130,6 +135,10 @@ pub enum ListenerActionRedirectStatusCode {
     /// Temporary.
     #[serde(rename = "HTTP_302")]
     Http302,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 /// An answer that the load balancer gives itself.
@@ -222,6 +231,10 @@ pub enum ListenerActionUnauthenticated {
     Allow,
     /// They are refused.
     Deny,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Ustr),
 }
 
 fn authenticate() -> ListenerActionUnauthenticated {

@@ -4,7 +4,8 @@ use super::{ServiceInputs, ServiceLoadBalancer};
 use crate::{
     aws::ecs::deployment::PATIENCE,
     check::Report,
-    plan::{Container, Meant, Targets, Task},
+    facts::{Container, TargetGroupFacts, TaskDefinitionFacts},
+    plan::Candidates,
 };
 
 /// How long a task takes to start, its image pulled, in seconds; a task that nobody checks is kept as long before it counts.
@@ -16,11 +17,11 @@ const LONG: i32 = 600;
 
 /// Compares a service with its task definition and its target groups.
 pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
-    let task = report.meant::<Task>("taskDefinition", Some(&inputs.task_definition));
+    let task = report.resolve::<TaskDefinitionFacts>("taskDefinition", Some(&inputs.task_definition));
     let mut groups = Vec::new();
     for (index, balancer) in inputs.load_balancers.iter().enumerate() {
         let path = format!("loadBalancers[{index}]");
-        let group = report.meant(&format!("{path}.targetGroupArn"), Some(&balancer.target_group_arn));
+        let group = report.resolve(&format!("{path}.targetGroupArn"), Some(&balancer.target_group_arn));
         check_balancer(&path, balancer, inputs, (&task, &group), report);
         groups.push(group);
     }
@@ -37,7 +38,7 @@ fn check_balancer(
     path: &str,
     balancer: &ServiceLoadBalancer,
     inputs: &ServiceInputs,
-    (task, group): (&Meant<Task>, &Meant<Targets>),
+    (task, group): (&Candidates<TaskDefinitionFacts>, &Candidates<TargetGroupFacts>),
     report: &mut Report<'_>,
 ) {
     let (name, port) = (&balancer.container_name, balancer.container_port);
@@ -60,7 +61,7 @@ fn check_balancer(
         })
     });
     // A container may listen on a port that it does not map.
-    report.doubt(path, &[], &both, |(task, group)| {
+    report.warn_if_mismatched(path, &[], &both, |(task, group)| {
         let port = group.check_port?;
         let may = |it: &Container| it.ports.as_ref().is_none_or(|all| all.iter().any(|it| it.0 == port));
         (!task.containers.as_ref()?.iter().any(may)).then(|| {
@@ -72,7 +73,7 @@ fn check_balancer(
         })
     });
     let grace = inputs.health_check_grace_period_seconds;
-    report.doubt("healthCheckGracePeriodSeconds", &["healthCheckGracePeriodSeconds", &container_name], &both, |(task, group)| {
+    report.warn_if_mismatched("healthCheckGracePeriodSeconds", &["healthCheckGracePeriodSeconds", &container_name], &both, |(task, group)| {
         let container = container(task, name).ok()??;
         let (_, start_period) = container.health?;
         let stopped = grace.max(group.interval? * group.unhealthy_threshold?);
@@ -86,7 +87,7 @@ fn check_balancer(
     });
 }
 
-fn check_registry(inputs: &ServiceInputs, task: &Meant<Task>, report: &mut Report<'_>) {
+fn check_registry(inputs: &ServiceInputs, task: &Candidates<TaskDefinitionFacts>, report: &mut Report<'_>) {
     let Some(registry) = &inputs.service_registries else { return };
     let Some(name) = &registry.container_name else { return };
     let over = ["serviceRegistries.containerName", "serviceRegistries.containerPort"];
@@ -97,7 +98,7 @@ fn check_registry(inputs: &ServiceInputs, task: &Meant<Task>, report: &mut Repor
 }
 
 /// The container of that name, if it is known which that is; or why there is none.
-fn container<'a>(task: &'a Task, name: &str) -> Result<Option<&'a Container>, String> {
+fn container<'a>(task: &'a TaskDefinitionFacts, name: &str) -> Result<Option<&'a Container>, String> {
     let Some(containers) = &task.containers else { return Ok(None) };
     if let Some(it) = containers.iter().find(|it| it.name.as_deref() == Some(name)) {
         return Ok(Some(it));
@@ -110,7 +111,7 @@ fn container<'a>(task: &'a Task, name: &str) -> Result<Option<&'a Container>, St
 }
 
 /// Why the container does not have the port, if so; that there is no such container is told elsewhere.
-fn lacks_port(task: &Task, name: &str, port: i32) -> Option<String> {
+fn lacks_port(task: &TaskDefinitionFacts, name: &str, port: i32) -> Option<String> {
     let container = container(task, name).ok()??;
     let ports: Vec<_> = container.ports.as_ref()?.iter().map(|it| it.0.to_string()).collect();
     let has = if ports.is_empty() { "it has none".to_owned() } else { format!("it has {}", ports.join(", ")) };
@@ -136,11 +137,11 @@ impl Pace {
 }
 
 /// Warns of deployments that take long, with the setting that makes them so.
-fn estimate(inputs: &ServiceInputs, task: Option<&Task>, groups: &[Meant<Targets>], report: &mut Report<'_>) {
+fn estimate(inputs: &ServiceInputs, task: Option<&TaskDefinitionFacts>, groups: &[Candidates<TargetGroupFacts>], report: &mut Report<'_>) {
     let Some(rounds) = rounds(inputs, inputs.deployment_minimum_healthy_percent, inputs.deployment_maximum_percent) else { return };
-    let groups = || groups.iter().filter_map(Meant::only);
+    let groups = || groups.iter().filter_map(Candidates::only);
     let containers = || task.and_then(|it| it.containers.as_ref()).into_iter().flatten();
-    let checked = |it: &Targets| Some(it.interval? * it.healthy_threshold?);
+    let checked = |it: &TargetGroupFacts| Some(it.interval? * it.healthy_threshold?);
     let by_balancer = groups().filter_map(|it| Some((checked(it)?, it))).max_by_key(|it| it.0);
     let by_container = containers().filter(|it| it.essential).filter_map(|it| Some(it.health?.0)).max();
     let unchecked = if inputs.load_balancers.is_empty() { START } else { 0 };
@@ -276,16 +277,18 @@ mod tests {
             };
             let first = service(Value::Unknown, Value::Unknown);
             for (name, arn) in [("TaskDefinition", TASK), ("TargetGroup", GROUP)] {
-                self.plan.settle(name, &[("arn".to_owned(), Value::String(arn.to_owned()))].into());
+                self.plan.record(name, None, &[("arn".to_owned(), Value::String(arn.to_owned()))].into());
             }
             [first, service(Value::String(TASK.to_owned()), Value::String(GROUP.to_owned()))]
         }
 
-        /// The one mistake, which is a warning as long as it is not known what is meant.
+        /// The one mistake, which is an error on the first run too.
         #[track_caller]
         fn mistaken(self, path: &str, reason: &str) {
-            let doubt = format!("{path} most likely does not fit: it {reason}");
-            assert_eq!(self.told(), [(vec![], vec![doubt]), (vec![format!("{path} {reason}")], vec![])]);
+            let [(first, _), (then, warnings)] = self.told();
+            assert_eq!(first.len(), 1, "{first:?}");
+            assert!(first[0].starts_with(&format!("{path} {reason}; if it refers to")), "{}", first[0]);
+            assert_eq!((then, warnings), (vec![format!("{path} {reason}")], vec![]));
         }
 
         /// What is only a warning, whatever is known.
@@ -326,15 +329,15 @@ mod tests {
             let checked = findings::<TaskDefinition>(&it.plan, task.into());
             assert_eq!(checked.0, Vec::<String>::new());
             // The tests call all task definitions the same.
-            let part = it.plan.meant::<Task>(None).those.remove(0);
-            it.plan.declare("another", crate::plan::Part::Task(part));
-            it.told()[0].1.clone()
+            let part = it.plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
+            it.plan.declare("another", crate::plan::Facts::new(part));
+            it.told()[0].0.clone()
         };
         let fits = json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] });
         assert_eq!(another(fits), Vec::<String>::new());
-        let doubt = "loadBalancers[0].containerPort most likely does not fit: it is 8000, which is not in portMappings of container \
-                     app of task definition web; it has 80";
-        assert_eq!(another(json!({ "name": "worker", "image": "nginx" })), [doubt]);
+        let reason = "loadBalancers[0].containerPort is 8000, which is not in portMappings of container app of task definition web";
+        let mistakes = another(json!({ "name": "worker", "image": "nginx" }));
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(reason), "{mistakes:?}");
     }
 
     #[test]

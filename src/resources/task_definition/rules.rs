@@ -12,7 +12,7 @@ use super::{
 use crate::{
     check::{Report, nearest},
     codec::name_of,
-    plan::{Container, Rights, Role, Task},
+    facts::{Container, Rights, RoleFacts, TaskDefinitionFacts},
 };
 
 /// All rules over a task definition.
@@ -67,10 +67,10 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
 }
 
 /// What services have to know of a task definition.
-pub(super) fn task(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> Task {
+pub(super) fn facts(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> TaskDefinitionFacts {
     let containers = inputs.container_definitions.iter().enumerate();
     let containers = containers.map(|(index, it)| part_of(&format!("containerDefinitions[{index}]"), it, report)).collect();
-    Task {
+    TaskDefinitionFacts {
         family: report.shown(&inputs.family),
         containers: report.sees("containerDefinitions").then_some(containers),
         has_task_role: inputs.task_role_arn.is_some() || !report.knows("taskRoleArn"),
@@ -174,7 +174,7 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
 /// The roles have to be for tasks: AWS takes any, and then no task starts.
 fn check_roles(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     for (path, arn) in [("executionRoleArn", &inputs.execution_role_arn), ("taskRoleArn", &inputs.task_role_arn)] {
-        let meant = report.meant::<Role>(path, arn.as_deref());
+        let meant = report.resolve::<RoleFacts>(path, arn.as_deref());
         report.compare(path, &[], &meant, |role| {
             let way = "allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy";
             (!role.is_for_tasks).then(|| format!("is role {}, which tasks may not act as; {way}", role.name))
@@ -418,6 +418,11 @@ fn check_logs(
                 report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), format!("is required by splunk: {why}"));
             }
         }
+        TaskDefinitionLogDriver::Other(name) => report.rule(
+            &[&driver],
+            !NOT_ON_FARGATE.contains(&name.as_str()),
+            format!("is {name}, which Fargate does not support; use awslogs, awsfirelens or splunk"),
+        ),
     }
     let mode = logs.options.get("mode").map_or("non-blocking", String::as_str);
     report.rule(
@@ -435,6 +440,9 @@ fn check_logs(
     let legal = Regex::new(SIZE).is_ok_and(|it| it.is_match(size));
     report.rule(&[&option("max-buffer-size")], legal, format!("is {size:?}, which is no size such as 25m"));
 }
+
+/// Log drivers that ECS has on its own instances alone.
+const NOT_ON_FARGATE: [&str; 6] = ["json-file", "syslog", "journald", "gelf", "fluentd", "none"];
 
 /// A size as Docker reads it.
 const SIZE: &str = "^[0-9]+(\\.[0-9]+)? ?([kKmMgGtTpP]?([iI]?[bB])?)$";
@@ -536,8 +544,8 @@ fn check_rights(
         (log_option("awslogs-create-group") == Some("true"), "logs:CreateLogGroup", "for awslogs-create-group"),
     ];
     let more = needs.into_iter().find(|it| it.0);
-    let meant = report.meant::<Role>("executionRoleArn", inputs.execution_role_arn.as_deref());
-    report.doubt("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
+    let meant = report.resolve::<RoleFacts>("executionRoleArn", inputs.execution_role_arn.as_deref());
+    report.warn_if_mismatched("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
         (Rights::None, None) if basic => Some(format!(
             "is role {}, which has no policies, so that container {} cannot start; add the ARN of \
              service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
@@ -557,6 +565,7 @@ fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &R
     let protocol = |it: &TaskDefinitionPortMapping| match it.protocol {
         TaskDefinitionTransportProtocol::Tcp => "tcp",
         TaskDefinitionTransportProtocol::Udp => "udp",
+        TaskDefinitionTransportProtocol::Other(it) => it.as_str(),
     };
     let health = container.health_check.as_ref().filter(|_| report.knows(&at("healthCheck")));
     Container {
@@ -819,7 +828,7 @@ mod tests {
         };
         let arn = Value::String("arn:aws:iam::123456789012:role/lambda".to_owned());
         let (told, told_unknown) = (|| told_of(arn.clone()), || told_of(Value::Unknown));
-        let settle = || plan.settle("Role", &[("arn".to_owned(), arn.clone())].into());
+        let settle = || plan.record("Role", None, &[("arn".to_owned(), arn.clone())].into());
         assert_eq!(told(), (vec![], vec![]), "it is not of this program");
         findings::<role::Role>(&plan, role("lambda", "lambda.amazonaws.com").into());
         let reason = "is role lambda, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
@@ -841,7 +850,7 @@ mod tests {
             let inputs = [("containerDefinitions", containers), ("taskRoleArn", Value::Unknown)];
             let inputs = inputs.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
             assert_eq!(findings::<TaskDefinition>(&plan, Value::Object(inputs)), (vec![], vec![]));
-            plan.meant::<Task>(None).those.remove(0)
+            plan.resolve::<TaskDefinitionFacts>(None).those.remove(0)
         };
         let container = |more: &str| {
             let ports = json!([{ "containerPort": 80 }]);
