@@ -69,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -87,6 +87,12 @@ pub trait Resource: Send + Sync + 'static {
     /// the state alone knows. A refresh leaves it as it is; an update either makes it happen again, which it says by
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
+
+    /// Changes inputs, as a program writes them, into the one form that is compared and sent, before their shape is checked.
+    /// Reports what it takes away that says something. Runs on the inputs of an earlier time as well.
+    fn normalize(_inputs: &mut Map) -> Findings {
+        Findings::default()
+    }
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
@@ -371,6 +377,7 @@ impl<R: Resource> Erased<R> {
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
+        R::normalize(&mut inputs);
         check::complete(&mut inputs, self.inputs.root());
         codec::decode(&inputs)
     }
@@ -405,7 +412,8 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
-        let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
+        let mut findings = R::normalize(&mut inputs);
+        findings.failures.extend(name(&mut inputs, self.inputs.root(), subject));
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
@@ -434,6 +442,8 @@ impl<R: Resource> AnyResource for Erased<R> {
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         // A default that a newer version of the provider added is not a change.
         let (mut old, mut new) = (old.clone(), new.clone());
+        R::normalize(&mut old);
+        R::normalize(&mut new);
         check::complete(&mut old, self.inputs.root());
         check::complete(&mut new, self.inputs.root());
         let mut changes = diff::diff(&old, &new, self.inputs.root());
