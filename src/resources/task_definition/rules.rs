@@ -42,7 +42,7 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     );
     let region = report.written("region");
     let same = |it: &TaskDefinitionFacts| it.family == inputs.family && it.region == region;
-    report.rule(
+    report.warn(
         &["family", "region"],
         !report.others::<TaskDefinitionFacts>().iter().any(same),
         format!(
@@ -679,7 +679,19 @@ mod tests {
     use serde_json::json;
 
     use super::{super::TaskDefinition, *};
-    use crate::{plan::Plan, resource::findings, resources::role, value::Value};
+    use crate::{
+        plan::Plan,
+        resource::{self, Resource},
+        resources::role,
+        value::Value,
+    };
+
+    /// Mistakes, and warnings but that of a container whose output is lost, which most containers here share.
+    fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>, Vec<String>) {
+        let (mistakes, mut warnings) = resource::findings::<R>(plan, inputs);
+        warnings.retain(|it| !it.contains("is missing, so what container"));
+        (mistakes, warnings)
+    }
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
         crate::resource::mistakes::<TaskDefinition>(inputs.into())
@@ -817,6 +829,106 @@ mod tests {
         );
         let reason = "logDriver is awsfirelens, but no container is the log router; give one a firelensConfiguration";
         assert_eq!(logs("awsfirelens", json!({ "Name": "http" })), [at(reason)]);
+    }
+
+    #[test]
+    fn output_that_is_lost_is_warned_of() {
+        let logs = json!({ "logDriver": "splunk", "options": { "splunk-url": "u", "splunk-token": "t" } });
+        let containers = json!([
+            { "name": "app", "image": "nginx" },
+            { "name": "side", "image": "nginx", "essential": false },
+            { "name": "kept", "image": "nginx", "logConfiguration": logs },
+            { "name": "router", "image": "nginx", "firelensConfiguration": { "type": "fluentbit" } },
+        ]);
+        let (mistakes, warnings) =
+            resource::findings::<TaskDefinition>(&Plan::default(), json!({ "containerDefinitions": containers }).into());
+        assert_eq!(mistakes, Vec::<String>::new());
+        let reason = "containerDefinitions[0].logConfiguration is missing, so what container app writes is lost; to keep it, use \
+                      logDriver awslogs";
+        assert_eq!(warnings, [reason]);
+    }
+
+    #[test]
+    fn an_image_is_what_registries_take() {
+        let image = |image: &str| of(json!([{ "name": "app", "image": image }]));
+        let digest = format!("{}/{}@sha256:{}", "registry.example.com:5000", "a".repeat(220), "0".repeat(64));
+        for good in ["nginx", "Registry.example.com/team/app:1.0-RC", "localhost/app", "library/nginx:1#2", &digest] {
+            assert_eq!(image(good), Vec::<String>::new(), "{good}");
+        }
+        let at = "containerDefinitions[0].image";
+        let scheme = format!("{at} is \"https://ghcr.io/a/b:1\", but an image has no https://; use ghcr.io/a/b:1");
+        assert_eq!(image("https://ghcr.io/a/b:1"), [scheme]);
+        let capitals = format!("{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC");
+        assert_eq!(image("ghcr.io/Acme/Web:RC"), [capitals]);
+        let space = format!(
+            "{at} is \"nginx: 1\", with ' ' in it; an image is made of letters, digits and any of -_:./#@, such as \
+             public.ecr.aws/nginx/nginx:1.29"
+        );
+        assert_eq!(image("nginx: 1"), [space]);
+        assert_eq!(image(&"a".repeat(256)), [format!("{at} has 256 characters, more than 255")]);
+    }
+
+    #[test]
+    fn what_aws_takes_is_not_refused() {
+        let logs = json!({
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "True",
+            },
+        });
+        let fluent = json!({ "logDriver": "awsfirelens", "options": { "Name": "http", "mode": "gelf" } });
+        let limits = json!([
+            { "name": "nproc", "softLimit": 1024, "hardLimit": 2048 }, { "name": "memlock", "softLimit": 64, "hardLimit": -1 },
+        ]);
+        let container = json!({ "name": "app", "image": "nginx", "logConfiguration": logs, "ulimits": limits });
+        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
+        let inputs = json!({
+            "cpu": "0.5 vCPU", "memory": "1 GB", "executionRoleArn": "starter", "taskRoleArn": "task",
+            "requiresCompatibilities": [], "pidMode": "task", "placementConstraints": [],
+            "containerDefinitions": [
+                container,
+                { "name": "other", "image": "nginx", "logConfiguration": fluent },
+                { "name": "log", "image": "nginx", "user": "0", "firelensConfiguration": { "type": "fluentbit" } },
+            ],
+            "volumes": [{ "name": "files", "efsVolumeConfiguration": efs, "host": {} }],
+        });
+        assert_eq!(mistakes(inputs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_aws_does_not_take_is_refused_with_the_reason() {
+        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "ENABLED" } });
+        let ports = json!([{ "containerPort": 80, "protocol": "http" }]);
+        let found = mistakes(json!({
+            "pidMode": "host", "requiresCompatibilities": ["EC2"],
+            "containerDefinitions": [{ "name": "app", "image": "nginx", "portMappings": ports, "privileged": true }],
+            "volumes": [{ "name": "files", "efsVolumeConfiguration": efs }],
+        }));
+        assert_eq!(
+            found,
+            [
+                "containerDefinitions[0].portMappings[0].protocol is http, but it is tcp or udp; leave it out: what is spoken over \
+                 the port is appProtocol: http",
+                "containerDefinitions[0].privileged is not supported on Fargate; remove it, or set it to false",
+                "pidMode is host, which Fargate does not support; use task, or remove it",
+                "requiresCompatibilities is EC2, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out",
+                "volumes[0].efsVolumeConfiguration.transitEncryption is DISABLED, but an access point and IAM authorization both \
+                 need it; set it to ENABLED",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_family_belongs_to_one_resource() {
+        let plan = Plan::default();
+        let task = |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
+        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]));
+        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]), "it is the same one again");
+        let facts = plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
+        plan.declare("another", crate::plan::Facts::new(facts));
+        let (mistakes, warnings) = findings::<TaskDefinition>(&plan, task("web"));
+        assert_eq!(mistakes, Vec::<String>::new());
+        assert!(warnings[0].starts_with("family is web, the family of another TaskDefinition of this program"), "{warnings:?}");
     }
 
     #[test]
