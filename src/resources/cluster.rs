@@ -7,7 +7,6 @@ use aws_sdk_ecs::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -16,7 +15,7 @@ use crate::{
         refused_with,
     },
     check::{Report, misspelt},
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     facts::ClusterFacts,
     list::{All, Cursor, Listed, Page},
     plan::Facts,
@@ -84,7 +83,7 @@ pub enum ClusterSettingName {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How commands run in containers are encrypted and logged, and which keys encrypt storage.
@@ -124,7 +123,7 @@ pub enum ClusterExecuteCommandLogging {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Where commands and their output are logged.

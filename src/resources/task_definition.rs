@@ -13,12 +13,11 @@ use aws_sdk_ecs::types;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use ustr::Ustr;
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
     check::{Findings, Report},
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     plan::Facts,
     resource::{Context, Resource, changed, taken},
@@ -109,7 +108,7 @@ pub enum TaskDefinitionPidMode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A container of a task.
@@ -250,7 +249,7 @@ pub enum TaskDefinitionTransportProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What is spoken over a port.
@@ -263,7 +262,7 @@ pub enum TaskDefinitionApplicationProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An environment variable.
@@ -297,7 +296,7 @@ pub enum TaskDefinitionEnvironmentFileType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A value from Secrets Manager or Parameter Store.
@@ -366,7 +365,7 @@ pub enum TaskDefinitionLogDriver {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The log router that a container is.
@@ -390,7 +389,7 @@ pub enum TaskDefinitionFirelensConfigurationType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A container that has to be up before another starts.
@@ -418,7 +417,7 @@ pub enum TaskDefinitionContainerCondition {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// When a container starts again in its task.
@@ -543,7 +542,7 @@ pub enum TaskDefinitionUlimitName {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A kernel parameter to set in a container.
@@ -574,7 +573,7 @@ pub enum TaskDefinitionVersionConsistency {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The processor and the operating system that images are built for.
@@ -601,7 +600,7 @@ pub enum TaskDefinitionCpuArchitecture {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An operating system.
@@ -625,7 +624,7 @@ pub enum TaskDefinitionOperatingSystemFamily {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The disk that the containers of a task share.
@@ -689,7 +688,7 @@ pub enum TaskDefinitionEnabled {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
