@@ -127,7 +127,8 @@ impl Session {
             && let Ok(profiles) = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await
             && profiles.get_profile(name).is_none()
         {
-            let names: Vec<_> = profiles.profiles().collect();
+            let mut names: Vec<_> = profiles.profiles().collect();
+            names.sort_unstable();
             let set = if self.config.profile.is_some() { "fargate:profile" } else { "AWS_PROFILE" };
             let near = nearest(name, &names).map(|it| format!("did you mean {it}? ")).unwrap_or_default();
             let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
@@ -138,7 +139,7 @@ impl Session {
         }
         if ["SSO", "sso"].iter().any(|it| all.contains(it)) && profile.is_some() {
             let name = profile.unwrap_or_default();
-            return format!("profile {name} has no valid SSO session\nfix: log in by {log_in}\ncause: {cause}");
+            return format!("profile {name} has no valid SSO session\nfix: log in by {log_in}");
         }
         if let Some(role) = &self.config.assume_role {
             let arn = &role.role_arn;
@@ -173,9 +174,11 @@ impl Session {
             }
             None => {
                 let region = &self.region;
+                let near = nearest(region, &REGIONS).filter(|it| it != region);
+                let near = near.map(|it| format!(" (did you mean {it}?)")).unwrap_or_default();
                 format!(
-                    "cannot reach AWS in region {region}\nfix: check the network, and the spelling of fargate:region or AWS_REGION\n\
-                     cause: {text}"
+                    "cannot reach AWS in region {region}\nfix: check the spelling of fargate:region or AWS_REGION{near}, and the \
+                     network\ncause: {text}"
                 )
             }
         }
@@ -221,6 +224,44 @@ impl fmt::Display for NoAccess {
 }
 
 impl std::error::Error for NoAccess {}
+
+/// Regions that have ECS, to find the one that is meant by a misspelling.
+const REGIONS: [&str; 34] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// A variable of the environment that says something.
 fn env(name: &str) -> Option<String> {
