@@ -1,6 +1,7 @@
 //! What the resources of Elastic Load Balancing share: tags, attributes, and the actions of listeners and rules.
 
 mod action;
+mod forward;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,10 +11,18 @@ use std::{
 use anyhow::{Error, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 
-use super::{Aws, Explain as _, Lookup, refused_with};
+use super::{Aws, Explain as _, Lookup, Passing, refused_with};
 use crate::resource::tag_changes;
 
-pub use action::{ListenerAction, ListenerActionType, check_actions, from_actions, to_actions};
+pub use action::{
+    ListenerAction, ListenerActionType, check_actions, from_actions, keep_left_out, normalize_actions, share_target_group,
+    to_actions,
+};
+pub use forward::{check_forwards, links};
+
+/// What AWS says of a target group until the last listener of another load balancer that it serves is gone: one that is being
+/// replaced may just be going.
+pub const SERVES_ANOTHER: Passing = ("TargetGroupAssociationLimit", "");
 
 /// The tags for a new resource; none where there are none, for AWS refuses an empty list.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Option<Vec<types::Tag>> {
@@ -101,8 +110,8 @@ impl Attributes {
 pub fn explain_association(error: Error) -> Error {
     if refused_with(&error, &["TargetGroupAssociationLimit"]) {
         return error.context(
-            "a target group serves one load balancer; make another for this one. Where a load balancer is being replaced, \
-             replace the target group with it, for instance by a new name",
+            "a target group serves one load balancer; add another one for this listener, or delete the listeners and rules of the \
+             other load balancer that forward to it",
         );
     }
     error

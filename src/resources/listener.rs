@@ -1,8 +1,8 @@
 //! elbv2: a listener, a port of a load balancer and what happens to requests there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,15 @@ use crate::{
     },
     check::Report,
     codec::{name_of, named},
+    facts::{ListenerFacts, LoadBalancerFacts},
     list::{Cursor, Listed, Page},
-    resource::{Context, Resource, changed},
+    plan::{Candidates, Facts, Link},
+    resource::{Context, Resource, changed, occupied},
+    value::{Map, Value},
 };
 
-/// What AWS says of a certificate that was issued a moment ago.
-const CERTIFICATE_UNKNOWN: &[Passing] = &[("CertificateNotFound", "")];
+/// What AWS says of a certificate that was issued a moment ago, and of a target group whose old listener is just going.
+const NOT_YET: &[Passing] = &[("CertificateNotFound", ""), elb::SERVES_ANOTHER];
 
 pub struct Listener;
 
@@ -38,7 +41,7 @@ pub struct ListenerInputs {
     /// The protocol that clients speak. Default: `HTTP`.
     #[serde(default = "http")]
     pub protocol: ListenerProtocol,
-    /// For `HTTPS` and `TLS`: the ARN of the certificate to show to clients.
+    /// For `HTTPS` and `TLS`: the ARN of the certificate to show to clients, in ACM in the region of the load balancer, or in IAM.
     pub certificate_arn: Option<String>,
     /// For `HTTPS` and `TLS`: which versions and ciphers of TLS clients may use. Default: TLS 1.2 and 1.3, with key exchange that
     /// also withstands quantum computers where the client knows it. AWS's own default would still let in TLS 1.0.
@@ -139,6 +142,20 @@ impl Resource for Listener {
     type Outputs = ListenerOutputs;
     type Query = ListenerQuery;
 
+    fn normalize(inputs: &mut Map) {
+        let text = |name: &str| inputs.get(name).and_then(Value::as_str);
+        // Without TLS, a policy has no effect; and no text is no policy.
+        let plain = text("protocol").is_some_and(|it| !matches!(it, "HTTPS" | "TLS"));
+        let none = text("sslPolicy") == Some("");
+        if text("alpnPolicy") == Some("None") {
+            inputs.remove("alpnPolicy");
+        }
+        if plain || none {
+            inputs.insert("sslPolicy".to_owned(), Value::String(tls_1_2_and_later()));
+        }
+        elb::normalize_actions(inputs.get_mut("defaultActions"));
+    }
+
     fn check(inputs: &ListenerInputs, report: &mut Report<'_>) {
         let protocol = name_of(inputs.protocol);
         let has_certificate = inputs.certificate_arn.is_some();
@@ -157,9 +174,11 @@ impl Resource for Listener {
             inputs.alpn_policy.is_none() || inputs.protocol == ListenerProtocol::Tls,
             format!("is for the protocol TLS, and protocol is {protocol}"),
         );
+        check_certificate(inputs, report);
+        check_balancer(inputs, report);
         elb::check_actions("defaultActions", &inputs.default_actions, report);
         for (index, action) in inputs.default_actions.iter().enumerate() {
-            let authenticates = action.authenticate_cognito.is_some() || action.authenticate_oidc.is_some();
+            let authenticates = action.r#type.authenticates();
             report.rule(
                 &[&format!("defaultActions[{index}].type"), "protocol"],
                 !authenticates || inputs.protocol == ListenerProtocol::Https,
@@ -170,11 +189,51 @@ impl Resource for Listener {
                 inputs.protocol.is_http() || authenticates || action.r#type == ListenerActionType::Forward,
                 format!("is not forward, the only one for listeners of protocol {protocol}"),
             );
+            let leads_back = action.redirect.as_ref().is_some_and(|it| it.protocol == "HTTP");
+            report.rule(
+                &[&format!("defaultActions[{index}].redirect.protocol"), "protocol"],
+                inputs.protocol != ListenerProtocol::Https || !leads_back,
+                "is HTTP, but AWS redirects no HTTPS to HTTP",
+            );
+            let lasts = action.forward.as_ref().is_none_or(|it| !it.stickiness.enabled || it.stickiness.duration.is_some());
+            report.rule(
+                &[&format!("defaultActions[{index}].forward.stickiness.duration"), "protocol"],
+                !inputs.protocol.is_http() || lasts,
+                "is required where stickiness is enabled",
+            );
         }
+        let own = Candidates { certain: true, those: vec![facts_of(inputs, report)] };
+        elb::check_forwards("defaultActions", &inputs.default_actions, &own, report);
+    }
+
+    fn check_change(old: &ListenerInputs, new: &ListenerInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        let shared = elb::share_target_group(&old.default_actions, &new.default_actions);
+        report.warn(
+            &["defaultActions"],
+            !replacing.contains("loadBalancerArn") || !shared,
+            "forwards to a target group that another load balancer serves until now, and AWS lets it serve one: the listener is \
+             deleted before the new one is created, and nobody answers in between; to have both for a while, forward to a new \
+             target group",
+        );
+    }
+
+    fn excludes(old: &ListenerInputs, new: &ListenerInputs) -> bool {
+        if old.load_balancer_arn == new.load_balancer_arn {
+            return old.port == new.port;
+        }
+        elb::share_target_group(&old.default_actions, &new.default_actions)
+    }
+
+    fn facts(inputs: &ListenerInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(facts_of(inputs, report)))
     }
 
     async fn create(context: &Context, inputs: &ListenerInputs) -> Result<String> {
         let client = context.aws.elb();
+        // AWS would hand out an existing one with the same settings as if it had just made it.
+        if let Some(existing) = on_port(context, &inputs.load_balancer_arn, inputs.port).await? {
+            bail!(in_use(inputs.port, &existing));
+        }
         let create = || async {
             let request = client
                 .create_listener()
@@ -188,12 +247,10 @@ impl Resource for Listener {
                 .set_tags(elb::to_tags(&inputs.tags));
             request.send().await.explain()
         };
-        let created = match context.observer.settle(CERTIFICATE_UNKNOWN, create).await {
+        let created = match context.observer.settle(NOT_YET, create).await {
             Err(error) if refused_with(&error, &["DuplicateListener"]) => {
-                return Err(error.context(format!(
-                    "the load balancer has a listener on port {} already; take another port, or import that one",
-                    inputs.port
-                )));
+                let existing = on_port(context, &inputs.load_balancer_arn, inputs.port).await.ok().flatten();
+                return Err(error.context(in_use(inputs.port, existing.as_deref().unwrap_or("<its ARN>"))));
             }
             result => result.map_err(elb::explain_association)?.listeners.unwrap_or_default().pop(),
         };
@@ -206,22 +263,26 @@ impl Resource for Listener {
         let mut changed = changed(was, new)?;
         changed.remove("tags");
         if !changed.is_empty() {
-            // AWS keeps a policy that it is not told of.
-            let alpn = new.alpn_policy.map(name_of);
-            let alpn = alpn.or_else(|| was.alpn_policy.map(|_| "None".to_owned()));
+            // AWS keeps what it is not told of; but another protocol needs its settings anew.
+            let anew = changed.contains("protocol");
+            let of = |name: &str| anew || changed.contains(name);
+            let alpn = new.alpn_policy.map_or_else(|| "None".to_owned(), name_of);
+            let alpn = (new.protocol == ListenerProtocol::Tls && new.alpn_policy != was.alpn_policy).then(|| vec![alpn]);
+            let actions = elb::to_actions(&elb::keep_left_out(&was.default_actions, &new.default_actions));
+            let actions = Some(actions).filter(|_| changed.contains("defaultActions"));
             let modify = || async {
                 let request = client
                     .modify_listener()
                     .listener_arn(arn)
-                    .port(new.port)
-                    .protocol(name_of(new.protocol).as_str().into())
-                    .set_certificates(certificates(new))
-                    .set_ssl_policy(ssl_policy(new))
-                    .set_alpn_policy(alpn.clone().map(|it| vec![it]))
-                    .set_default_actions(Some(elb::to_actions(&new.default_actions)));
+                    .set_port(changed.contains("port").then_some(new.port))
+                    .set_protocol(anew.then(|| name_of(new.protocol).as_str().into()))
+                    .set_certificates(certificates(new).filter(|_| of("certificateArn")))
+                    .set_ssl_policy(ssl_policy(new).filter(|_| of("sslPolicy")))
+                    .set_alpn_policy(alpn.clone())
+                    .set_default_actions(actions.clone());
                 request.send().await.explain()
             };
-            context.observer.settle(CERTIFICATE_UNKNOWN, modify).await.map_err(elb::explain_association)?;
+            context.observer.settle(NOT_YET, modify).await.map_err(|error| explained(error, new))?;
         }
         elb::retag(&context.aws, arn, &was.tags, &new.tags).await
     }
@@ -237,7 +298,7 @@ impl Resource for Listener {
                 protocol: named(listener.protocol().map_or("HTTP", |it| it.as_str()))?,
                 certificate_arn: listener.certificates().first().and_then(|it| it.certificate_arn()).map(str::to_owned),
                 // Without TLS there is none; there, the default means nothing.
-                ssl_policy: listener.ssl_policy().map_or_else(tls_1_2_and_later, str::to_owned),
+                ssl_policy: listener.ssl_policy().filter(|it| !it.is_empty()).map_or_else(tls_1_2_and_later, str::to_owned),
                 alpn_policy: alpn.map(|it| named(it)).transpose()?,
                 default_actions: elb::from_actions(listener.default_actions())?,
                 tags: elb::tags_of(&context.aws, id).await?,
@@ -256,7 +317,10 @@ impl Resource for Listener {
         let answer = request.send().await.explain().with_context(|| format!("loadBalancerArn: {}", query.load_balancer_arn))?;
         let listed = answer.listeners.unwrap_or_default().into_iter().filter_map(|it| {
             let protocol = named::<ListenerProtocol>(it.protocol()?.as_str()).ok()?;
-            elb::from_actions(it.default_actions()).ok()?;
+            let actions = elb::from_actions(it.default_actions()).ok()?;
+            if actions.iter().any(|it| matches!(it.r#type, ListenerActionType::Other(_))) {
+                return None;
+            }
             Some(Listed::new(it.listener_arn()?, format!("{}:{}", name_of(protocol), it.port()?)))
         });
         Ok(Page::new(listed, answer.next_marker))
@@ -286,6 +350,90 @@ impl Lookup for DescribeListeners {
     }
 }
 
+/// What others have to know of the listener.
+fn facts_of(inputs: &ListenerInputs, report: &Report<'_>) -> ListenerFacts {
+    ListenerFacts {
+        load_balancer: report.link("loadBalancerArn", &inputs.load_balancer_arn),
+        port: report.known("port", inputs.port),
+        protocol: report.known("protocol", name_of(inputs.protocol)),
+        target_groups: elb::links("defaultActions", &inputs.default_actions, report),
+    }
+}
+
+/// Reports a certificate that AWS would not find.
+fn check_certificate(inputs: &ListenerInputs, report: &mut Report<'_>) {
+    let Some(arn) = &inputs.certificate_arn else { return };
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    let region = match parts.as_slice() {
+        ["arn", _, "acm", region, _, name] if name.starts_with("certificate/") => Some(*region),
+        ["arn", _, "iam", _, _, name] if name.starts_with("server-certificate/") => None,
+        _ => {
+            let reason = format!(
+                "is {arn:?}, which is not the ARN of a certificate, such as \
+                 arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+            );
+            return report.rule(&["certificateArn"], false, reason);
+        }
+    };
+    let of_balancer = inputs.load_balancer_arn.strip_prefix("arn:").and_then(|it| it.split(':').nth(2)).map(str::to_owned);
+    let home = of_balancer.or_else(|| report.text("region").map(str::to_owned));
+    if let (Some(region), Some(home)) = (region, home) {
+        let reason = format!("is a certificate in {region}, but the load balancer is in {home}; request one in {home}");
+        report.rule(&["certificateArn"], region == home, reason);
+    }
+}
+
+/// Compares the listener with its load balancer, and with the other listeners of that.
+fn check_balancer(inputs: &ListenerInputs, report: &mut Report<'_>) {
+    let link = report.link("loadBalancerArn", &inputs.load_balancer_arn);
+    let balancers = report.follow::<LoadBalancerFacts>(&link);
+    let (protocol, http) = (name_of(inputs.protocol), inputs.protocol.is_http());
+    let known = !matches!(inputs.protocol, ListenerProtocol::Other(_));
+    report.compare("protocol", &["protocol"], &balancers, |balancer| {
+        let kind = balancer.kind.as_deref()?;
+        let wanted = if http { "application" } else { "network" };
+        (known && kind != wanted && matches!(kind, "application" | "network")).then(|| {
+            let has = if http { "TCP, TLS, UDP or TCP_UDP" } else { "HTTP or HTTPS" };
+            format!("is {protocol}, which is for {wanted} load balancers, but {} is one of type {kind}; set {has}", balancer.name)
+        })
+    });
+    // To AWS, TCP and UDP may be two ports of one number: that it refuses both is not documented.
+    let is_udp = |protocol: &str| protocol == "UDP";
+    let certain = matches!(link, Link::Known(_));
+    let same = |it: &ListenerFacts| it.port == Some(inputs.port) && report.same::<LoadBalancerFacts>(&link, &it.load_balancer);
+    let clash = report.others::<ListenerFacts>().into_iter().find(same);
+    let clash = Candidates { certain, those: clash.into_iter().collect() };
+    let reason = format!("is {}, on which the program has another listener of the same load balancer already", inputs.port);
+    let unlike = |it: &ListenerFacts| it.protocol.as_deref().is_none_or(|it| is_udp(it) != is_udp(&protocol));
+    report.compare("port", &["port", "protocol"], &clash, |it| (!unlike(it)).then(|| reason.clone()));
+    report.warn_if_mismatched("port", &["port", "protocol"], &clash, |it| unlike(it).then(|| reason.clone()));
+}
+
+/// The listener of a load balancer on a port, by its ARN.
+async fn on_port(context: &Context, balancer: &str, port: i32) -> Result<Option<String>> {
+    let mut pages = context.aws.elb().describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+    while let Some(listener) = context.observer.ask(async { Ok(pages.next().await) }).await? {
+        let listener = listener.explain()?;
+        if listener.port() == Some(port) {
+            return Ok(listener.listener_arn);
+        }
+    }
+    Ok(None)
+}
+
+/// What to say of a port that another listener has.
+fn in_use(port: i32, arn: &str) -> String {
+    occupied::<Listener>(&format!("on port {port} of the load balancer"), "port", arn)
+}
+
+/// Adds the fix to a refusal of what a listener is to become.
+fn explained(error: Error, inputs: &ListenerInputs) -> Error {
+    if refused_with(&error, &["DuplicateListener"]) {
+        return error.context(format!("the load balancer has another listener on port {}; set another port", inputs.port));
+    }
+    elb::explain_association(error)
+}
+
 fn certificates(inputs: &ListenerInputs) -> Option<Vec<types::Certificate>> {
     let arn = inputs.certificate_arn.as_ref()?;
     Some(vec![types::Certificate::builder().certificate_arn(arn).build()])
@@ -302,6 +450,8 @@ mod tests {
     use super::*;
     use crate::resource::mistakes;
 
+    const CERTIFICATE: &str = "arn:aws:acm:eu-west-1:123456789012:certificate/12345678-1234-1234-1234-123456789012";
+
     #[test]
     fn a_certificate_goes_with_encryption() {
         let forward = json!([{ "type": "forward", "targetGroupArn": "arn:aws:targets" }]);
@@ -316,11 +466,11 @@ mod tests {
             mistakes::<Listener>(inputs.into())
         };
         assert!(listener("HTTP", None).is_empty());
-        assert!(listener("HTTPS", Some("arn:aws:acm")).is_empty());
+        assert!(listener("HTTPS", Some(CERTIFICATE)).is_empty());
         let expected = ["certificateArn is required: a listener of protocol HTTPS shows a certificate to clients"];
         assert_eq!(listener("HTTPS", None), expected);
         let expected = ["certificateArn is for the protocols HTTPS and TLS, and protocol is TCP"];
-        assert_eq!(listener("TCP", Some("arn:aws:acm")), expected);
+        assert_eq!(listener("TCP", Some(CERTIFICATE)), expected);
     }
 
     #[test]
@@ -344,7 +494,7 @@ mod tests {
         );
         assert_eq!(
             actions(json!([{ "type": "redirect", "redirect": { "statusCode": "HTTP_301" } }])),
-            ["defaultActions[0].redirect leads to where the request came from; change its protocol, port, host, path or query"]
+            ["defaultActions[0].redirect leads to where the request came from; change its protocol, port, host or path"]
         );
         let login = json!({ "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!({ "type": "authenticate-cognito", "authenticateCognito": login });

@@ -7,28 +7,31 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::sync::Mutex as AsyncMutex;
+use ustr::Ustr;
 
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing,
-        elb::{self, ListenerAction},
+        elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
     check::Report,
     codec::{name_of, named},
+    facts::{ListenerFacts, ListenerRuleFacts},
     list::{Cursor, Listed, Page},
-    resource::{Context, Resource, changed},
+    plan::{Candidates, Facts, Link},
+    resource::{Context, Resource, changed, occupied},
+    value::Map,
 };
 
-/// What AWS says while another rule has the priority.
-const TAKEN: &[Passing] = &[("PriorityInUse", "")];
-/// How many values all conditions of a rule may have together.
+/// What AWS says while another rule has the priority, or another load balancer the target group.
+const TAKEN: &[Passing] = &[("PriorityInUse", ""), elb::SERVES_ANOTHER];
+/// How many values all conditions of a rule may have together, and how many wildcards: quotas that AWS does not raise.
 const MOST_VALUES: usize = 5;
+const MOST_WILDCARDS: usize = 6;
 const HIGHEST_PRIORITY: i32 = 50_000;
 
 /// The rules that are on their way to another priority: two rules can only swap theirs in one call.
@@ -86,13 +89,13 @@ pub struct ListenerRuleCondition {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleConditionPatterns {
-    /// Texts in which `*` stands for any characters and `?` for any one.
+    /// Texts in which `*` stands for any characters and `?` for any one. Paths start with `/`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(inner(length(min = 1, max = 128)), extend("compare" = "set"))]
     pub values: Vec<String>,
     /// Regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(inner(length(min = 1, max = 128)), extend("compare" = "set"))]
     pub regex_values: Vec<String>,
 }
 
@@ -105,11 +108,11 @@ pub struct ListenerRuleConditionHttpHeader {
     pub http_header_name: String,
     /// Texts in which `*` stands for any characters and `?` for any one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(inner(length(min = 1, max = 128)), extend("compare" = "set"))]
     pub values: Vec<String>,
     /// Regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(inner(length(min = 1, max = 128)), extend("compare" = "set"))]
     pub regex_values: Vec<String>,
 }
 
@@ -118,7 +121,15 @@ pub struct ListenerRuleConditionHttpHeader {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleConditionValues {
     /// The texts, such as `GET` and `HEAD`.
-    #[schemars(length(min = 1), inner(length(min = 1, max = 40)), extend("compare" = "set"))]
+    #[schemars(length(min = 1), extend(
+        "compare" = "set",
+        "items" = {
+            "type": "string",
+            "maxLength": 40,
+            "pattern": "^[A-Z_-]+$",
+            "expects": "a method in capital letters, such as GET"
+        }
+    ))]
     pub values: Vec<String>,
 }
 
@@ -128,8 +139,10 @@ pub struct ListenerRuleConditionValues {
 pub struct ListenerRuleConditionQueryString {
     /// The key. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub key: Option<String>,
     /// The value, in which `*` stands for any characters and `?` for any one.
+    #[schemars(length(min = 1, max = 128))]
     pub value: String,
 }
 
@@ -138,7 +151,7 @@ pub struct ListenerRuleConditionQueryString {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleConditionSourceIp {
     /// The networks, as CIDR blocks.
-    #[schemars(length(min = 1), extend("compare" = "set"))]
+    #[schemars(length(min = 1), extend("compare" = "set", "items" = { "type": "string", "format": "cidr" }))]
     pub values: Vec<String>,
 }
 
@@ -211,6 +224,10 @@ impl Resource for ListenerRule {
     type Outputs = ListenerRuleOutputs;
     type Query = ListenerRuleQuery;
 
+    fn normalize(inputs: &mut Map) {
+        elb::normalize_actions(inputs.get_mut("actions"));
+    }
+
     fn check(inputs: &ListenerRuleInputs, report: &mut Report<'_>) {
         check_conditions(&inputs.conditions, report);
         elb::check_actions("actions", &inputs.actions, report);
@@ -222,6 +239,26 @@ impl Resource for ListenerRule {
             report.rule(&[&at("hostHeaderRewriteConfig"), &at("type")], host == is_host, fits);
             report.rule(&[&at("urlRewriteConfig"), &at("type")], url != is_host, fits);
         }
+        let listener = report.link("listenerArn", &inputs.listener_arn);
+        check_priority(inputs, &listener, report);
+        let listeners = report.follow::<ListenerFacts>(&listener);
+        check_protocol(&inputs.actions, &listeners, report);
+        elb::check_forwards("actions", &inputs.actions, &listeners, report);
+    }
+
+    fn excludes(old: &ListenerRuleInputs, new: &ListenerRuleInputs) -> bool {
+        if old.listener_arn == new.listener_arn {
+            return old.priority.is_some() && old.priority == new.priority;
+        }
+        balancer_of(&old.listener_arn) != balancer_of(&new.listener_arn) && elb::share_target_group(&old.actions, &new.actions)
+    }
+
+    fn facts(inputs: &ListenerRuleInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(ListenerRuleFacts {
+            listener: report.link("listenerArn", &inputs.listener_arn),
+            priority: report.known("priority", inputs.priority).flatten(),
+            target_groups: elb::links("actions", &inputs.actions, report),
+        }))
     }
 
     async fn create(context: &Context, inputs: &ListenerRuleInputs) -> Result<String> {
@@ -243,11 +280,15 @@ impl Resource for ListenerRule {
             once_free(context, listener, priority, || create(priority)).await
         } else {
             let _taking = TAKING.lock().await;
-            let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
-            if highest == HIGHEST_PRIORITY {
-                bail!("the listener has a rule of priority {HIGHEST_PRIORITY}, after which there is no other; set priority");
-            }
-            create(highest + 1).await
+            // Others, of whom this process does not know, may take the same priority at the same time.
+            let next = || async {
+                let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
+                if highest == HIGHEST_PRIORITY {
+                    bail!("the listener has a rule of priority {HIGHEST_PRIORITY}, after which there is no other; set priority");
+                }
+                create(highest + 1).await
+            };
+            context.observer.settle(TAKEN, next).await
         };
         let made = created.map_err(elb::explain_association)?.rules.unwrap_or_default().pop();
         made.and_then(|it| it.rule_arn).context("AWS did not say which rule it made")
@@ -261,15 +302,22 @@ impl Resource for ListenerRule {
         }
         let changed = changed(was, new)?;
         if ["conditions", "actions", "transforms"].iter().any(|it| changed.contains(*it)) {
-            let request = client
-                .modify_rule()
-                .rule_arn(arn)
-                .set_conditions(Some(new.conditions.iter().map(to_condition).collect()))
-                .set_actions(Some(elb::to_actions(&new.actions)))
-                .set_transforms(to_transforms(&new.transforms))
-                // AWS keeps transforms that it is not told of.
-                .set_reset_transforms(new.transforms.is_empty().then_some(true));
-            request.send().await.explain().map_err(elb::explain_association)?;
+            // AWS keeps what it is not told of.
+            let conditions = changed.contains("conditions").then(|| new.conditions.iter().map(to_condition).collect());
+            let actions = elb::to_actions(&elb::keep_left_out(&was.actions, &new.actions));
+            let actions = Some(actions).filter(|_| changed.contains("actions"));
+            let rewrites = changed.contains("transforms");
+            let modify = || async {
+                let request = client
+                    .modify_rule()
+                    .rule_arn(arn)
+                    .set_conditions(conditions.clone())
+                    .set_actions(actions.clone())
+                    .set_transforms(to_transforms(&new.transforms).filter(|_| rewrites))
+                    .set_reset_transforms((rewrites && new.transforms.is_empty()).then_some(true));
+                request.send().await.explain()
+            };
+            context.observer.settle(&[elb::SERVES_ANOTHER], modify).await.map_err(elb::explain_association)?;
         }
         elb::retag(&context.aws, arn, &was.tags, &new.tags).await
     }
@@ -284,7 +332,7 @@ impl Resource for ListenerRule {
             inputs: ListenerRuleInputs {
                 listener_arn: listener_of(id),
                 priority: rule.priority().and_then(|it| it.parse().ok()),
-                conditions: rule.conditions().iter().filter_map(from_condition).collect(),
+                conditions: rule.conditions().iter().map(from_condition).collect(),
                 actions: elb::from_actions(rule.actions())?,
                 transforms: rule.transforms().iter().map(from_transform).collect::<Result<_>>()?,
                 tags: elb::tags_of(&context.aws, id).await?,
@@ -303,7 +351,12 @@ impl Resource for ListenerRule {
         let answer = request.send().await.explain().with_context(|| format!("listenerArn: {}", query.listener_arn))?;
         let rules = answer.rules.unwrap_or_default().into_iter().filter(|it| it.is_default() != Some(true));
         let listed = rules.filter_map(|it| {
-            elb::from_actions(it.actions()).ok()?;
+            let actions = elb::from_actions(it.actions()).ok()?;
+            let known = actions.iter().all(|it| !matches!(it.r#type, ListenerActionType::Other(_)))
+                && it.conditions().iter().all(|it| !is_unknown(&from_condition(it)));
+            if !known {
+                return None;
+            }
             Some(Listed::new(it.rule_arn?, it.priority.unwrap_or_default()))
         });
         Ok(Page::new(listed, answer.next_marker))
@@ -339,6 +392,11 @@ fn listener_of(rule: &str) -> String {
     listener.replacen(":listener-rule/", ":listener/", 1)
 }
 
+/// The load balancer, `…:listener/app/name/load balancer`, from the ARN of a listener.
+fn balancer_of(listener: &str) -> &str {
+    listener.rsplit_once('/').map_or(listener, |(balancer, _)| balancer)
+}
+
 /// The rules of a listener by their priority, but for the one it has by itself.
 async fn priorities(context: &Context, listener: &str) -> Result<BTreeMap<i32, String>> {
     let mut pages = context.aws.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
@@ -360,8 +418,8 @@ where
     match context.observer.settle(TAKEN, call).await {
         Err(error) if refused_with(&error, &["PriorityInUse"]) => {
             let taken = priorities(context, listener).await?;
-            let rule = taken.get(&priority).map_or("another rule", String::as_str);
-            Err(error.context(format!("priority {priority} belongs to {rule}; set another one, or give that rule another")))
+            let rule = taken.get(&priority).map_or("<its ARN>", String::as_str);
+            Err(error.context(occupied::<ListenerRule>(&format!("of priority {priority} of the listener"), "priority", rule)))
         }
         result => result,
     }
@@ -401,19 +459,20 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
             ("sourceIp", it.source_ip.as_ref().map(|it| it.values.len())),
         ];
         let path = format!("conditions[{index}]");
+        check_values(&path, it, report);
         let given: Vec<_> = kinds.iter().filter_map(|(name, values)| Some((*name, (*values)?))).collect();
         let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
-        report.rule(&[&path], given.len() == 1, format!("needs exactly one of {}", names.join(", ")));
-        for (index, block) in it.source_ip.iter().flat_map(|it| &it.values).enumerate() {
-            let reason = format!("is {block:?}, which is no CIDR block such as 203.0.113.0/24");
-            report.rule(&[&format!("{path}.sourceIp.values[{index}]")], block.parse::<IpNet>().is_ok(), reason);
-        }
+        let reason = if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
+        report.rule(&[&path], given.len() == 1, format!("needs exactly one of {}{reason}", names.join(", ")));
         for (name, values) in &given {
             report.rule(&[&format!("{path}.{name}")], *values > 0, "has no values to compare with");
             all += values;
         }
     }
     report.rule(&["conditions"], all <= MOST_VALUES, format!("has {all} values; AWS allows {MOST_VALUES} in a rule"));
+    let wildcards = conditions.iter().flat_map(patterns_of).map(|it| it.matches(['*', '?']).count()).sum::<usize>();
+    let reason = format!("has {wildcards} wildcards; AWS allows {MOST_WILDCARDS} in a rule: split it into several rules");
+    report.warn(&["conditions"], wildcards <= MOST_WILDCARDS, reason);
     let mut once = |name, count: usize| {
         report.rule(&["conditions"], count <= 1, format!("has {name} in {count} conditions; give all values in one"));
     };
@@ -421,6 +480,67 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
     once("pathPattern", conditions.iter().filter(|it| it.path_pattern.is_some()).count());
     once("httpRequestMethod", conditions.iter().filter(|it| it.http_request_method.is_some()).count());
     once("sourceIp", conditions.iter().filter(|it| it.source_ip.is_some()).count());
+}
+
+/// The values of a condition in which `*` and `?` are wildcards.
+fn patterns_of(condition: &ListenerRuleCondition) -> Vec<&str> {
+    let patterns = condition.host_header.iter().chain(&condition.path_pattern).flat_map(|it| &it.values);
+    let headers = condition.http_header.iter().flat_map(|it| &it.values);
+    let queries = condition.query_strings.iter().flat_map(|it| it.key.iter().chain([&it.value]));
+    patterns.chain(headers).chain(queries).map(String::as_str).collect()
+}
+
+/// Reports values that no request can meet.
+fn check_values(path: &str, condition: &ListenerRuleCondition, report: &mut Report<'_>) {
+    for (index, pattern) in condition.path_pattern.iter().flat_map(|it| &it.values).enumerate() {
+        let starts = pattern.is_empty() || pattern.starts_with(['/', '*', '?']);
+        let reason = format!("is {pattern:?}, but every path starts with /; set it to {:?}", format!("/{pattern}"));
+        report.rule(&[&format!("{path}.pathPattern.values[{index}]")], starts, reason);
+    }
+    let about_host = condition.http_header.as_ref().is_some_and(|it| it.http_header_name.eq_ignore_ascii_case("host"));
+    let reason = "is Host, for which AWS has hostHeader";
+    report.rule(&[&format!("{path}.httpHeader.httpHeaderName")], !about_host, reason);
+}
+
+/// Reports a priority that another rule of the listener has.
+fn check_priority(inputs: &ListenerRuleInputs, listener: &Link, report: &mut Report<'_>) {
+    let Some(priority) = inputs.priority else { return };
+    let same = |it: &ListenerRuleFacts| it.priority == Some(priority) && report.same::<ListenerFacts>(listener, &it.listener);
+    let clash = report.others::<ListenerRuleFacts>().into_iter().find(same);
+    let clash = Candidates { certain: matches!(listener, Link::Known(_)), those: clash.into_iter().collect() };
+    report.compare("priority", &["priority"], &clash, |_| {
+        Some(format!("is {priority}, which another rule of the same listener in the program has as well; set another one"))
+    });
+}
+
+/// Reports actions that listeners of another protocol alone take.
+fn check_protocol(actions: &[ListenerAction], listeners: &Candidates<ListenerFacts>, report: &mut Report<'_>) {
+    for (index, action) in actions.iter().enumerate() {
+        let path = format!("actions[{index}].type");
+        report.compare(&path, &[&path], listeners, |listener| {
+            let protocol = listener.protocol.as_deref()?;
+            let lacks = action.r#type.authenticates() && protocol != "HTTPS";
+            lacks.then(|| format!("authenticates users, which only listeners of protocol HTTPS do, and that of the listener is {protocol}"))
+        });
+        let path = format!("actions[{index}].redirect.protocol");
+        report.compare(&path, &[&path], listeners, |listener| {
+            let back = action.redirect.as_ref().is_some_and(|it| it.protocol == "HTTP");
+            let encrypted = listener.protocol.as_deref() == Some("HTTPS");
+            (back && encrypted).then(|| "is HTTP, but AWS redirects no HTTPS to HTTP".to_owned())
+        });
+        let path = format!("actions[{index}].forward.stickiness.duration");
+        report.compare(&path, &[&path], listeners, |listener| {
+            let stays = action.forward.as_ref().is_some_and(|it| it.stickiness.enabled && it.stickiness.duration.is_none());
+            let http = matches!(listener.protocol.as_deref(), Some("HTTP" | "HTTPS"));
+            (stays && http).then(|| "is required where stickiness is enabled".to_owned())
+        });
+    }
+}
+
+/// Whether it is none of the conditions that there are here.
+fn is_unknown(it: &ListenerRuleCondition) -> bool {
+    let patterns = it.host_header.is_none() && it.path_pattern.is_none() && it.http_header.is_none();
+    patterns && it.http_request_method.is_none() && it.query_strings.is_empty() && it.source_ip.is_none()
 }
 
 fn to_condition(condition: &ListenerRuleCondition) -> types::RuleCondition {
@@ -457,7 +577,8 @@ fn to_condition(condition: &ListenerRuleCondition) -> types::RuleCondition {
     builder.field("query-string").query_string_config(config).build()
 }
 
-fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondition> {
+/// The condition that AWS shows; one of a kind that is not known here is shown as one of none, so that it is not lost unseen.
+fn from_condition(condition: &types::RuleCondition) -> ListenerRuleCondition {
     // AWS shows some kinds in two ways.
     let values = |shown: Option<&[String]>| shown.filter(|it| !it.is_empty()).unwrap_or(condition.values()).to_vec();
     let mut none = ListenerRuleCondition {
@@ -468,21 +589,22 @@ fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondit
         query_strings: Vec::new(),
         source_ip: None,
     };
-    match condition.field()? {
+    match condition.field().unwrap_or_default() {
         "host-header" => {
             let config = condition.host_header_config();
             let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
-            none.host_header = Some(ListenerRuleConditionPatterns { values: values(config.map(types::HostHeaderConditionConfig::values)), regex_values });
+            let values = values(config.map(types::HostHeaderConditionConfig::values));
+            none.host_header = Some(ListenerRuleConditionPatterns { values, regex_values });
         }
         "path-pattern" => {
             let config = condition.path_pattern_config();
             let regex_values = config.map(|it| it.regex_values().to_vec()).unwrap_or_default();
-            none.path_pattern = Some(ListenerRuleConditionPatterns { values: values(config.map(types::PathPatternConditionConfig::values)), regex_values });
+            let values = values(config.map(types::PathPatternConditionConfig::values));
+            none.path_pattern = Some(ListenerRuleConditionPatterns { values, regex_values });
         }
         "http-header" => {
-            let config = condition.http_header_config()?;
-            none.http_header = Some(ListenerRuleConditionHttpHeader {
-                http_header_name: config.http_header_name()?.to_owned(),
+            none.http_header = condition.http_header_config().map(|config| ListenerRuleConditionHttpHeader {
+                http_header_name: config.http_header_name().unwrap_or_default().to_owned(),
                 values: config.values().to_vec(),
                 regex_values: config.regex_values().to_vec(),
             });
@@ -500,11 +622,11 @@ fn from_condition(condition: &types::RuleCondition) -> Option<ListenerRuleCondit
                 key: it.key().map(str::to_owned),
                 value: it.value().unwrap_or_default().to_owned(),
             };
-            none.query_strings = condition.query_string_config()?.values().iter().map(pair).collect();
+            none.query_strings = condition.query_string_config().iter().flat_map(|it| it.values()).map(pair).collect();
         }
-        _ => return None,
+        _ => {}
     }
-    Some(none)
+    none
 }
 
 /// The transforms for AWS; none where there are none, for AWS refuses an empty list.
@@ -566,7 +688,7 @@ mod tests {
             "conditions has 6 values; AWS allows 5 in a rule",
             "conditions has pathPattern in 2 conditions; give all values in one",
             "conditions[0] needs exactly one of hostHeader, pathPattern, httpHeader, httpRequestMethod, queryStrings, sourceIp",
-            "conditions[0].sourceIp.values[0] is \"10.0.0.0\", which is no CIDR block such as 203.0.113.0/24",
+            "conditions[0].sourceIp.values[0] is \"10.0.0.0\", which is no CIDR block such as 10.0.0.0/16",
             "conditions[1].hostHeader has no values to compare with",
         ];
         assert_eq!(conditions(wrong), expected);
