@@ -193,7 +193,9 @@ fn in_order(value: &Value, shape: Shape<'_>) -> Value {
         Value::Object(map) => {
             let inner =
                 |name: &str, it: &Value| shape.property(name).map_or_else(|| it.bare(), |property| in_order(it, property));
-            Value::Object(map.iter().map(|(name, it)| (name.clone(), inner(name, it))).collect())
+            // Nothing is what absence means, here as well.
+            let said = map.iter().filter(|(_, it)| !it.is_empty());
+            Value::Object(said.map(|(name, it)| (name.clone(), inner(name, it))).collect())
         }
         _ => value.bare(),
     }

@@ -751,7 +751,76 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{resource::mistakes, value::Value};
+    use crate::{
+        plan::Plan,
+        resource::{AnyResource as _, Erased, changes, findings, findings_of_change, goes_first, mistakes},
+    };
+
+    fn subnet(zone: &str) -> Facts {
+        Facts::new(SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Unknown })
+    }
+
+    fn in_subnets(subnets: Vec<Value>) -> Value {
+        let name = Value::String("web".to_owned());
+        Value::Object([("name".to_owned(), name), ("subnets".to_owned(), Value::List(subnets))].into())
+    }
+
+    #[test]
+    fn a_load_balancer_takes_one_subnet_in_each_zone() {
+        let plan = Plan::default();
+        plan.declare("a", subnet("eu-west-1a"));
+        plan.declare("b", subnet("eu-west-1a"));
+        // In the first preview, each of the two may be either of them.
+        let found = findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0;
+        let reason = "subnets has 2 subnets, but those of the program are in eu-west-1a only";
+        assert!(found.len() == 1 && found[0].starts_with(reason), "{found:?}");
+        plan.declare("c", subnet("eu-west-1b"));
+        assert!(findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0.is_empty());
+        for (name, id) in [("a", "subnet-a"), ("b", "subnet-b"), ("c", "subnet-c")] {
+            plan.record(name, Some(id), &Map::new());
+        }
+        let of = |ids: &[&str]| {
+            let ids = ids.iter().map(|it| Value::String((*it).to_owned())).collect();
+            findings::<LoadBalancer>(&plan, in_subnets(ids)).0
+        };
+        assert!(of(&["subnet-a", "subnet-c"]).is_empty());
+        assert!(of(&["subnet-a", "subnet-of-others"]).is_empty());
+        assert_eq!(of(&["subnet-a", "subnet-b"]).len(), 1);
+        assert_eq!(of(&["subnet-a", "subnet-b", "subnet-c"]).len(), 1, "two are in one zone");
+        assert_eq!(
+            of(&["subnet-a", "subnet-a"]),
+            ["subnets[1] is subnet-a, which is there already; a load balancer takes one subnet per availability zone"]
+        );
+    }
+
+    #[test]
+    fn what_only_one_can_have_goes_first() {
+        let network = |internal: bool, mapping: serde_json::Value| {
+            Value::from(json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }))
+        };
+        let fixed = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-1" });
+        let other = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-2" });
+        assert!(goes_first::<LoadBalancer>(network(false, fixed.clone()), network(true, fixed.clone())));
+        assert!(!goes_first::<LoadBalancer>(network(false, fixed), network(true, other)));
+    }
+
+    #[test]
+    fn security_groups_of_a_network_load_balancer_come_and_go_with_it() {
+        let network = |groups: serde_json::Value| {
+            let inputs = json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
+            let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are a map") };
+            inputs
+        };
+        let replaced = |old, new| Erased::<LoadBalancer>::NEW.diff(&network(old), &network(new)).iter().any(|it| it.replaces);
+        assert!(replaced(json!([]), json!(["sg-1"])));
+        assert!(!replaced(json!(["sg-1"]), json!(["sg-2"])));
+        let taken = (Value::Object(network(json!(["sg-1"]))), Value::Object(network(json!([]))));
+        assert_eq!(findings_of_change::<LoadBalancer>(taken.0, taken.1).1.len(), 1);
+        let application = |groups: serde_json::Value| {
+            Value::from(json!({ "name": "web", "subnets": ["subnet-1", "subnet-2"], "securityGroups": groups }))
+        };
+        assert!(changes::<LoadBalancer>(application(json!([])), application(json!(null))).is_empty());
+    }
 
     #[test]
     fn an_application_load_balancer_needs_two_subnets() {

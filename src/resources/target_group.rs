@@ -918,10 +918,70 @@ async fn users_of(context: &Context, arn: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::resource::mistakes;
+    use crate::{
+        resource::{changes, findings_of_change, mistakes},
+    };
+
+    fn group(more: &Json) -> Value {
+        let mut inputs = json!({ "vpcId": "vpc-1", "name": "web" });
+        inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        inputs.into()
+    }
+
+    #[test]
+    fn what_health_checks_leave_out_is_the_default_and_stands_in_the_diff() {
+        let differ = |protocol: &Json, old: Json, new: Json| {
+            let with = |check: Json| {
+                let mut inputs = protocol.clone();
+                inputs["healthCheck"] = check;
+                group(&inputs)
+            };
+            changes::<TargetGroup>(with(old), with(new))
+        };
+        let (http, tcp, grpc) = (json!({}), json!({ "protocol": "TCP" }), json!({ "protocolVersion": "GRPC" }));
+        assert_eq!(
+            differ(&http, json!({ "path": "/healthz", "matcher": "204" }), json!({ "interval": 20 })),
+            ["healthCheck.interval", "healthCheck.matcher", "healthCheck.path"]
+        );
+        assert_eq!(differ(&http, json!({ "protocol": "HTTPS" }), json!({})), ["healthCheck.protocol"]);
+        assert_eq!(
+            differ(&tcp, json!({ "protocol": "HTTP" }), json!({})),
+            ["healthCheck.matcher", "healthCheck.path", "healthCheck.protocol"]
+        );
+        // Another path has other codes: a server that has the method answers 0.
+        assert_eq!(
+            differ(&grpc, json!({}), json!({ "path": "/grpc.health.v1.Health/Check" })),
+            ["healthCheck.matcher", "healthCheck.path"]
+        );
+        let said = json!({ "path": "/", "matcher": "200-399", "protocol": "HTTP" });
+        assert!(differ(&http, json!({}), said).is_empty(), "what is the default anyway is no change");
+    }
+
+    #[test]
+    fn a_fixed_name_that_has_to_go_first_is_told() {
+        let warnings = |name: &str, port: i32| {
+            let old = group(&json!({ "name": name }));
+            findings_of_change::<TargetGroup>(old, group(&json!({ "name": name, "port": port }))).1
+        };
+        let warned = warnings("web", 8080);
+        assert_eq!(warned.len(), 1);
+        assert!(warned[0].starts_with("name stays web, while the change of port replaces the target group"), "{warned:?}");
+        assert!(warnings("web", 80).is_empty());
+        assert!(warnings("it-0a1b2c3", 8080).is_empty(), "the next one gets another name");
+    }
+
+    #[test]
+    fn network_checks_may_last_as_long_as_their_interval() {
+        let check = json!({ "interval": 10, "timeout": 10 });
+        assert!(mistakes::<TargetGroup>(group(&json!({ "protocol": "TCP", "healthCheck": check }))).is_empty());
+        assert_eq!(
+            mistakes::<TargetGroup>(group(&json!({ "healthCheck": check }))),
+            ["healthCheck.timeout is 10, which needs a healthCheck.interval of 11 seconds or more, and that is 10"]
+        );
+    }
 
     #[test]
     fn tasks_register_by_address_and_are_checked_in_time() {
