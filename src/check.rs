@@ -393,6 +393,22 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
+                if let Some(characters) = keyword("tagCharacters").as_str() {
+                    check_tags(map, characters == "restricted", path, secret, findings);
+                }
+                if let Some(most) = bound("maxItems").filter(|it| map.len() as f64 > *it) {
+                    fail(format!("has {} items, more than {most}", map.len()));
+                }
+                let names = keyword("propertyNames");
+                for key in map.keys() {
+                    let length = key.chars().count() as u64;
+                    if names["minLength"].as_u64().is_some_and(|it| length < it) {
+                        fail("has an empty key".to_owned());
+                    }
+                    if let Some(most) = names["maxLength"].as_u64().filter(|it| length > *it) {
+                        fail(format!("has a key of {length} characters, more than {most}"));
+                    }
+                }
                 for (key, it) in map {
                     self::value(it, element, &path_of_key(path, key), secret, findings);
                 }
@@ -406,6 +422,44 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
 /// A block of addresses as AWS spells it: `::/0`, whatever else the program calls that.
 pub fn canonical_block(text: &str) -> Option<String> {
     text.parse::<IpNet>().ok().map(|it| it.trunc().to_string())
+}
+
+/// What AWS asks of tags, of whatever resource.
+fn check_tags(tags: &Map, restricted: bool, path: &str, secret: bool, findings: &mut Findings) {
+    let mut fail = |path: String, reason: String| findings.failures.push(Failure { path, reason });
+    if tags.len() > 50 {
+        fail(path.to_owned(), format!("has {} tags, with those of the provider; AWS takes 50", tags.len()));
+    }
+    let foreign = |text: &str| -> String {
+        let legal =
+            |it: char| it.is_alphanumeric() || it == ' ' || it.is_whitespace() && !it.is_control() || "_.:/=+-@".contains(it);
+        text.chars().filter(|it| restricted && !legal(*it)).collect()
+    };
+    for (key, value) in tags {
+        let at = path_of_key(path, key);
+        let value = value.as_str().unwrap_or_default();
+        let (key_length, value_length) = (key.chars().count(), value.chars().count());
+        if key.is_empty() {
+            fail(at.clone(), "has an empty key".to_owned());
+        }
+        if key_length > 128 {
+            fail(at.clone(), format!("has a key of {key_length} characters; AWS takes 128"));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            fail(at.clone(), "starts with aws:, which AWS reserves for its own tags; use another key".to_owned());
+        }
+        if value_length > 256 {
+            fail(at.clone(), format!("has {value_length} characters; AWS takes 256 in the value of a tag"));
+        }
+        let characters = foreign(key) + &foreign(value);
+        if !characters.is_empty() {
+            let which = if secret { String::new() } else { format!(" {characters:?}") };
+            fail(
+                at,
+                format!("has characters that AWS does not take here{which}; use letters, digits, spaces and any of _.:/=+-@"),
+            );
+        }
+    }
 }
 
 /// Whether it is the empty text where text may be left out: AWS takes both for the same.

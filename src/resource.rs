@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
-    aws::{Aws, Observer, Patience, Seen, refused_with, until},
+    aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
     check::{self, Autonaming, Failure, Findings, Report},
     codec,
     config::TagRules,
@@ -249,7 +249,7 @@ pub struct Erased<R: Resource> {
 impl<R: Resource> Erased<R> {
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
-        inputs: LazyLock::new(shapes::<R, R::Inputs>),
+        inputs: LazyLock::new(|| shapes::<R, R::Inputs>().bounded(bounds::of(R::NAME))),
         outputs: LazyLock::new(shapes::<R, R::Outputs>),
         query: LazyLock::new(shapes::<R, R::Query>),
         resource: PhantomData,

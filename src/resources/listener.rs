@@ -6,7 +6,6 @@ use anyhow::{Context as _, Error, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -15,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{self, name_of, named},
+    codec::{self, Unlisted, name_of, named},
     facts::{ListenerFacts, LoadBalancerFacts},
     list::{Cursor, Listed, Page},
     plan::{Candidates, Facts, Link},
@@ -81,7 +80,7 @@ pub enum ListenerProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl ListenerProtocol {
@@ -112,7 +111,7 @@ pub enum ListenerAlpnPolicy {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether clients show a certificate.
@@ -144,7 +143,7 @@ pub enum ListenerMutualAuthenticationMode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether clients are sent the names of the authorities of the trust store.
@@ -158,7 +157,7 @@ pub enum ListenerAdvertiseTrustStoreCaNames {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

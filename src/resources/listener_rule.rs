@@ -10,7 +10,6 @@ use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex as AsyncMutex;
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -19,7 +18,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     facts::{ListenerFacts, ListenerRuleFacts},
     list::{Cursor, Listed, Page},
     plan::{Candidates, Facts, Link},
@@ -178,7 +177,7 @@ pub enum ListenerRuleTransformType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a transform rewrites.

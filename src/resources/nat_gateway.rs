@@ -6,12 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, NatGatewayState as State, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     list::{Cursor, Page},
     resource::{Context, Resource},
 };
@@ -57,7 +56,7 @@ pub enum NatGatewayConnectivityType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

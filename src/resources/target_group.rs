@@ -7,7 +7,6 @@ use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::try_join;
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -16,7 +15,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{self, name_of, named},
+    codec::{self, Unlisted, name_of, named},
     facts::TargetGroupFacts,
     list::{Cursor, Listed, Page},
     plan::Facts,
@@ -146,7 +145,7 @@ pub enum TargetGroupProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl TargetGroupProtocol {
@@ -178,7 +177,7 @@ pub enum TargetGroupProtocolVersion {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The kind of addresses that targets have.
@@ -192,7 +191,7 @@ pub enum TargetGroupIpAddressType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a load balancer finds out whether a target is well.
@@ -250,7 +249,7 @@ pub enum TargetGroupHealthCheckProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a target is chosen.
@@ -266,7 +265,7 @@ pub enum TargetGroupAlgorithm {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether targets that answer worse than the others get less.
@@ -280,7 +279,7 @@ pub enum TargetGroupAnomalyMitigation {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether each zone sends to the targets of all zones.
@@ -296,7 +295,7 @@ pub enum TargetGroupCrossZone {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether a client stays with the target that answered it first, and how it is known again.
@@ -330,7 +329,7 @@ pub enum TargetGroupStickinessType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,13 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, ResourceType, VpcEndpointType as Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use serde_json::json;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     document::Document,
     list::{Cursor, Page},
     resource::{Context, Resource},
@@ -85,7 +84,7 @@ pub enum VpcEndpointType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The kind of addresses of a VPC endpoint.
@@ -98,7 +97,7 @@ pub enum VpcEndpointIpAddressType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A name that leads to a VPC endpoint.

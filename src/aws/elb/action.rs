@@ -6,11 +6,10 @@ use anyhow::Result;
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     value::Value,
 };
 
@@ -60,7 +59,7 @@ pub enum ListenerActionType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl ListenerActionType {
@@ -147,7 +146,7 @@ pub enum ListenerActionRedirectStatusCode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An answer that the load balancer gives itself.
@@ -277,7 +276,7 @@ pub enum ListenerActionJwtClaimFormat {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What happens to requests of users who are not logged in.
@@ -293,7 +292,7 @@ pub enum ListenerActionUnauthenticated {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 fn authenticate() -> ListenerActionUnauthenticated {
