@@ -51,6 +51,7 @@ pub struct Report<'a> {
     inputs: &'a Map,
     urn: &'a str,
     old: Option<&'a Map>,
+    replaces_in_place: bool,
     plan: Option<&'a Plan>,
     findings: Findings,
 }
@@ -58,7 +59,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, plan: None, findings: Findings::default() }
+        Self { inputs, urn: "", old: None, replaces_in_place: false, plan: None, findings: Findings::default() }
     }
 
     /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
@@ -70,6 +71,12 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn after(self, old: &'a Map) -> Self {
         Self { old: Some(old), ..self }
+    }
+
+    /// The same, for a resource that is deleted before what replaces it is created, if anything does.
+    #[must_use]
+    pub fn in_place(self, replaces_in_place: bool) -> Self {
+        Self { replaces_in_place, ..self }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -95,6 +102,16 @@ impl<'a> Report<'a> {
     /// How the program writes the property at `path`; none if it does not say it.
     pub fn written(&self, path: &str) -> Option<String> {
         at(self.inputs, path).map(written)
+    }
+
+    /// The text at `path`, if it is known. It may be secret: it is to be compared, not to be shown.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        at(self.inputs, path)?.as_str()
+    }
+
+    /// Whether what this resource replaces, if it does, is deleted before it is created.
+    pub fn replaces_in_place(&self) -> bool {
+        self.replaces_in_place
     }
 
     /// How it was written before.

@@ -2,6 +2,8 @@
 //!
 //! They live here, and not beside their resources, since no resource imports another. What is not known yet is none.
 
+use crate::plan::Link;
+
 /// A task definition, as services need it.
 #[derive(Clone, Debug)]
 pub struct TaskDefinitionFacts {
@@ -26,10 +28,52 @@ pub struct Container {
     pub stop_timeout: Option<i32>,
 }
 
-/// A target group, as services need it.
+/// A subnet, as load balancers need it.
+#[derive(Clone, Debug)]
+pub struct SubnetFacts {
+    pub availability_zone: Option<String>,
+    pub vpc: Link,
+}
+
+/// A load balancer, as its listeners need it.
+#[derive(Clone, Debug)]
+pub struct LoadBalancerFacts {
+    pub name: String,
+    /// `application` or `network`, as AWS calls it.
+    pub kind: Option<String>,
+    pub internal: Option<bool>,
+    pub subnets: Vec<Link>,
+    /// None if the program does not say, and AWS takes the default group of the VPC, if any.
+    pub security_groups: Option<Vec<Link>>,
+}
+
+/// A listener, as its rules and other listeners need it.
+#[derive(Clone, Debug)]
+pub struct ListenerFacts {
+    pub load_balancer: Link,
+    pub port: Option<i32>,
+    /// As AWS calls it.
+    pub protocol: Option<String>,
+    /// Those that its default actions forward to.
+    pub target_groups: Vec<Link>,
+}
+
+/// A rule of a listener, as the other rules need it.
+#[derive(Clone, Debug)]
+pub struct ListenerRuleFacts {
+    pub listener: Link,
+    /// None if AWS gives it one, or if it is not known yet.
+    pub priority: Option<i32>,
+    pub target_groups: Vec<Link>,
+}
+
+/// A target group, as services and listeners need it.
 #[derive(Clone, Debug)]
 pub struct TargetGroupFacts {
     pub name: String,
+    /// The protocol that targets speak, as AWS calls it.
+    pub protocol: Option<String>,
+    pub vpc: Link,
     /// The protocols that the port of a container may have.
     pub protocols: Option<&'static [&'static str]>,
     /// The port of its health checks, if that is one of its own.

@@ -69,7 +69,8 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
+/// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -88,6 +89,10 @@ pub trait Resource: Send + Sync + 'static {
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
 
+    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
+    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
+    fn normalize(_inputs: &mut Map) {}
+
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
 
@@ -103,6 +108,12 @@ pub trait Resource: Send + Sync + 'static {
     /// The properties that only another resource can have as `new` says, although AWS makes other changes of them in place.
     fn replaced_by(_old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
+    /// not known yet reads as nothing.
+    fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
+        false
     }
 
     /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
@@ -370,10 +381,17 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
+    /// Completes inputs by the defaults of their shape and those that depend on other inputs.
+    fn complete(&self, inputs: &mut Map) -> Findings {
+        let findings = check::complete(inputs, self.inputs.root());
+        R::normalize(inputs);
+        findings
+    }
+
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
-        check::complete(&mut inputs, self.inputs.root());
+        self.complete(&mut inputs);
         codec::decode(&inputs)
     }
 
@@ -411,7 +429,7 @@ impl<R: Resource> AnyResource for Erased<R> {
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
-        findings.extend(check::complete(&mut inputs, self.inputs.root()));
+        findings.extend(self.complete(&mut inputs));
         let mut report = Report::within(&inputs, subject.urn, subject.plan);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
@@ -420,7 +438,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(subject.old)
         {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            report = report.after(subject.old);
+            report = report.after(subject.old).in_place(self.shares_name(subject.name, subject.old, &inputs));
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
             warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
         }
@@ -436,8 +454,8 @@ impl<R: Resource> AnyResource for Erased<R> {
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         // A default that a newer version of the provider added is not a change.
         let (mut old, mut new) = (old.clone(), new.clone());
-        check::complete(&mut old, self.inputs.root());
-        check::complete(&mut new, self.inputs.root());
+        self.complete(&mut old);
+        self.complete(&mut new);
         let mut changes = diff::diff(&old, &new, self.inputs.root());
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
@@ -455,6 +473,11 @@ impl<R: Resource> AnyResource for Erased<R> {
         let differs = |scope: &str| old.get(scope).map(Value::bare) != new.get(scope).map(Value::bare);
         if self.inputs.root().properties().any(|(name, it)| it.flag("nameScope") && differs(name)) {
             return false;
+        }
+        if let (Ok(old), Ok(new)) = (self.completed(old), self.completed(new))
+            && R::excludes(&old, &new)
+        {
+            return true;
         }
         self.inputs.root().properties().any(|(property, shape)| {
             let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
@@ -568,9 +591,15 @@ const TAKEN: &[&str] = &[
 
 /// What to say of a name that something else has, which an import takes by `id`.
 pub fn taken<R: Resource>(name: &str, id: &str) -> String {
+    occupied::<R>(name, "name", id)
+}
+
+/// What to say of one that stands where `R` is to be created, `what`, and that an import takes by `id`; `property` is what to
+/// change to have both.
+pub fn occupied<R: Resource>(what: &str, property: &str, id: &str) -> String {
     let kind = R::NAME;
     format!(
-        "{kind} {name} exists already; set another name, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
+        "{kind} {what} exists already; set another {property}, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
          if only the program calls it otherwise now, give it its old name by the option aliases, for an import would let the old \
          one be deleted"
     )
@@ -714,6 +743,32 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let resource = Erased::<R>::NEW;
     let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
+    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
+    (texts(checked.failures), texts(checked.warnings))
+}
+
+/// The paths at which Diff finds that inputs differ, as after Check.
+#[cfg(test)]
+pub(crate) fn changes<R: Resource>(old: Value, new: Value) -> Vec<String> {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    Erased::<R>::NEW.diff(&old, &new).into_iter().map(|it| it.path).collect()
+}
+
+/// Whether what replaces a resource of the name `it` can only be created once the old one is gone.
+#[cfg(test)]
+pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    Erased::<R>::NEW.shares_name("it", &old, &new)
+}
+
+/// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.
+#[cfg(test)]
+pub(crate) fn findings_of_change<R: Resource>(old: Value, new: Value) -> (Vec<String>, Vec<String>) {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    let (tags, plan) = (TagRules::default(), Plan::default());
+    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
+    let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan };
+    let checked = Erased::<R>::NEW.check(&subject, new).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }

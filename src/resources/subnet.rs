@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
     check::Report,
+    facts::SubnetFacts,
     list::{Cursor, Page},
+    plan::Facts,
     resource::{Context, Resource},
 };
 
@@ -72,6 +74,13 @@ impl Resource for Subnet {
         let fits = inputs.cidr_block.parse::<Ipv4Net>().is_ok_and(|it| (16..=28).contains(&it.prefix_len()));
         let reason = format!("is {}; AWS takes IPv4 addresses from /16 to /28", inputs.cidr_block);
         report.rule(&["cidrBlock"], fits, reason);
+    }
+
+    fn facts(inputs: &SubnetInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(SubnetFacts {
+            availability_zone: report.known("availabilityZone", inputs.availability_zone.clone()).flatten(),
+            vpc: report.link("vpcId", &inputs.vpc_id),
+        }))
     }
 
     async fn create(context: &Context, inputs: &SubnetInputs) -> Result<String> {
