@@ -51,6 +51,7 @@ pub struct Report<'a> {
     inputs: &'a Map,
     urn: &'a str,
     old: Option<&'a Map>,
+    goes_first: bool,
     plan: Option<&'a Plan>,
     findings: Findings,
 }
@@ -58,7 +59,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, plan: None, findings: Findings::default() }
+        Self { inputs, urn: "", old: None, goes_first: false, plan: None, findings: Findings::default() }
     }
 
     /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
@@ -66,10 +67,26 @@ impl<'a> Report<'a> {
         Self { urn, plan: Some(plan), ..Self::new(inputs) }
     }
 
-    /// The same, for inputs that are compared with what they were.
+    /// The same, for inputs that are compared with what they were. If `goes_first`, another resource takes the place of the
+    /// one that had them, which has to be deleted first.
     #[must_use]
-    pub fn after(self, old: &'a Map) -> Self {
-        Self { old: Some(old), ..self }
+    pub fn after(self, old: &'a Map, goes_first: bool) -> Self {
+        Self { old: Some(old), goes_first, ..self }
+    }
+
+    /// Whether the change replaces the resource, and the old one has to be deleted first: AWS allows only one of its name.
+    pub fn old_goes_first(&self) -> bool {
+        self.goes_first
+    }
+
+    /// Whether the resource is created in this run, as far as is known.
+    pub fn is_new(&self) -> bool {
+        self.old.is_none()
+    }
+
+    /// The region that the resource is in, if that is known.
+    pub fn region(&self) -> Option<&'a str> {
+        at(self.inputs, "region").and_then(Value::as_str)
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known

@@ -69,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -90,6 +90,9 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// Gives inputs whose shape is checked the one form that AWS shows, where it takes several forms for the same.
+    fn normalize(_inputs: &mut Map) {}
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
@@ -306,10 +309,13 @@ impl<R: Resource> Erased<R> {
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
-            let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
-            if same {
-                map.insert(name.to_owned(), wanted.clone());
-            }
+            let Some(shown) = map.get(name) else { continue };
+            let as_written = if diff::means_the_same(shown, wanted, property) {
+                Some(wanted.clone())
+            } else {
+                diff::in_order_of(wanted, shown, property)
+            };
+            map.extend(as_written.map(|it| (name.to_owned(), it)));
         }
         codec::mark_secrets(&mut map, self.outputs.root());
         Ok(Some((R::id(&outputs), map)))
@@ -368,10 +374,17 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
+    /// Checks the shape of inputs, fills in defaults, and brings all into the form that AWS shows.
+    fn complete(&self, inputs: &mut Map) -> Findings {
+        let findings = check::complete(inputs, self.inputs.root());
+        R::normalize(inputs);
+        findings
+    }
+
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
-        check::complete(&mut inputs, self.inputs.root());
+        self.complete(&mut inputs);
         codec::decode(&inputs)
     }
 
@@ -409,7 +422,7 @@ impl<R: Resource> AnyResource for Erased<R> {
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
-        findings.extend(check::complete(&mut inputs, self.inputs.root()));
+        findings.extend(self.complete(&mut inputs));
         let mut report = Report::within(&inputs, subject.urn, subject.plan);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
@@ -418,8 +431,10 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(subject.old)
         {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            report = report.after(subject.old);
-            R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
+            let replacing: BTreeSet<_> = changes.map(|it| it.property().to_owned()).collect();
+            let goes_first = !replacing.is_empty() && self.shares_name(subject.name, subject.old, &inputs);
+            report = report.after(subject.old, goes_first);
+            R::check_change(&old, &new, &replacing, &mut report);
             warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
         }
         if let Some(facts) = R::facts(&new, &report) {
@@ -434,13 +449,13 @@ impl<R: Resource> AnyResource for Erased<R> {
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         // A default that a newer version of the provider added is not a change.
         let (mut old, mut new) = (old.clone(), new.clone());
-        check::complete(&mut old, self.inputs.root());
-        check::complete(&mut new, self.inputs.root());
+        self.complete(&mut old);
+        self.complete(&mut new);
         let mut changes = diff::diff(&old, &new, self.inputs.root());
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
             let (left_out, replaced) = (R::left_out(&old, &old, &new), R::replaced_by(&old, &new));
-            changes.retain(|it| !left_out.contains(&it.property()));
+            changes.retain(|it| !left_out.contains(&it.property()) || !known(it.property()));
             for change in &mut changes {
                 change.replaces |= replaced.contains(&change.property()) && known(change.property());
             }

@@ -87,6 +87,12 @@ impl Shapes {
         shapes
     }
 
+    /// A shape that a test makes up.
+    #[cfg(test)]
+    pub(crate) fn from_json(root: Json) -> Self {
+        Self { root, definitions: Map::new() }
+    }
+
     /// The shape of the struct.
     pub fn root(&self) -> Shape<'_> {
         Shape { schema: &self.root, definitions: &self.definitions }

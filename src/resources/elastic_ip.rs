@@ -13,8 +13,10 @@ use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
+    check::Report,
     list::{All, Cursor, Page},
     resource::{Context, Resource},
+    value::{Map, Value},
 };
 
 /// How AWS refuses to release an address that something uses. It says `AuthFailure` where that is AWS's own, such as the
@@ -76,6 +78,18 @@ impl Resource for ElasticIp {
     type Inputs = ElasticIpInputs;
     type Outputs = ElasticIpOutputs;
     type Query = All;
+
+    fn normalize(inputs: &mut Map) {
+        // So AWS calls its own addresses.
+        if inputs.get("publicIpv4Pool").and_then(Value::as_str) == Some("amazon") {
+            inputs.remove("publicIpv4Pool");
+        }
+    }
+
+    fn check(inputs: &ElasticIpInputs, report: &mut Report<'_>) {
+        let reason = "is not vpc, the only place for an address since AWS has ended EC2-Classic; leave it out";
+        report.rule(&["domain"], inputs.domain == ElasticIpDomain::Vpc, reason);
+    }
 
     async fn create(context: &Context, inputs: &ElasticIpInputs) -> Result<String> {
         let request = context
