@@ -51,7 +51,7 @@ pub struct Report<'a> {
     inputs: &'a Map,
     urn: &'a str,
     old: Option<&'a Map>,
-    goes_first: bool,
+    replaces_in_place: bool,
     plan: Option<&'a Plan>,
     findings: Findings,
 }
@@ -59,7 +59,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, goes_first: false, plan: None, findings: Findings::default() }
+        Self { inputs, urn: "", old: None, replaces_in_place: false, plan: None, findings: Findings::default() }
     }
 
     /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
@@ -67,26 +67,21 @@ impl<'a> Report<'a> {
         Self { urn, plan: Some(plan), ..Self::new(inputs) }
     }
 
-    /// The same, for inputs that are compared with what they were. If `goes_first`, another resource takes the place of the
-    /// one that had them, which has to be deleted first.
+    /// The same, for inputs that are compared with what they were.
     #[must_use]
-    pub fn after(self, old: &'a Map, goes_first: bool) -> Self {
-        Self { old: Some(old), goes_first, ..self }
+    pub fn after(self, old: &'a Map) -> Self {
+        Self { old: Some(old), ..self }
     }
 
-    /// Whether the change replaces the resource, and the old one has to be deleted first: AWS allows only one of its name.
-    pub fn old_goes_first(&self) -> bool {
-        self.goes_first
+    /// The same, for a resource that is deleted before what replaces it is created, if anything does.
+    #[must_use]
+    pub fn in_place(self, replaces_in_place: bool) -> Self {
+        Self { replaces_in_place, ..self }
     }
 
     /// Whether the resource is created in this run, as far as is known.
     pub fn is_new(&self) -> bool {
         self.old.is_none()
-    }
-
-    /// The region that the resource is in, if that is known.
-    pub fn region(&self) -> Option<&'a str> {
-        at(self.inputs, "region").and_then(Value::as_str)
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -112,6 +107,16 @@ impl<'a> Report<'a> {
     /// How the program writes the property at `path`; none if it does not say it.
     pub fn written(&self, path: &str) -> Option<String> {
         at(self.inputs, path).map(written)
+    }
+
+    /// The text at `path`, if it is known. It may be secret: it is to be compared, not to be shown.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        at(self.inputs, path)?.as_str()
+    }
+
+    /// Whether what this resource replaces, if it does, is deleted before it is created.
+    pub fn replaces_in_place(&self) -> bool {
+        self.replaces_in_place
     }
 
     /// How it was written before.
@@ -393,6 +398,22 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
+                if let Some(characters) = keyword("tagCharacters").as_str() {
+                    check_tags(map, characters == "restricted", path, secret, findings);
+                }
+                if let Some(most) = bound("maxItems").filter(|it| map.len() as f64 > *it) {
+                    fail(format!("has {} items, more than {most}", map.len()));
+                }
+                let names = keyword("propertyNames");
+                for key in map.keys() {
+                    let length = key.chars().count() as u64;
+                    if names["minLength"].as_u64().is_some_and(|it| length < it) {
+                        fail("has an empty key".to_owned());
+                    }
+                    if let Some(most) = names["maxLength"].as_u64().filter(|it| length > *it) {
+                        fail(format!("has a key of {length} characters, more than {most}"));
+                    }
+                }
                 for (key, it) in map {
                     self::value(it, element, &path_of_key(path, key), secret, findings);
                 }
@@ -406,6 +427,44 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
 /// A block of addresses as AWS spells it: `::/0`, whatever else the program calls that.
 pub fn canonical_block(text: &str) -> Option<String> {
     text.parse::<IpNet>().ok().map(|it| it.trunc().to_string())
+}
+
+/// What AWS asks of tags, of whatever resource.
+fn check_tags(tags: &Map, restricted: bool, path: &str, secret: bool, findings: &mut Findings) {
+    let mut fail = |path: String, reason: String| findings.failures.push(Failure { path, reason });
+    if tags.len() > 50 {
+        fail(path.to_owned(), format!("has {} tags, with those of the provider; AWS takes 50", tags.len()));
+    }
+    let foreign = |text: &str| -> String {
+        let legal =
+            |it: char| it.is_alphanumeric() || it == ' ' || it.is_whitespace() && !it.is_control() || "_.:/=+-@".contains(it);
+        text.chars().filter(|it| restricted && !legal(*it)).collect()
+    };
+    for (key, value) in tags {
+        let at = path_of_key(path, key);
+        let value = value.as_str().unwrap_or_default();
+        let (key_length, value_length) = (key.chars().count(), value.chars().count());
+        if key.is_empty() {
+            fail(at.clone(), "has an empty key".to_owned());
+        }
+        if key_length > 128 {
+            fail(at.clone(), format!("has a key of {key_length} characters; AWS takes 128"));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            fail(at.clone(), "starts with aws:, which AWS reserves for its own tags; use another key".to_owned());
+        }
+        if value_length > 256 {
+            fail(at.clone(), format!("has {value_length} characters; AWS takes 256 in the value of a tag"));
+        }
+        let characters = foreign(key) + &foreign(value);
+        if !characters.is_empty() {
+            let which = if secret { String::new() } else { format!(" {characters:?}") };
+            fail(
+                at,
+                format!("has characters that AWS does not take here{which}; use letters, digits, spaces and any of _.:/=+-@"),
+            );
+        }
+    }
 }
 
 /// Whether it is the empty text where text may be left out: AWS takes both for the same.

@@ -8,6 +8,7 @@ use std::iter;
 
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor, value::Error};
 use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
+use ustr::Ustr;
 
 use crate::{
     output,
@@ -33,6 +34,24 @@ pub fn encode<T: Serialize>(typed: &T) -> anyhow::Result<Map> {
 pub fn name_of<T: Serialize>(value: T) -> String {
     let name = serde_json::to_value(value).ok();
     name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// A name that an enum does not list, since AWS has learnt it later. Empty as long as it is unknown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+pub struct Unlisted(Ustr);
+
+impl Unlisted {
+    /// The name.
+    pub fn as_str(&self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for Unlisted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        Ok(Self(Ustr::from(&name.unwrap_or_default())))
+    }
 }
 
 /// The value of an enum that has this name.

@@ -30,6 +30,37 @@ pub struct Container {
     pub stop_timeout: Option<i32>,
 }
 
+/// A subnet, as load balancers need it.
+#[derive(Clone, Debug)]
+pub struct SubnetFacts {
+    pub availability_zone: Option<String>,
+    pub vpc: Link,
+    pub block: Option<Ipv4Net>,
+}
+
+/// A load balancer, as its listeners need it.
+#[derive(Clone, Debug)]
+pub struct LoadBalancerFacts {
+    pub name: String,
+    /// `application` or `network`, as AWS calls it.
+    pub kind: Option<String>,
+    pub internal: Option<bool>,
+    pub subnets: Vec<Link>,
+    /// None if the program does not say, and AWS takes the default group of the VPC, if any.
+    pub security_groups: Option<Vec<Link>>,
+}
+
+/// A listener, as its rules and other listeners need it.
+#[derive(Clone, Debug)]
+pub struct ListenerFacts {
+    pub load_balancer: Link,
+    pub port: Option<i32>,
+    /// As AWS calls it.
+    pub protocol: Option<String>,
+    /// Those that its default actions forward to.
+    pub target_groups: Vec<Link>,
+}
+
 /// A target group, as services need it.
 #[derive(Clone, Debug)]
 pub struct TargetGroupFacts {
@@ -74,14 +105,6 @@ pub struct VpcFacts {
     pub is_new: bool,
     /// Whether it has what the private names of VPC endpoints need.
     pub has_dns: Option<bool>,
-}
-
-/// A subnet, as what is in it needs it.
-#[derive(Clone, Debug)]
-pub struct SubnetFacts {
-    pub vpc: Link,
-    pub block: Option<Ipv4Net>,
-    pub zone: Option<String>,
 }
 
 /// A route table, as what is in its subnets needs it.
@@ -139,20 +162,4 @@ pub struct IngressFacts {
     pub groups: Option<Vec<Link>>,
     /// Whether it lets in what is in the group itself.
     pub itself: bool,
-}
-
-/// A load balancer, as services need it.
-#[derive(Clone, Debug)]
-pub struct LoadBalancerFacts {
-    pub name: String,
-    pub subnets: Vec<Link>,
-    /// None that the program says: those are AWS's choice.
-    pub security_groups: Vec<Link>,
-}
-
-/// A listener, as services need it.
-#[derive(Clone, Debug)]
-pub struct ListenerFacts {
-    pub load_balancer: Link,
-    pub target_groups: Vec<Link>,
 }

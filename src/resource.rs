@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
-    aws::{Aws, Observer, Patience, Seen, refused_with, until},
+    aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
     check::{self, Autonaming, Failure, Findings, Report},
     codec,
     config::TagRules,
@@ -91,7 +91,8 @@ pub trait Resource: Send + Sync + 'static {
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
 
-    /// Gives inputs whose shape is checked the one form that AWS shows, where it takes several forms for the same.
+    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
+    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
     fn normalize(_inputs: &mut Map) {}
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
@@ -241,7 +242,7 @@ pub struct Erased<R: Resource> {
 impl<R: Resource> Erased<R> {
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
-        inputs: LazyLock::new(shapes::<R, R::Inputs>),
+        inputs: LazyLock::new(|| shapes::<R, R::Inputs>().bounded(bounds::of(R::NAME))),
         outputs: LazyLock::new(shapes::<R, R::Outputs>),
         query: LazyLock::new(shapes::<R, R::Query>),
         resource: PhantomData,
@@ -366,6 +367,11 @@ impl<R: Resource> Erased<R> {
                 outputs.insert(name.to_owned(), before.clone());
             }
         }
+        // Tags that somebody else added are in no plan before a refresh has shown them.
+        if let Some(Value::Object(tags)) = outputs.get_mut("tags") {
+            let says = |map: &Map, tag: &str| matches!(map.get("tags").map(Value::plain), Some(Value::Object(it)) if it.contains_key(tag));
+            tags.retain(|tag, _| says(old.inputs, tag) || says(new, tag));
+        }
         let inputs = (self.completed(&outputs), self.completed(old.inputs), self.completed(new));
         if let (Ok(seen), Ok(before), Ok(wanted)) = inputs {
             let left_out = R::left_out(&seen, &before, &wanted).into_iter();
@@ -374,7 +380,7 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
-    /// Checks the shape of inputs, fills in defaults, and brings all into the form that AWS shows.
+    /// Completes inputs by the defaults of their shape and those that depend on other inputs.
     fn complete(&self, inputs: &mut Map) -> Findings {
         let findings = check::complete(inputs, self.inputs.root());
         R::normalize(inputs);
@@ -431,10 +437,8 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(subject.old)
         {
             let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            let replacing: BTreeSet<_> = changes.map(|it| it.property().to_owned()).collect();
-            let goes_first = !replacing.is_empty() && self.shares_name(subject.name, subject.old, &inputs);
-            report = report.after(subject.old, goes_first);
-            R::check_change(&old, &new, &replacing, &mut report);
+            report = report.after(subject.old).in_place(self.shares_name(subject.name, subject.old, &inputs));
+            R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
             warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
         }
         if let Some(facts) = R::facts(&new, &report) {

@@ -24,8 +24,9 @@ use serde_json::{Map, Value as Json, json};
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
+/// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 16] = [
+pub const KEYWORDS: [&str; 17] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -41,6 +42,7 @@ pub const KEYWORDS: [&str; 16] = [
     "writeOnly",
     "changesOnUpdate",
     "output",
+    "tagCharacters",
     "expects",
 ];
 
@@ -69,6 +71,7 @@ impl Shapes {
         {
             shapes.root = definition;
         }
+        shapes.definitions.values_mut().for_each(list_names);
         shapes
     }
 
@@ -87,10 +90,63 @@ impl Shapes {
         shapes
     }
 
-    /// A shape that a test makes up.
-    #[cfg(test)]
-    pub(crate) fn from_json(root: Json) -> Self {
-        Self { root, definitions: Map::new() }
+    /// The same, with keywords that the Rust types do not say, by the path of the input that they are about. A field's own come
+    /// first. Tags have bounds of their own, which are the same wherever there are tags.
+    #[must_use]
+    pub fn bounded(mut self, bounds: &Map<String, Json>) -> Self {
+        for (path, keywords) in bounds {
+            if let Some(Json::Object(schema)) = self.at(path) {
+                for (name, value) in keywords.as_object().into_iter().flatten() {
+                    schema.entry(name).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        if let Some(Json::Object(tags)) = self.root["properties"].get_mut("tags") {
+            tags.entry("tagCharacters").or_insert_with(|| "any".into());
+        }
+        self
+    }
+
+    /// The schema at a path such as `actions[].order`; `{key}` and `{value}` are those of a map.
+    fn at(&mut self, path: &str) -> Option<&mut Json> {
+        let (mut owner, mut pointer) = (None, String::new());
+        for step in path.split('.') {
+            let name = step.split(['[', '{']).next().unwrap_or(step);
+            (owner, pointer) = self.definition(owner, pointer);
+            pointer = format!("{pointer}/properties/{name}");
+            let part = match &step[name.len()..] {
+                "" => continue,
+                "[]" => "items",
+                "{key}" => "propertyNames",
+                _ => "additionalProperties",
+            };
+            (owner, pointer) = self.definition(owner, pointer);
+            if part == "propertyNames"
+                && let Some(Json::Object(map)) = self.owner(owner.as_deref())?.pointer_mut(&pointer)
+            {
+                map.entry(part).or_insert_with(|| json!({}));
+            }
+            pointer = format!("{pointer}/{part}");
+        }
+        self.owner(owner.as_deref())?.pointer_mut(&pointer)
+    }
+
+    fn owner(&mut self, name: Option<&str>) -> Option<&mut Json> {
+        match name {
+            None => Some(&mut self.root),
+            Some(name) => self.definitions.get_mut(name),
+        }
+    }
+
+    /// Where the schema is that the one at `pointer` refers to; there, if to none.
+    fn definition(&self, owner: Option<String>, pointer: String) -> (Option<String>, String) {
+        let root = owner.as_ref().map_or(Some(&self.root), |it| self.definitions.get(it));
+        let Some(schema) = root.and_then(|it| it.pointer(&pointer)) else { return (owner, pointer) };
+        let shape = self.root().with(schema);
+        match shape.reference().or_else(|| shape.not_null()?.reference()) {
+            Some(name) => (Some(name.to_owned()), String::new()),
+            None => (owner, pointer),
+        }
     }
 
     /// The shape of the struct.
@@ -98,9 +154,27 @@ impl Shapes {
         Shape { schema: &self.root, definitions: &self.definitions }
     }
 
+    /// A shape that a test makes up.
+    #[cfg(test)]
+    pub(crate) fn from_json(root: Json) -> Self {
+        Self { root, definitions: Map::new() }
+    }
+
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))
+    }
+}
+
+/// An enum with a variant for names that it does not list is `anyOf` to schemars, which is also what an `Option` is. The names
+/// that it lists exclude each other, as in any enum.
+fn list_names(definition: &mut Json) {
+    let is_name = |it: &Json| it["const"].is_string() || it["enum"].is_array();
+    if definition["anyOf"].as_array().is_some_and(|it| it.iter().all(is_name))
+        && let Some(definition) = definition.as_object_mut()
+        && let Some(names) = definition.remove("anyOf")
+    {
+        definition.insert("oneOf".to_owned(), names);
     }
 }
 

@@ -1,6 +1,7 @@
 //! AWS: sessions, clients, refusals, waits, shared reads. With `resources` and `functions`, all that knows the AWS SDK.
 
 mod batch;
+pub mod bounds;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;

@@ -2,17 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use super::{Aws, Explain as _, Lookup, Passing};
 use crate::{
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
 };
 
 /// What AWS says while it has not heard of the service or its role yet, or while another call is under way.
@@ -39,7 +38,7 @@ pub enum ServiceNamespace {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What is scaled.
@@ -58,7 +57,7 @@ pub enum ScalableDimension {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What is scaled, as AWS tells it apart.
@@ -101,6 +100,9 @@ impl Scaled {
             resource: resource.to_owned(),
             dimension: named(&format!("{namespace}:{dimension}"))?,
         };
+        let known =
+            !matches!(scaled.namespace, ServiceNamespace::Other(_)) && !matches!(scaled.dimension, ScalableDimension::Other(_));
+        ensure!(known, "{id} {NO_ID}");
         Ok((scaled, policy))
     }
 

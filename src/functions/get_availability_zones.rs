@@ -6,10 +6,10 @@ use anyhow::Result;
 use aws_sdk_ec2::types::AvailabilityZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use super::Function;
 use crate::{
+    codec::Unlisted,
     aws::{Explain as _, ec2},
     resource::Context,
 };
@@ -56,7 +56,7 @@ pub enum AvailabilityZoneState {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl AvailabilityZoneState {

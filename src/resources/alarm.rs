@@ -6,12 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_cloudwatch::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, refused_with},
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{ByName, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes, taken},
 };
@@ -111,7 +110,7 @@ pub enum AlarmComparison {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What of a metric's values in a period counts.
@@ -130,7 +129,7 @@ pub enum AlarmStatistic {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What a period without values counts as.
@@ -149,7 +148,7 @@ pub enum AlarmMissingData {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether percentiles of few values count.
@@ -164,7 +163,7 @@ pub enum AlarmFewSamples {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A metric, or an expression over others.

@@ -7,9 +7,9 @@ use aws_sdk_ecs::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
+    codec::Unlisted,
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Seen,
         ecs::{self, CapacityProviderStrategy},
@@ -73,7 +73,7 @@ pub enum ClusterSettingName {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

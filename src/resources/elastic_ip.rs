@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_ec2::types::{self, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
+    codec::Unlisted,
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
     check::Report,
     list::{All, Cursor, Page},
@@ -57,7 +57,7 @@ pub enum ElasticIpDomain {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

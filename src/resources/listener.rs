@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -15,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
@@ -74,7 +73,7 @@ pub enum ListenerProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl ListenerProtocol {
@@ -105,7 +104,7 @@ pub enum ListenerAlpnPolicy {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

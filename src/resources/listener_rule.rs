@@ -10,7 +10,6 @@ use aws_sdk_elasticloadbalancingv2::types;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
@@ -165,7 +164,7 @@ pub enum ListenerRuleTransformType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a transform rewrites.

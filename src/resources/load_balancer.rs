@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::try_join;
 
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource, changed, taken},
 };
@@ -151,7 +150,7 @@ pub enum LoadBalancerType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A subnet, and the address that a network load balancer has in it.
@@ -185,7 +184,7 @@ pub enum LoadBalancerIpAddressType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A bucket that logs are written to. Its policy has to allow that.
@@ -215,7 +214,7 @@ pub enum LoadBalancerDesyncMitigationMode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What an application load balancer does with the header `X-Forwarded-For`.
@@ -231,7 +230,7 @@ pub enum LoadBalancerXffHeaderProcessingMode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Which addresses of a network load balancer clients within the VPC are given.
@@ -247,7 +246,7 @@ pub enum LoadBalancerClientRoutingPolicy {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

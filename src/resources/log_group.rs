@@ -6,12 +6,11 @@ use anyhow::{Result, bail};
 use aws_sdk_cloudwatchlogs::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, refused_with},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     list::{ByName, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
@@ -65,7 +64,7 @@ pub enum LogGroupClass {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,12 +6,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ec2::types::{self, NatGatewayState as State, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     facts::NatGatewayFacts,
     list::{Cursor, Page},
     plan::Facts,
@@ -61,7 +60,7 @@ pub enum NatGatewayConnectivityType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -116,7 +115,7 @@ impl Resource for NatGateway {
              the new one is created: for some minutes, private subnets have no way out; to avoid that, use another ElasticIp",
             changed.join(" and ")
         );
-        report.warn(&[&["allocationId"], changed.as_slice()].concat(), !report.old_goes_first(), reason);
+        report.warn(&[&["allocationId"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
     }
 
     async fn create(context: &Context, inputs: &NatGatewayInputs) -> Result<String> {

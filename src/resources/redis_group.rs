@@ -19,7 +19,6 @@ use aws_sdk_elasticache::{
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::time::Instant;
 
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
         refused_with, status_of,
     },
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
 };
@@ -200,7 +199,7 @@ pub enum RedisGroupEngine {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl fmt::Display for RedisGroupEngine {
@@ -224,7 +223,7 @@ pub enum RedisGroupTransitEncryptionMode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What becomes of the password of a Redis when another comes.
@@ -238,7 +237,7 @@ pub enum RedisGroupAuthTokenUpdateStrategy {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Where the logs of a Redis go.

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use aws_sdk_ecr::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -15,7 +14,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     document::Document,
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
@@ -83,7 +82,7 @@ pub enum RepositoryTagMutability {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Tags, by a pattern.
@@ -108,7 +107,7 @@ pub enum RepositoryTagFilterType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How images are searched for known vulnerabilities.
@@ -149,7 +148,7 @@ pub enum RepositoryEncryptionType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -163,6 +163,17 @@ impl Resource for RouteTable {
         }))
     }
 
+    fn left_out(seen: &RouteTableInputs, old: &RouteTableInputs, new: &RouteTableInputs) -> Vec<&'static str> {
+        // What AWS has beyond an unchanged list is in no plan.
+        let canonical = |routes: &[RouteTableRoute]| {
+            routes.iter().map(RouteTableRoute::canonical).map(|it| (it.destination(), it)).collect::<BTreeMap<_, _>>()
+        };
+        let (seen_routes, old_routes, new_routes) = (canonical(&seen.routes), canonical(&old.routes), canonical(&new.routes));
+        let routes = old_routes == new_routes && new_routes.iter().all(|(to, it)| seen_routes.get(to) == Some(it));
+        let subnets = old.subnet_ids == new.subnet_ids && seen.subnet_ids.is_superset(&new.subnet_ids);
+        routes.then_some("routes").into_iter().chain(subnets.then_some("subnetIds")).collect()
+    }
+
     async fn create(context: &Context, inputs: &RouteTableInputs) -> Result<String> {
         let tags = ec2::tag_specifications(ResourceType::RouteTable, &inputs.tags);
         let request = context.aws.ec2().create_route_table().vpc_id(&inputs.vpc_id).set_tag_specifications(tags);
@@ -570,6 +581,21 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_added_stays_until_the_list_changes_or_a_refresh_shows_it() {
+        let table = |routes: &[&str], subnets: &[&str]| {
+            let routes: Vec<_> = routes.iter().map(|it| serde_json::json!({ "cidrBlock": it, "gatewayId": "igw-1" })).collect();
+            let inputs = serde_json::json!({ "vpcId": "vpc-1", "routes": routes, "subnetIds": subnets });
+            serde_json::from_value::<RouteTableInputs>(inputs).unwrap()
+        };
+        let wanted = table(&["0.0.0.0/0"], &["subnet-1"]);
+        let left_out = |seen: &RouteTableInputs, new: &RouteTableInputs| RouteTable::left_out(seen, &wanted, new);
+        let more = table(&["0.0.0.0/0", "10.9.0.0/16"], &["subnet-1", "subnet-2"]);
+        assert_eq!(left_out(&more, &wanted), ["routes", "subnetIds"]);
+        assert_eq!(left_out(&table(&["10.9.0.0/16"], &[]), &wanted), [""; 0], "what is missing is put right");
+        assert_eq!(left_out(&more, &table(&["0.0.0.0/1"], &["subnet-1"])), ["subnetIds"]);
+    }
+
+    #[test]
     fn an_egress_only_gateway_is_for_ipv6() {
         let routes = serde_json::json!([{ "cidrBlock": "0.0.0.0/0", "egressOnlyGatewayId": "eigw-1" }]);
         let reason = "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4";
@@ -579,7 +605,7 @@ mod tests {
     #[test]
     fn subnets_are_compared_with_their_vpc_and_with_other_tables() {
         let plan = Plan::default();
-        plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), block: None, zone: None }));
+        plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
         plan.record("subnet", Some("subnet-1"), &crate::value::Map::new());
         let subnets = vec![Link::Known("subnet-2".to_owned())];
         plan.declare("other", Facts::new(RouteTableFacts { vpc: Link::Unknown, subnets, way_out: None }));

@@ -7,7 +7,6 @@ use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{
@@ -15,7 +14,7 @@ use crate::{
         scaling::{BUSY, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     resource::{Context, Resource},
 };
@@ -60,7 +59,7 @@ pub enum ScalingPolicyType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Keeps a metric at a value: AWS makes the alarms for it.
@@ -122,7 +121,7 @@ pub enum ScalingPolicyMetricType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A metric of your own: one by its name, or one computed from several.
@@ -174,7 +173,7 @@ pub enum ScalingPolicyStatistic {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A metric, or an expression over others.
@@ -257,7 +256,7 @@ pub enum ScalingPolicyAdjustmentType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What of a metric's values since the alarm counts.
@@ -273,7 +272,7 @@ pub enum ScalingPolicyAggregationType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A step: how much to scale when the metric is so far from the alarm's threshold.

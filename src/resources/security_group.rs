@@ -34,7 +34,8 @@ const ITSELF: &str = "self";
 
 pub struct SecurityGroup;
 
-/// A security group: who may talk to what is in it, and whom that may talk to. It holds exactly the rules given here.
+/// A security group: who may talk to what is in it, and whom that may talk to. It holds exactly the rules given here;
+/// one that somebody else adds goes when a refresh has shown it, or when the list changes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityGroupInputs {
@@ -169,24 +170,21 @@ impl Resource for SecurityGroup {
             new.name,
             changed.join(" and ")
         );
-        report.rule(&[&["name"], changed.as_slice()].concat(), !report.old_goes_first(), reason);
+        report.rule(&[&["name"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
     }
 
-    fn left_out(seen: &SecurityGroupInputs, _: &SecurityGroupInputs, new: &SecurityGroupInputs) -> Vec<&'static str> {
-        // AWS shows a group of the same account without its account.
-        let without_account = |rules: &[SecurityGroupRule]| -> Permissions {
-            let bare = |it: Permission| match it.peer {
-                Peer::Group(group) => {
-                    let group = group.rsplit('/').next().unwrap_or(&group).to_owned();
-                    Permission { peer: Peer::Group(group), ..it }
-                }
-                _ => it,
-            };
-            flatten(rules, ITSELF, "").into_iter().map(|(it, description)| (bare(it), description)).collect()
+    fn left_out(seen: &SecurityGroupInputs, old: &SecurityGroupInputs, new: &SecurityGroupInputs) -> Vec<&'static str> {
+        // What AWS has beyond an unchanged list is in no plan, unless that is what it gave a new group by itself.
+        let by_itself = without_account(&everyone());
+        let stays = |seen: &[SecurityGroupRule], old: &[SecurityGroupRule], new: &[SecurityGroupRule]| {
+            let (seen, old, new) = (without_account(seen), without_account(old), without_account(new));
+            let beyond = || seen.keys().filter(|it| !new.contains_key(it));
+            seen == new
+                || old == new && new.iter().all(|(it, why)| seen.get(it) == Some(why)) && !beyond().any(|it| by_itself.contains_key(it))
         };
-        let lists = [("ingress", &seen.ingress, &new.ingress), ("egress", &seen.egress, &new.egress)];
-        let same = lists.into_iter().filter(|(_, seen, new)| without_account(seen) == without_account(new));
-        same.map(|(name, ..)| name).collect()
+        let ingress = stays(&seen.ingress, &old.ingress, &new.ingress).then_some("ingress");
+        let egress = stays(&seen.egress, &old.egress, &new.egress).then_some("egress");
+        ingress.into_iter().chain(egress).collect()
     }
 
     fn check(inputs: &SecurityGroupInputs, report: &mut Report<'_>) {
@@ -479,6 +477,18 @@ fn flatten(rules: &[SecurityGroupRule], id: &str, owner: &str) -> Permissions {
         }
     }
     permissions
+}
+
+/// What `rules` permit; groups without their account, for AWS shows those of the same account so.
+fn without_account(rules: &[SecurityGroupRule]) -> Permissions {
+    let bare = |it: Permission| match it.peer {
+        Peer::Group(group) => {
+            let group = group.rsplit('/').next().unwrap_or(&group).to_owned();
+            Permission { peer: Peer::Group(group), ..it }
+        }
+        _ => it,
+    };
+    flatten(rules, ITSELF, "").into_iter().map(|(it, description)| (bare(it), description)).collect()
 }
 
 /// The fewest rules of the group `id` that permit this.
@@ -821,6 +831,23 @@ mod tests {
                 assert_eq!(flat(one), flat(other), "an update has to see no difference, whatever old state holds");
             }
         }
+    }
+
+    #[test]
+    fn what_somebody_added_stays_until_the_list_changes_or_a_refresh_shows_it() {
+        let group = |ingress: serde_json::Value, egress: serde_json::Value| -> SecurityGroupInputs {
+            let inputs = json!({ "name": "web", "description": "it", "ingress": ingress, "egress": egress, "tags": {} });
+            serde_json::from_value(inputs).unwrap()
+        };
+        let web = |port: i32| json!({ "protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": ["10.0.0.0/8"] });
+        let wanted = group(json!([web(80)]), json!([web(443)]));
+        let left_out = |seen: &SecurityGroupInputs, new| SecurityGroup::left_out(seen, &wanted, new);
+        assert_eq!(left_out(&group(json!([web(80), web(22)]), json!([web(443)])), &wanted), ["ingress", "egress"]);
+        assert_eq!(left_out(&group(json!([web(22)]), json!([web(443)])), &wanted), ["egress"], "one is missing");
+        let all = json!({ "protocol": "-1", "cidrBlocks": ["0.0.0.0/0"] });
+        assert_eq!(left_out(&group(json!([web(80)]), json!([web(443), all])), &wanted), ["ingress"], "a creation that failed");
+        let changed = group(json!([web(81)]), json!([web(443)]));
+        assert_eq!(left_out(&group(json!([web(80), web(22)]), json!([web(443)])), &changed), ["egress"]);
     }
 
     #[test]

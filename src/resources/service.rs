@@ -13,7 +13,6 @@ use aws_sdk_ecs::{
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use uuid::Uuid;
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
         scaling::{DescribeScalableTargets, Scaled},
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
@@ -235,7 +234,7 @@ pub enum ServiceAvailabilityZoneRebalancing {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whose tags tasks get.
@@ -252,7 +251,7 @@ pub enum ServicePropagateTags {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

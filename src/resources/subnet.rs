@@ -75,8 +75,8 @@ impl Resource for Subnet {
         let fits = inputs.cidr_block.parse::<Ipv4Net>().is_ok_and(|it| (16..=28).contains(&it.prefix_len()));
         let reason = format!("is {}; AWS takes IPv4 addresses from /16 to /28", inputs.cidr_block);
         report.rule(&["cidrBlock"], fits, reason);
-        if let (Some(zone), Some(region)) = (&inputs.availability_zone, report.region()) {
-            let there = zone.strip_prefix(region).is_some_and(|it| !it.is_empty());
+        if let (Some(zone), Some(region)) = (&inputs.availability_zone, report.text("region").map(str::to_owned)) {
+            let there = zone.strip_prefix(&region).is_some_and(|it| !it.is_empty());
             let reason = format!("is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on");
             report.rule(&["availabilityZone"], there, reason);
         }
@@ -89,7 +89,7 @@ impl Resource for Subnet {
         Some(Facts::new(SubnetFacts {
             vpc: report.link("vpcId", &inputs.vpc_id),
             block: report.known("cidrBlock", inputs.cidr_block.parse().ok()).flatten(),
-            zone: report.known("availabilityZone", inputs.availability_zone.clone()).flatten(),
+            availability_zone: report.known("availabilityZone", inputs.availability_zone.clone()).flatten(),
         }))
     }
 
@@ -102,7 +102,7 @@ impl Resource for Subnet {
             new.cidr_block,
             changed.join(" and ")
         );
-        report.warn(&[&["cidrBlock"], changed.as_slice()].concat(), !report.old_goes_first(), reason);
+        report.warn(&[&["cidrBlock"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
     }
 
     async fn create(context: &Context, inputs: &SubnetInputs) -> Result<String> {
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn subnets_of_a_vpc_do_not_overlap() {
-        let other = |vpc: Link| Facts::new(SubnetFacts { vpc, block: "10.0.0.0/20".parse().ok(), zone: None });
+        let other = |vpc: Link| Facts::new(SubnetFacts { vpc, block: "10.0.0.0/20".parse().ok(), availability_zone: None });
         let taken = "cidrBlock is 10.0.8.0/24, which overlaps 10.0.0.0/20, the cidrBlock of another Subnet of this VPC";
         let wanted = json!({ "cidrBlock": "10.0.8.0/24" });
         let new = plan(true);

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::try_join;
 
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     facts::TargetGroupFacts,
     plan::Facts,
@@ -141,7 +140,7 @@ pub enum TargetGroupProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl TargetGroupProtocol {
@@ -165,7 +164,7 @@ pub enum TargetGroupProtocolVersion {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The kind of addresses that targets have.
@@ -179,7 +178,7 @@ pub enum TargetGroupIpAddressType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a load balancer finds out whether a target is well.
@@ -237,7 +236,7 @@ pub enum TargetGroupHealthCheckProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// How a target is chosen.
@@ -253,7 +252,7 @@ pub enum TargetGroupAlgorithm {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether targets that answer worse than the others get less.
@@ -267,7 +266,7 @@ pub enum TargetGroupAnomalyMitigation {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether each zone sends to the targets of all zones.
@@ -283,7 +282,7 @@ pub enum TargetGroupCrossZone {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// Whether a client stays with the target that answered it first, and how it is known again.
@@ -317,7 +316,7 @@ pub enum TargetGroupStickinessType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

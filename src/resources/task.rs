@@ -13,7 +13,6 @@ use aws_sdk_ecs::{
 use futures::future::{join_all, try_join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
@@ -25,7 +24,7 @@ use crate::{
         logs::{Follower, Stream},
     },
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     list::{Cursor, Listed, Page},
     resource::{Context, Resource, changed},
 };
@@ -164,7 +163,7 @@ pub enum TaskPropagateTags {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

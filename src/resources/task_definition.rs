@@ -11,12 +11,11 @@ use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOut
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use ustr::Ustr;
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     plan::Facts,
     resource::{Context, Resource, changed},
@@ -223,7 +222,7 @@ pub enum TaskDefinitionTransportProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// What is spoken over a port.
@@ -236,7 +235,7 @@ pub enum TaskDefinitionApplicationProtocol {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An environment variable.
@@ -270,7 +269,7 @@ pub enum TaskDefinitionEnvironmentFileType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A value from Secrets Manager or Parameter Store.
@@ -339,7 +338,7 @@ pub enum TaskDefinitionLogDriver {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The log router that a container is.
@@ -363,7 +362,7 @@ pub enum TaskDefinitionFirelensConfigurationType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A container that has to be up before another starts.
@@ -391,7 +390,7 @@ pub enum TaskDefinitionContainerCondition {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// When a container starts again in its task.
@@ -482,7 +481,7 @@ pub enum TaskDefinitionUlimitName {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A kernel parameter to set in a container.
@@ -513,7 +512,7 @@ pub enum TaskDefinitionVersionConsistency {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The processor and the operating system that images are built for.
@@ -540,7 +539,7 @@ pub enum TaskDefinitionCpuArchitecture {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An operating system.
@@ -564,7 +563,7 @@ pub enum TaskDefinitionOperatingSystemFamily {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The disk that the containers of a task share.
@@ -630,7 +629,7 @@ pub enum TaskDefinitionEnabled {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

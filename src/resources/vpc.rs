@@ -7,12 +7,11 @@ use aws_sdk_ec2::types::{self, AttributeBooleanValue, ResourceType, VpcAttribute
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     facts::VpcFacts,
     list::{All, Cursor, Page},
     plan::Facts,
@@ -62,7 +61,7 @@ pub enum VpcInstanceTenancy {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,13 +6,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ec2::types::{self, ResourceType, VpcEndpointType as Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 use serde_json::json;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
-    codec::name_of,
+    codec::{Unlisted, name_of},
     document::Document,
     facts::{SubnetFacts, VpcEndpointFacts, VpcFacts},
     list::{Cursor, Page},
@@ -92,7 +91,7 @@ pub enum VpcEndpointType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// The kind of addresses of a VPC endpoint.
@@ -105,7 +104,7 @@ pub enum VpcEndpointIpAddressType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// A name that leads to a VPC endpoint.
@@ -362,7 +361,7 @@ fn has_private_dns(inputs: &VpcEndpointInputs) -> bool {
 /// The service is one of this region, and its names lead to one endpoint in a VPC that resolves them.
 fn check_service(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
     let of_aws = inputs.service_name.strip_prefix("com.amazonaws.").and_then(|it| it.split('.').next());
-    if let (Some(place), Some(region)) = (of_aws, report.region()) {
+    if let (Some(place), Some(region)) = (of_aws, report.text("region").map(str::to_owned)) {
         let is_region = place.split('-').count() >= 3 && place.ends_with(|it: char| it.is_ascii_digit());
         let reason = format!("is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there", inputs.service_name);
         report.warn(&["serviceName"], !is_region || place == region, reason);
@@ -402,7 +401,7 @@ fn check_subnets(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
             let other = it.vpc.differs_from(&vpc)?;
             Some(format!("is {subnet}, which is in {other}; the endpoint is in {}", inputs.vpc_id))
         });
-        let zone = subnets.only().filter(|_| subnets.certain).and_then(|it| it.zone.clone());
+        let zone = subnets.only().filter(|_| subnets.certain).and_then(|it| it.availability_zone.clone());
         if let Some(zone) = zone
             && let Some(other) = zones.insert(zone.clone(), index)
             && inputs.subnet_ids[other] != *subnet

@@ -35,6 +35,29 @@ impl FakeAws {
         Self::start(move |operation, _, body| answer(operation, &parsed(body))).await
     }
 
+    /// Agrees to everything, in the protocol of whoever asks, and shows nothing.
+    pub async fn accepting_all() -> Self {
+        Self::serving(Arc::new(|_, _, body: &str| {
+            (200, if body.starts_with("Action=") { "<R/>".to_owned() } else { "{}".to_owned() })
+        }))
+        .await
+    }
+
+    /// Refuses one operation by a code, in the protocol of whoever asks, and agrees to all others.
+    pub async fn refusing(operation: &'static str, code: &'static str) -> Self {
+        Self::serving(Arc::new(move |asked, _, body| match (asked == operation, body.starts_with("Action=")) {
+            (false, true) => (200, "<R/>".to_owned()),
+            (false, false) => (200, "{}".to_owned()),
+            // EC2 has a form of its own.
+            (true, true) if body.contains("Version=2016-11-15") => {
+                (400, format!("<R><Errors><Error><Code>{code}</Code><Message>It exists</Message></Error></Errors></R>"))
+            }
+            (true, true) => (400, format!("<R><Error><Code>{code}</Code><Message>It exists</Message></Error></R>")),
+            (true, false) => (400, serde_json::json!({ "__type": code, "message": "It exists" }).to_string()),
+        }))
+        .await
+    }
+
     async fn start(answer: impl Fn(&str, usize, &str) -> (u16, Json) + Send + Sync + 'static) -> Self {
         let answer: Arc<Answer> = Arc::new(move |operation, n, body| {
             if operation == "GetCallerIdentity" {
@@ -43,6 +66,10 @@ impl FakeAws {
             let (status, json) = answer(operation, n, body);
             (status, json.to_string())
         });
+        Self::serving(answer).await
+    }
+
+    async fn serving(answer: Arc<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let aws = Self { url, calls: Arc::default(), pause: Arc::default() };
@@ -62,6 +89,11 @@ impl FakeAws {
         self.calls.lock().expect("calls").iter().map(|(operation, _)| operation.clone()).collect()
     }
 
+    /// The operations that were asked for, in order, and the bodies of the requests.
+    pub fn all(&self) -> Vec<(String, String)> {
+        self.calls.lock().expect("calls").clone()
+    }
+
     /// How often an operation was asked for.
     pub fn count(&self, operation: &str) -> usize {
         self.calls().iter().filter(|it| *it == operation).count()
@@ -74,11 +106,12 @@ impl FakeAws {
     }
 
     async fn serve(self, request: Request<Incoming>, answer: Arc<Answer>) -> Result<Response<Full<Bytes>>, Infallible> {
-        // ECS and its like name the operation in a header, STS and its like in the body.
+        // ECS and its like name the operation in a header, STS and its like in the body, CloudWatch in the path.
+        let path = request.uri().path().split_once("/operation/").map(|(_, operation)| operation.to_owned());
         let target = request.headers().get("x-amz-target").and_then(|it| it.to_str().ok()).map(str::to_owned);
         let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
         let body = String::from_utf8_lossy(&body);
-        let operation = match &target {
+        let operation = match target.as_ref().or(path.as_ref()) {
             Some(target) => target.rsplit('.').next().unwrap_or_default(),
             None => body.split('&').find_map(|it| it.strip_prefix("Action=")).unwrap_or_default(),
         };
@@ -90,6 +123,12 @@ impl FakeAws {
         let pause = *self.pause.lock().expect("the pause");
         if let Some((_, pause)) = pause.filter(|(it, _)| *it == operation) {
             tokio::time::sleep(pause).await;
+        }
+        if path.is_some() {
+            // An empty map, in CBOR.
+            let response =
+                Response::builder().header("smithy-protocol", "rpc-v2-cbor").body(Full::new(Bytes::from_static(&[0xa0])));
+            return Ok(response.expect("a response"));
         }
         let (status, body) = answer(operation, n, &body);
         Ok(Response::builder().status(status).body(Full::new(body.into())).expect("a response"))

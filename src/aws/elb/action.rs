@@ -6,11 +6,10 @@ use anyhow::Result;
 use aws_sdk_elasticloadbalancingv2::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ustr::Ustr;
 
 use crate::{
     check::Report,
-    codec::{name_of, named},
+    codec::{Unlisted, name_of, named},
 };
 
 /// What a listener or a rule does with a request.
@@ -55,7 +54,7 @@ pub enum ListenerActionType {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 impl ListenerActionType {
@@ -138,7 +137,7 @@ pub enum ListenerActionRedirectStatusCode {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 /// An answer that the load balancer gives itself.
@@ -234,7 +233,7 @@ pub enum ListenerActionUnauthenticated {
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
-    Other(Ustr),
+    Other(Unlisted),
 }
 
 fn authenticate() -> ListenerActionUnauthenticated {

@@ -1,0 +1,421 @@
+//! The laws that every resource is under, each as a property over all that the shapes say. A new resource is under them without a
+//! line here. `docs/laws.md` has the matrix of resources and laws, which `UPDATE=1 cargo test laws` writes; a cell without a number
+//! of cases has its reason.
+
+mod mutant;
+mod shapes;
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use fargate::{
+    aws::{Observer, Session, bounds},
+    check::{Autonaming, Failure},
+    config::{Config, TagRules},
+    plan::Plan,
+    resource::{AnyResource, Before, Checked, Context, Subject},
+    resources,
+    value::{Map, Value},
+};
+use serde_json::json;
+
+use self::{
+    mutant::Mutant,
+    shapes::{Path, example, inputs_with, parts},
+};
+use crate::support::FakeAws;
+
+/// What a law says of a resource.
+enum Cell {
+    /// It held in so many cases.
+    Held(usize),
+    /// There is nothing that it could hold for, or it is kept by another test.
+    Because(&'static str),
+}
+
+type Outcome = Result<Cell, String>;
+
+/// A law: its number, what it says, and the property.
+struct Law {
+    name: &'static str,
+    says: &'static str,
+    holds: fn(&dyn AnyResource) -> Outcome,
+}
+
+const LAWS: [Law; 12] = [
+    Law { name: "L1", says: "one spelling", holds: one_spelling },
+    Law { name: "L2", says: "an update sends what the plan shows", holds: update_sends_what_is_planned },
+    Law { name: "L3", says: "off is a value", holds: off_is_a_value },
+    Law { name: "L4", says: "what import reads, Check takes", holds: imports_are_taken },
+    Law { name: "L5", says: "no rule is stricter than AWS", holds: no_stricter_than_aws },
+    Law { name: "L6", says: "the bounds of AWS are known at preview", holds: bounds_are_known },
+    Law { name: "L7", says: "where there is room for one, the old one goes first", holds: room_for_one },
+    Law { name: "L8", says: "a fixed name whose users stay", holds: users_stay },
+    Law { name: "L9", says: "at once or later, not both", holds: at_once_or_later },
+    Law { name: "L10", says: "data is guarded", holds: data_is_guarded },
+    Law { name: "L11", says: "a name that is taken is reported", holds: taken_is_reported },
+    Law { name: "L12", says: "implied references are foreseen", holds: implied_references },
+];
+
+#[test]
+fn every_law_holds_for_every_resource() {
+    let mut matrix = String::from(HEADER);
+    let names: Vec<_> = LAWS.iter().map(|it| it.name).collect();
+    let says = LAWS.iter().map(|it| format!("- **{}**: {}.", it.name, it.says)).collect::<Vec<_>>().join("\n");
+    _ = write!(matrix, "{says}\n\n| resource | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(LAWS.len()));
+    let (mut reasons, mut broken): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
+    for resource in resources::all() {
+        let cells = LAWS.iter().map(|law| match (law.holds)(*resource) {
+            Ok(Cell::Held(cases)) => cases.to_string(),
+            Ok(Cell::Because(reason)) => {
+                let number = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
+                    reasons.push(reason);
+                    reasons.len() - 1
+                });
+                format!("({})", letter(number))
+            }
+            Err(fault) => {
+                broken.push(format!("{} {} ({}): {fault}", resource.name(), law.name, law.says));
+                "broken".to_owned()
+            }
+        });
+        let cells: Vec<_> = cells.collect();
+        _ = writeln!(matrix, "| `{}` | {} |", resource.name(), cells.join(" | "));
+    }
+    matrix.push('\n');
+    for (number, reason) in reasons.iter().enumerate() {
+        _ = writeln!(matrix, "- ({}) {reason}.", letter(number));
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    print!("{matrix}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/laws.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(file, &matrix).unwrap();
+    }
+    assert!(std::fs::read_to_string(file).unwrap_or_default() == matrix, "docs/laws.md is stale: run `UPDATE=1 cargo test laws`");
+}
+
+const HEADER: &str = "# Laws
+
+Every resource is under these laws; `tests/laws/` plays each on all that a resource's shapes say. A number is how many cases held, a
+letter is the reason why there is none here.
+
+";
+
+fn letter(number: usize) -> char {
+    char::from(b'a' + u8::try_from(number).unwrap_or_default())
+}
+
+/// A fault planted for each law that a shape can break is caught.
+#[test]
+fn a_fault_planted_for_each_law_is_caught() {
+    let of = |name: &str| *resources::all().iter().find(|it| it.name() == name).unwrap();
+    for (law, resource, fault) in [
+        ("L1", "RouteTable", mutant::Fault::ComparesSpelling),
+        ("L2", "VpcEndpoint", mutant::Fault::SendsDefaults),
+        ("L3", "Role", mutant::Fault::ComparesEmptyText),
+        ("L5", "Role", mutant::Fault::StricterThanAws),
+        ("L6", "Role", mutant::Fault::AcceptsAnything),
+        ("L7", "Repository", mutant::Fault::CreatesFirst),
+        ("L10", "LogGroup", mutant::Fault::AcceptsAnything),
+        ("L11", "Role", mutant::Fault::SaysNothingOfNames),
+        ("L12", "LoadBalancer", mutant::Fault::AcceptsAnything),
+    ] {
+        let mutant = Mutant::new(of(resource), fault);
+        let law = LAWS.iter().find(|it| it.name == law).unwrap();
+        assert!((law.holds)(of(resource)).is_ok(), "{resource} breaks {} by itself", law.name);
+        assert!((law.holds)(&mutant).is_err(), "{fault:?} is not caught by {} in {resource}", law.name);
+    }
+}
+
+/// Check, of inputs that were `old` before.
+fn check(resource: &dyn AnyResource, old: &Map, inputs: Map) -> Checked {
+    let (tags, plan) = (TagRules::default(), Plan::default());
+    let (seed, autonaming) = (&[7; 32], Autonaming::Default);
+    let subject = Subject { name: "it", urn: "", seed, old, autonaming, tags: &tags, plan: &plan };
+    resource.check(&subject, inputs).expect("whatever passes the shape decodes")
+}
+
+fn checked(resource: &dyn AnyResource, inputs: Map) -> Map {
+    check(resource, &Map::new(), inputs).inputs
+}
+
+fn complains<'a>(failures: &'a [Failure], path: &Path) -> Option<&'a Failure> {
+    let at = path.to_string();
+    failures.iter().find(|it| it.path == at || it.path.starts_with(&format!("{at}.")) || it.path.starts_with(&format!("{at}[")))
+}
+
+/// Whether Diff sees a difference between two inputs, at a path.
+fn differs(resource: &dyn AnyResource, old: &Map, new: &Map, path: &Path) -> bool {
+    resource.diff(old, new).iter().any(|it| it.property() == path.top())
+}
+
+fn one_spelling(resource: &dyn AnyResource) -> Outcome {
+    let mut cases = 0;
+    for (path, shape) in parts(resource.inputs().root()) {
+        for (one, other) in shapes::spellings(shape) {
+            let [one_in, other_in] = [&one, &other].map(|it| checked(resource, inputs_with(&path, it.clone())));
+            for (old, new) in [(&one_in, &other_in), (&other_in, &one_in)] {
+                if differs(resource, old, new, &path) {
+                    return Err(format!("{path}: {one:?} and {other:?} differ"));
+                }
+            }
+            cases += 1;
+        }
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
+    let mut cases = 0;
+    for (path, shape) in parts(resource.inputs().root()) {
+        let required = path.is_required();
+        for off in shapes::off_forms(shape, required) {
+            let without = checked(resource, inputs_with(&path, Value::Null));
+            let with = checked(resource, inputs_with(&path, off.clone()));
+            for (old, new) in [(&without, &with), (&with, &without)] {
+                if differs(resource, old, new, &path) {
+                    return Err(format!("{path}: {off:?} differs from leaving it out"));
+                }
+            }
+            cases += 1;
+        }
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn imports_are_taken(_: &dyn AnyResource) -> Outcome {
+    Ok(Cell::Because("tests/lifecycle imports each resource into another stack, where it has to be taken and to show no change"))
+}
+
+fn no_stricter_than_aws(resource: &dyn AnyResource) -> Outcome {
+    let mut cases = 0;
+    for (path, bounds) in bounds::of(resource.name()) {
+        let Some(shape) = shapes::at(resource.inputs().root(), path) else {
+            return Err(format!("{path} has bounds and is not an input"));
+        };
+        for (keyword, limit) in bounds.as_object().into_iter().flatten() {
+            let (Some(limit), Some(own)) = (limit.as_f64(), shape.keyword(keyword).as_f64()) else { continue };
+            let stricter = if keyword.starts_with("min") { own > limit } else { own < limit };
+            let known = KNOWN_TO_BE_STRICTER.contains(&(resource.name(), path.as_str(), keyword.as_str()));
+            if stricter && !known {
+                return Err(format!("{path} has {keyword} {own}, AWS {limit}"));
+            }
+            cases += 1;
+        }
+    }
+    if cases == 0 {
+        return Ok(Cell::Because("AWS's model states no bound for any of its inputs"));
+    }
+    Ok(Cell::Held(cases))
+}
+
+/// Bounds that AWS's documentation states and its model does not.
+const KNOWN_TO_BE_STRICTER: [(&str, &str, &str); 0] = [];
+
+fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
+    let mut cases = 0;
+    for (path, bounds) in bounds::of(resource.name()) {
+        let path = Path::parse(path);
+        for (keyword, limit) in bounds.as_object().into_iter().flatten() {
+            let Some((wrong, at)) = shapes::beyond(&path, keyword, limit) else { continue };
+            let failures = check(resource, &Map::new(), inputs_with(&path, wrong.clone())).failures;
+            if complains(&failures, &at).is_none() {
+                return Err(format!("{path}: {wrong:?} passes, beyond {keyword} {limit}"));
+            }
+            cases += 1;
+        }
+    }
+    if let Some(tags) = resource.inputs().root().property("tags") {
+        let many: Map = (0..51).map(|it| (format!("key{it}"), Value::String("x".to_owned()))).collect();
+        let one = |key: &str, value: &str| Map::from([(key.to_owned(), Value::String(value.to_owned()))]);
+        let restricted = tags.keyword("tagCharacters") == "restricted";
+        let mut wrong = vec![many, one("", "x"), one(&"k".repeat(129), "x"), one("aws:x", "x"), one("key", &"v".repeat(257))];
+        wrong.extend(restricted.then(|| one("key", "Web UI (public)")));
+        for tags in wrong {
+            let inputs = Map::from([("tags".to_owned(), Value::Object(tags.clone()))]);
+            if complains(&check(resource, &Map::new(), inputs).failures, &Path::parse("tags")).is_none() {
+                return Err(format!("tags {tags:?} pass"));
+            }
+            cases += 1;
+        }
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn room_for_one(resource: &dyn AnyResource) -> Outcome {
+    let root = resource.inputs().root();
+    let name = root.properties().find(|(_, it)| !it.keyword("autoname").is_null() || it.flag("exclusive"));
+    let Some((name, shape)) = name else {
+        return Ok(Cell::Because(
+            "AWS has room for any number of them; what else there is room for one of is tested in tests/lifecycle",
+        ));
+    };
+    let mut cases = 0;
+    for (other, property) in root.properties() {
+        if other == name || !property.flag("replaceOnChanges") || property.flag("nameScope") {
+            continue;
+        }
+        let fixed = (name.to_owned(), example(shape));
+        let old = Map::from([fixed.clone(), (other.to_owned(), Value::String("one".to_owned()))]);
+        let new = Map::from([fixed, (other.to_owned(), Value::String("two".to_owned()))]);
+        if !resource.shares_name("it", &old, &new) {
+            return Err(format!("a change of {other} creates another one of the same {name}"));
+        }
+        cases += 1;
+    }
+    if cases == 0 {
+        return Ok(Cell::Because("nothing but its name replaces it"));
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn users_stay(resource: &dyn AnyResource) -> Outcome {
+    Ok(Cell::Because(match resource.name() {
+        "SecurityGroup" | "RedisSubnetGroup" | "RedisParameterGroup" | "TargetGroup" | "LoadBalancer" => {
+            "a fixed name whose users stay: refused at preview, by tests/lifecycle and the rules' own tests"
+        }
+        _ => "AWS deletes it whoever refers to it, or nothing replaces it under its name",
+    }))
+}
+
+fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
+    Ok(Cell::Because(if resource.inputs().root().property("applyImmediately").is_some() {
+        "applyImmediately in every combination: tests/lifecycle/test_redis_group.py and the rules' own tests"
+    } else {
+        "AWS makes all its changes at once"
+    }))
+}
+
+fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
+    const HOLD_DATA: [&str; 3] = ["LogGroup", "RedisGroup", "Repository"];
+    if !HOLD_DATA.contains(&resource.name()) {
+        return Ok(Cell::Because("it holds no data"));
+    }
+    let root = resource.inputs().root();
+    let mut cases = 0;
+    for (name, property) in root.properties().filter(|(_, it)| it.flag("replaceOnChanges")) {
+        let Some((one, other)) = shapes::two_examples(property) else { continue };
+        let old = checked(resource, Map::from([(name.to_owned(), one)]));
+        let failures = check(resource, &old, Map::from([(name.to_owned(), other)])).failures;
+        let guarded = |it: &Failure| ["allowDataLoss", "forceDelete"].iter().any(|word| it.to_string().contains(word));
+        if !failures.iter().any(guarded) {
+            return Err(format!("a change of {name} replaces it, and all its data, without a word"));
+        }
+        cases += 1;
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn implied_references(resource: &dyn AnyResource) -> Outcome {
+    let mut cases = 0;
+    for (name, shape) in resource.inputs().root().properties() {
+        if !shape.flag("computed") || name == "region" {
+            continue;
+        }
+        let old = Map::from([(name.to_owned(), example(shape))]);
+        let warnings = check(resource, &old, Map::new()).warnings;
+        if !warnings.iter().any(|it| it.path == name) {
+            return Err(format!("{name} is left out, AWS keeps it, and nothing says so"));
+        }
+        cases += 1;
+    }
+    if cases == 0 {
+        return Ok(Cell::Because("what is left out, AWS forgets"));
+    }
+    Ok(Cell::Held(cases))
+}
+
+fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
+    let root = resource.inputs().root();
+    let computed: Vec<_> = root.properties().filter(|(name, it)| it.flag("computed") && *name != "region").collect();
+    if computed.is_empty() {
+        return Ok(Cell::Because("AWS fills in nothing that is left out"));
+    }
+    if root.property("tags").is_none() {
+        return Ok(Cell::Because("it has no tags, the sibling that is changed here"));
+    }
+    let tags = |value: &str| ("tags".to_owned(), Value::Object([("key".to_owned(), Value::String(value.to_owned()))].into()));
+    let mut cases = 0;
+    for (name, shape) in computed {
+        let has = (name.to_owned(), example(shape));
+        let old = checked(resource, Map::from([has.clone(), tags("one")]));
+        let written = checked(resource, Map::from([has, tags("two")]));
+        let mut left_out = written.clone();
+        left_out.remove(name);
+        let (calls_written, calls_left_out) =
+            (update(resource, &old, &old, &written), update(resource, &old, &left_out, &left_out));
+        if calls_written != calls_left_out {
+            return Err(format!("{name} left out: the update sends {calls_left_out:?} in place of {calls_written:?}"));
+        }
+        cases += 1;
+    }
+    Ok(Cell::Held(cases))
+}
+
+/// The calls by which an update changes something in AWS.
+fn update(resource: &dyn AnyResource, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
+    run(async {
+        let aws = FakeAws::accepting_all().await;
+        let context = context(&aws).await;
+        let before = Before { inputs: before, outputs: seen, ignored: &[] };
+        // What AWS would show is of no interest here, and the fake one shows nothing.
+        _ = tokio::time::timeout(Duration::from_millis(300), resource.update(&context, "id", &before, new)).await;
+        let reads = ["Describe", "List", "Get", "BatchGet"];
+        aws.all().into_iter().filter(|(operation, _)| !reads.iter().any(|it| operation.starts_with(it))).collect()
+    })
+}
+
+fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
+    let Some((operation, code)) = TAKEN.iter().find(|it| it.0 == resource.name()).map(|it| (it.1, it.2)) else {
+        return Ok(Cell::Because(match resource.name() {
+            "Alarm" | "ScalableTarget" | "ScalingPolicy" | "TaskDefinition" => {
+                "AWS would take it over without a word, so it is asked first: see its own tests"
+            }
+            _ => "it has no name that could be taken",
+        }));
+    };
+    let inputs = checked(resource, Map::new());
+    let error = run(async {
+        let aws = FakeAws::refusing(operation, code).await;
+        resource.create(&context(&aws).await, &inputs).await.err().map(|it| format!("{it:#}"))
+    });
+    match error {
+        Some(text) if text.contains("pulumi import") && text.contains(resource.name()) => Ok(Cell::Held(1)),
+        other => Err(format!("a name that is taken ({code}) is reported as {other:?}")),
+    }
+}
+
+/// By which call and which code AWS says that a name is taken: the errors of its service models.
+const TAKEN: [(&str, &str, &str); 9] = [
+    ("LoadBalancer", "CreateLoadBalancer", "DuplicateLoadBalancerName"),
+    ("LogGroup", "CreateLogGroup", "ResourceAlreadyExistsException"),
+    ("RedisGroup", "CreateReplicationGroup", "ReplicationGroupAlreadyExists"),
+    ("RedisParameterGroup", "CreateCacheParameterGroup", "CacheParameterGroupAlreadyExists"),
+    ("RedisSubnetGroup", "CreateCacheSubnetGroup", "CacheSubnetGroupAlreadyExists"),
+    ("Repository", "CreateRepository", "RepositoryAlreadyExistsException"),
+    ("Role", "CreateRole", "EntityAlreadyExists"),
+    ("SecurityGroup", "CreateSecurityGroup", "InvalidGroup.Duplicate"),
+    ("TargetGroup", "CreateTargetGroup", "DuplicateTargetGroupName"),
+];
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// The context of a request, with `aws` for AWS.
+async fn context(aws: &FakeAws) -> Context {
+    let settings = json!({
+        "region": "eu-central-1", "accessKey": "key", "secretKey": "secret", "endpoint": aws.url,
+        "maxRetries": 0, "skipCredentialsValidation": true,
+    });
+    let config = Config::read(&crate::support::map(settings)).expect("settings");
+    let session = Session::new(config, "eu-central-1".to_owned());
+    let clients = session.aws(None).await.expect("clients");
+    let observer = Observer {
+        cancel: tokio_util::sync::CancellationToken::new(),
+        deadline: None,
+        progress: Box::new(|_| {}),
+        say: Box::new(|_| {}),
+    };
+    Context::new("urn:pulumi:dev::project::fargate:index:It::it", Arc::clone(&clients), observer, TagRules::default())
+}

@@ -1,0 +1,149 @@
+//! Resources with a fault planted, to see that a law can fail.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use fargate::{
+    check::Failure,
+    diff::{Change, Kind},
+    list::{Cursor, Page},
+    resource::{AnyResource, Before, Checked, Context, Found, Made, Subject},
+    schema::Shapes,
+    value::{Map, Value},
+};
+use serde_json::json;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// Diff sees two spellings as two values.
+    ComparesSpelling,
+    /// Diff sees the empty text as something.
+    ComparesEmptyText,
+    /// An update sends a default where something is left out.
+    SendsDefaults,
+    /// A bound of its own is below that of AWS.
+    StricterThanAws,
+    /// Check finds nothing wrong.
+    AcceptsAnything,
+    /// A replacement is created first, whatever its name.
+    CreatesFirst,
+    /// A refusal is passed on without what to do.
+    SaysNothingOfNames,
+}
+
+/// A resource, but for a fault.
+pub struct Mutant {
+    real: &'static dyn AnyResource,
+    fault: Fault,
+    inputs: Arc<Shapes>,
+}
+
+impl Mutant {
+    pub fn new(real: &'static dyn AnyResource, fault: Fault) -> Self {
+        let inputs = Arc::new(Shapes::of::<Strict>());
+        Self { real, fault, inputs }
+    }
+}
+
+/// Inputs of a role whose description AWS would take longer.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its shape is read")]
+struct Strict {
+    #[schemars(length(max = 10))]
+    description: Option<String>,
+    #[schemars(range(min = 4000))]
+    #[serde(rename = "maxSessionDuration")]
+    max_session_duration: i32,
+    name: String,
+    path: String,
+    #[serde(rename = "permissionsBoundary")]
+    permissions_boundary: Option<String>,
+    tags: std::collections::BTreeMap<String, String>,
+}
+
+#[async_trait::async_trait]
+impl AnyResource for Mutant {
+    fn name(&self) -> &'static str {
+        self.real.name()
+    }
+
+    fn inputs(&self) -> &Shapes {
+        if self.fault == Fault::StricterThanAws { &self.inputs } else { self.real.inputs() }
+    }
+
+    fn outputs(&self) -> &Shapes {
+        self.real.outputs()
+    }
+
+    fn query(&self) -> &Shapes {
+        self.real.query()
+    }
+
+    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked> {
+        match self.fault {
+            Fault::AcceptsAnything => Ok(Checked { inputs, failures: Vec::<Failure>::new(), warnings: Vec::new() }),
+            // What Check leaves as it is, Diff gets to see.
+            Fault::ComparesSpelling | Fault::ComparesEmptyText => {
+                Ok(Checked { inputs, failures: Vec::new(), warnings: Vec::new() })
+            }
+            _ => self.real.check(subject, inputs),
+        }
+    }
+
+    fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
+        let empty = |map: &Map| map.values().any(|it| it.as_str() == Some(""));
+        let change =
+            |map: &Map| Change { path: map.keys().next().cloned().unwrap_or_default(), kind: Kind::Update, replaces: false };
+        match self.fault {
+            Fault::ComparesSpelling if old != new => vec![change(new)],
+            Fault::ComparesEmptyText if empty(old) != empty(new) => vec![change(if new.is_empty() { old } else { new })],
+            _ => self.real.diff(old, new),
+        }
+    }
+
+    fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool {
+        self.fault != Fault::CreatesFirst && self.real.shares_name(name, old, new)
+    }
+
+    fn check_update(&self, old: &Before<'_>, new: &Map) -> Result<()> {
+        self.real.check_update(old, new)
+    }
+
+    fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map {
+        self.real.foresee(inputs, old_outputs)
+    }
+
+    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made> {
+        let made = self.real.create(context, inputs).await;
+        if self.fault == Fault::SaysNothingOfNames { made.map_err(|_| anyhow::anyhow!("it exists")) } else { made }
+    }
+
+    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
+        if self.fault != Fault::SendsDefaults {
+            return self.real.update(context, id, old, new).await;
+        }
+        let mut filled: Map = new.clone();
+        let flags = self
+            .real
+            .inputs()
+            .root()
+            .properties()
+            .filter(|(_, it)| it.flag("computed") && it.resolve().kind() == Some("boolean"));
+        for (name, _) in flags {
+            filled.entry(name.to_owned()).or_insert_with(|| Value::from(json!(false)));
+        }
+        self.real.update(context, id, old, &filled).await
+    }
+
+    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
+        self.real.read(context, id, old, old_outputs).await
+    }
+
+    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
+        self.real.list(context, query, at).await
+    }
+
+    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
+        self.real.delete(context, id, old_outputs).await
+    }
+}

@@ -1,0 +1,248 @@
+//! Values made from shapes: examples, other spellings, forms of off, and what is beyond a bound.
+
+use std::fmt;
+
+use fargate::{
+    schema::Shape,
+    value::{Map, Value},
+};
+use serde_json::{Value as Json, json};
+
+/// The way from the inputs to one of their parts.
+#[derive(Clone, Debug)]
+pub struct Path {
+    steps: Vec<Step>,
+    required: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Property(String),
+    Item,
+    Entry,
+    Key,
+}
+
+impl Path {
+    /// Reads `actions[].order`, or `dimensions{value}`.
+    pub fn parse(text: &str) -> Self {
+        let mut steps = Vec::new();
+        for step in text.split('.') {
+            let name = step.split(['[', '{']).next().unwrap_or(step);
+            steps.push(Step::Property(name.to_owned()));
+            match &step[name.len()..] {
+                "[]" => steps.push(Step::Item),
+                "{value}" => steps.push(Step::Entry),
+                "{key}" => steps.push(Step::Key),
+                _ => {}
+            }
+        }
+        Self { steps, required: false }
+    }
+
+    /// The property of the inputs that it leads into.
+    pub fn top(&self) -> &str {
+        match self.steps.first() {
+            Some(Step::Property(name)) => name,
+            _ => "",
+        }
+    }
+
+    /// Whether what it leads to cannot be left out.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    fn to(&self, step: Step, required: bool) -> Self {
+        let steps = self.steps.iter().cloned().chain([step]).collect();
+        Self { steps, required }
+    }
+}
+
+/// As Check writes it, where lists have one item, and maps one entry.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Property(name) if index == 0 => f.write_str(name)?,
+                Step::Property(name) => write!(f, ".{name}")?,
+                Step::Item => f.write_str("[0]")?,
+                Step::Entry => f.write_str(".key")?,
+                Step::Key => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything within a shape, at any depth.
+pub fn parts(root: Shape<'_>) -> Vec<(Path, Shape<'_>)> {
+    let mut all = Vec::new();
+    within(root, &Path { steps: Vec::new(), required: true }, 5, &mut all);
+    all
+}
+
+fn within<'a>(shape: Shape<'a>, path: &Path, depth: u32, all: &mut Vec<(Path, Shape<'a>)>) {
+    if depth == 0 {
+        return;
+    }
+    let required: Vec<_> = shape.required_inputs().collect();
+    for (name, property) in shape.properties() {
+        let path = path.to(Step::Property(name.to_owned()), required.contains(&name) || !property.keyword("autoname").is_null());
+        all.push((path.clone(), property));
+        let inner = property.resolve();
+        match (inner.kind(), inner.element()) {
+            (Some("array"), Some(element)) => within(element.resolve(), &path.to(Step::Item, true), depth - 1, all),
+            (Some("object"), Some(element)) => within(element.resolve(), &path.to(Step::Entry, true), depth - 1, all),
+            (Some("object"), None) => within(inner, &path, depth - 1, all),
+            _ => {}
+        }
+    }
+}
+
+/// The shape at a path such as `actions[].order`.
+pub fn at<'a>(root: Shape<'a>, path: &str) -> Option<Shape<'a>> {
+    let mut shape = root;
+    for step in Path::parse(path).steps {
+        shape = match step {
+            Step::Property(name) => shape.resolve().property(&name)?,
+            Step::Item | Step::Entry => shape.resolve().element()?,
+            Step::Key => return Some(shape),
+        };
+    }
+    Some(shape)
+}
+
+/// Inputs that have a value at a path, and nothing else.
+pub fn inputs_with(path: &Path, value: Value) -> Map {
+    let mut value = value;
+    for step in path.steps.iter().rev() {
+        value = match step {
+            Step::Property(name) => Value::Object(Map::from([(name.clone(), value)])),
+            Step::Item => Value::List(vec![value]),
+            Step::Entry => Value::Object(Map::from([("key".to_owned(), value)])),
+            Step::Key => {
+                Value::Object(Map::from([(value.as_str().unwrap_or_default().to_owned(), Value::String("x".to_owned()))]))
+            }
+        };
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A value of a shape.
+pub fn example(shape: Shape<'_>) -> Value {
+    let resolved = shape.resolve();
+    let bound = |name: &str| shape.keyword(name).as_f64().or(resolved.keyword(name).as_f64());
+    match resolved.kind() {
+        Some("string") => match resolved.names().as_deref() {
+            Some([(name, _), ..]) => Value::String((*name).to_owned()),
+            _ if shape.keyword("format") == "cidr" => Value::String("10.0.0.0/16".to_owned()),
+            _ => Value::String("example".to_owned()),
+        },
+        Some("integer" | "number") => Value::Number(bound("minimum").unwrap_or(1.0).max(1.0)),
+        Some("boolean") => Value::Bool(true),
+        Some("array") => Value::List(resolved.element().map(example).into_iter().collect()),
+        Some("object") => match resolved.element() {
+            Some(element) => Value::Object(Map::from([("key".to_owned(), example(element))])),
+            None => {
+                let required = resolved.required_inputs().filter_map(|it| Some((it.to_owned(), example(resolved.property(it)?))));
+                Value::Object(required.collect())
+            }
+        },
+        _ => Value::Object(Map::from([("Version".to_owned(), Value::String("2012-10-17".to_owned()))])),
+    }
+}
+
+/// Two values of a shape that differ.
+pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
+    let resolved = shape.resolve();
+    match (resolved.kind(), resolved.names().as_deref()) {
+        (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
+        (_, Some(_)) => None,
+        (Some("string"), _) if shape.keyword("pattern").as_str().is_some_and(|it| it.contains("[0-9]+$")) => {
+            Some((Value::String("eu-central-1".to_owned()), Value::String("eu-west-1".to_owned())))
+        }
+        (Some("string"), _) => Some((Value::String("example-a".to_owned()), Value::String("example-b".to_owned()))),
+        (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
+        (Some("integer" | "number"), _) => {
+            let least = shape.keyword("minimum").as_f64().unwrap_or(1.0).max(1.0);
+            Some((Value::Number(least), Value::Number(least + 1.0)))
+        }
+        _ => None,
+    }
+}
+
+/// Pairs of spellings of the same value.
+pub fn spellings(shape: Shape<'_>) -> Vec<(Value, Value)> {
+    let text = |it: &str| Value::String(it.to_owned());
+    let resolved = shape.resolve();
+    let compare = shape.keyword("compare").as_str().or(resolved.keyword("compare").as_str());
+    let mut pairs = Vec::new();
+    match (compare, resolved.kind()) {
+        (Some("json"), _) => {
+            let document =
+                json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "a:B", "Resource": "*" }] });
+            let spelled = "{ \"Statement\": [ { \"Resource\": \"*\", \"Action\": \"a:B\", \"Effect\": \"Allow\" } ], \
+                           \"Version\": \"2012-10-17\" }";
+            pairs.push((Value::from(document), text(spelled)));
+        }
+        (Some("caseless"), _) => pairs.push((text("sun:05:00-sun:06:00"), text("Sun:05:00-SUN:06:00"))),
+        (Some("arn"), _) => pairs.push((text("arn:aws:ecs:eu-central-1:123456789012:cluster/main"), text("main"))),
+        (Some("set"), Some("array")) if resolved.element().is_some_and(|it| it.resolve().kind() == Some("string")) => {
+            pairs.push((Value::List(vec![text("a"), text("b")]), Value::List(vec![text("b"), text("a")])));
+        }
+        (None, Some("integer" | "number")) => pairs.push((Value::Number(7.0), text("7"))),
+        (None, Some("boolean")) => pairs.push((Value::Bool(true), text("true"))),
+        (None, Some("string")) if resolved.names().is_none() && shape.keyword("format") != "cidr" => {
+            pairs.push((text("256"), Value::Number(256.0)));
+        }
+        _ => {}
+    }
+    if shape.keyword("format") == "cidr" {
+        pairs.extend([(text("::/0"), text("::0/0")), (text("2001:db8::/32"), text("2001:0DB8:0:0::/32"))]);
+    }
+    pairs
+}
+
+/// What says as much as leaving a part out.
+pub fn off_forms(shape: Shape<'_>, required: bool) -> Vec<Value> {
+    if required {
+        return Vec::new();
+    }
+    let resolved = shape.resolve();
+    let mut forms = vec![Value::Null];
+    match resolved.kind() {
+        Some("string") if shape.is_optional() => forms.push(Value::String(String::new())),
+        Some("array") if shape.default().is_none() => forms.push(Value::List(Vec::new())),
+        Some("object") if shape.default().is_none() => forms.push(Value::Object(Map::new())),
+        _ => {}
+    }
+    forms.extend(shape.default().map(|it| Value::from(it.clone())));
+    forms
+}
+
+/// A value that breaks a bound, and where Check complains of it.
+pub fn beyond(path: &Path, keyword: &str, limit: &Json) -> Option<(Value, Path)> {
+    let number = limit.as_f64();
+    let repeated = |length: f64| Value::String("a".repeat(length as usize));
+    let wrong = match keyword {
+        "minimum" => Value::Number(number? - 1.0),
+        "maximum" => Value::Number(number? + 1.0),
+        "maxLength" => repeated(number? + 1.0),
+        "maxItems" => match path.top() {
+            "dimensions" => {
+                let many = (0..=limit.as_u64()?).map(|it| (format!("d{it}"), Value::String("x".to_owned())));
+                Value::Object(many.collect())
+            }
+            _ => Value::List((0..=limit.as_u64()?).map(|it| Value::String(format!("item-{it}"))).collect()),
+        },
+        // The empty text means nothing where text may be left out.
+        "minLength" if number? >= 2.0 => repeated(number? - 1.0),
+        "pattern" => Value::String(format!(":{}\u{2014}", limit.as_str()?.len())),
+        _ => return None,
+    };
+    Some((wrong, path.clone()))
+}
