@@ -195,3 +195,24 @@ fn key_in(id: &str) -> Result<String> {
         id => id,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::resource::{AnyResource as _, Erased, mistakes};
+
+    #[test]
+    fn the_pool_of_aws_is_no_pool_of_ones_own() {
+        let resource = Erased::<ElasticIp>::NEW;
+        let pool = [("publicIpv4Pool".to_owned(), Value::String("amazon".to_owned()))].into();
+        assert_eq!(resource.diff(&Map::new(), &pool), []);
+    }
+
+    #[test]
+    fn an_address_is_for_a_vpc() {
+        assert!(mistakes::<ElasticIp>(json!({ "domain": "vpc" }).into()).is_empty());
+        assert!(mistakes::<ElasticIp>(json!({ "domain": "standard" }).into())[0].starts_with("domain is not vpc"));
+    }
+}

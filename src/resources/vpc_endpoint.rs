@@ -520,6 +520,76 @@ impl Lookup for DescribePrefixLists {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        plan::Plan,
+        resource::{AnyResource as _, Erased, findings},
+    };
+
+    fn endpoint(rest: &serde_json::Value) -> Value {
+        let mut inputs = json!({ "vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-west-1.logs", "region": "eu-west-1" });
+        inputs.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        inputs.into()
+    }
+
+    fn declared(urn: &str, id: &str, facts: Facts, plan: &Plan) {
+        plan.declare(urn, facts);
+        plan.record(urn, Some(id), &Map::new());
+    }
+
+    #[test]
+    fn private_names_need_dns_in_the_vpc_and_one_endpoint() {
+        let plan = Plan::default();
+        declared("vpc", "vpc-1", Facts::new(VpcFacts { block: None, is_new: true, has_dns: Some(false) }), &plan);
+        let found = findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": true })));
+        assert!(found.0[0].starts_with("privateDnsEnabled is true, for which the Vpc needs enableDnsSupport"), "{found:?}");
+        assert!(findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": false }))).0.is_empty());
+        let other = VpcEndpointFacts {
+            vpc: Link::Known("vpc-1".to_owned()),
+            service: Some("com.amazonaws.eu-west-1.logs".to_owned()),
+            is_interface: true,
+            private_dns: true,
+        };
+        plan.declare("other", Facts::new(other));
+        let found = findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": true })));
+        assert!(found.1[0].starts_with("privateDnsEnabled is true, as of another VpcEndpoint for"), "{found:?}");
+    }
+
+    #[test]
+    fn an_endpoint_takes_one_subnet_in_a_zone() {
+        let plan = Plan::default();
+        for (id, vpc, zone) in [("subnet-1", "vpc-1", "a"), ("subnet-2", "vpc-1", "a"), ("subnet-3", "vpc-2", "b")] {
+            let facts =
+                SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
+            declared(id, id, Facts::new(facts), &plan);
+        }
+        let mistakes = |subnets: &[&str]| findings::<VpcEndpoint>(&plan, endpoint(&json!({ "subnetIds": subnets }))).0;
+        let twice = "subnetIds[1] is in a, as subnetIds[0] is; an endpoint takes one subnet in a zone";
+        assert_eq!(mistakes(&["subnet-1", "subnet-2"]), [twice]);
+        assert_eq!(mistakes(&["subnet-3"]), ["subnetIds[0] is subnet-3, which is in vpc-2; the endpoint is in vpc-1"]);
+        assert!(mistakes(&["subnet-1"]).is_empty());
+    }
+
+    #[test]
+    fn a_service_is_one_of_the_region() {
+        let warnings = |service: &str| findings::<VpcEndpoint>(&Plan::default(), endpoint(&json!({ "serviceName": service }))).1;
+        assert!(warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of"));
+        for right in ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"] {
+            assert!(warnings(right).is_empty(), "{right}");
+        }
+    }
+
+    #[test]
+    fn no_security_groups_are_left_out() {
+        let resource = Erased::<VpcEndpoint>::NEW;
+        let map = |rest: &serde_json::Value| match endpoint(rest) {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        let before = map(&json!({ "securityGroupIds": ["sg-1"] }));
+        assert_eq!(resource.diff(&before, &map(&json!({ "securityGroupIds": [] }))), []);
+        let gateway = json!({ "serviceName": "com.amazonaws.eu-west-1.s3", "securityGroupIds": [], "privateDnsEnabled": false });
+        assert!(findings::<VpcEndpoint>(&Plan::default(), endpoint(&gateway)).0.is_empty());
+    }
 
     #[test]
     fn the_policy_that_allows_everything_is_the_default_in_either_form() {
