@@ -79,6 +79,11 @@ impl<'a> Report<'a> {
         Self { replaces_in_place, ..self }
     }
 
+    /// Whether the resource is created in this run, as far as is known.
+    pub fn is_new(&self) -> bool {
+        self.old.is_none()
+    }
+
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
     /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {

@@ -2,6 +2,8 @@
 //!
 //! They live here, and not beside their resources, since no resource imports another. What is not known yet is none.
 
+use ipnet::Ipv4Net;
+
 use crate::plan::Link;
 
 /// A task definition, as services need it.
@@ -33,6 +35,7 @@ pub struct Container {
 pub struct SubnetFacts {
     pub availability_zone: Option<String>,
     pub vpc: Link,
+    pub block: Option<Ipv4Net>,
 }
 
 /// A load balancer, as its listeners need it.
@@ -104,4 +107,71 @@ pub enum Rights {
     Execution,
     /// More, or what is not known yet.
     More,
+}
+
+/// A VPC, as subnets and endpoints need it.
+#[derive(Clone, Debug)]
+pub struct VpcFacts {
+    pub block: Option<Ipv4Net>,
+    /// Whether it is created in this run: one that exists may have blocks of addresses that the program does not know of.
+    pub is_new: bool,
+    /// Whether it has what the private names of VPC endpoints need.
+    pub has_dns: Option<bool>,
+}
+
+/// A route table, as what is in its subnets needs it.
+#[derive(Clone, Debug)]
+pub struct RouteTableFacts {
+    pub vpc: Link,
+    /// Its subnets, in no order; one that is not known stands for all of these.
+    pub subnets: Vec<Link>,
+    pub way_out: Option<WayOut>,
+}
+
+/// Where a route table leads what leaves the VPC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WayOut {
+    /// Nowhere.
+    None,
+    InternetGateway,
+    NatGateway,
+    /// Elsewhere, which may well be where it has to go.
+    Other,
+}
+
+/// A NAT gateway, as route tables need it.
+#[derive(Clone, Debug)]
+pub struct NatGatewayFacts {
+    pub subnet: Link,
+    pub is_public: bool,
+}
+
+/// A VPC endpoint.
+#[derive(Clone, Debug)]
+pub struct VpcEndpointFacts {
+    pub vpc: Link,
+    pub service: Option<String>,
+    /// Whether it has network interfaces in subnets.
+    pub is_interface: bool,
+    /// Whether the public names of the service lead to it.
+    pub private_dns: bool,
+}
+
+/// A security group, as what is in it needs it.
+#[derive(Clone, Debug)]
+pub struct SecurityGroupFacts {
+    pub name: String,
+    /// The rules that let in TCP.
+    pub ingress: Option<Vec<IngressFacts>>,
+}
+
+/// A rule of a security group that lets in TCP.
+#[derive(Clone, Debug)]
+pub struct IngressFacts {
+    /// The first and the last port; the widest range where that is not known.
+    pub ports: (i32, i32),
+    /// The groups that it lets in; none where it lets in others as well, or where that is not known.
+    pub groups: Option<Vec<Link>>,
+    /// Whether it lets in what is in the group itself.
+    pub itself: bool,
 }

@@ -96,6 +96,10 @@ pub trait Resource: Send + Sync + 'static {
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
 
+    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
+    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
+    fn normalize(_inputs: &mut Map) {}
+
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
         None
@@ -319,10 +323,13 @@ impl<R: Resource> Erased<R> {
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
-            let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
-            if same {
-                map.insert(name.to_owned(), wanted.clone());
-            }
+            let Some(shown) = map.get(name) else { continue };
+            let as_written = if diff::means_the_same(shown, wanted, property) {
+                Some(wanted.clone())
+            } else {
+                diff::in_order_of(wanted, shown, property)
+            };
+            map.extend(as_written.map(|it| (name.to_owned(), it)));
         }
         codec::mark_secrets(&mut map, self.outputs.root());
         Ok(Some((R::id(&outputs), map)))
@@ -372,6 +379,11 @@ impl<R: Resource> Erased<R> {
             {
                 outputs.insert(name.to_owned(), before.clone());
             }
+        }
+        // Tags that somebody else added are in no plan before a refresh has shown them.
+        if let Some(Value::Object(tags)) = outputs.get_mut("tags") {
+            let says = |map: &Map, tag: &str| matches!(map.get("tags").map(Value::plain), Some(Value::Object(it)) if it.contains_key(tag));
+            tags.retain(|tag, _| says(old.inputs, tag) || says(new, tag));
         }
         let inputs = (self.completed(&outputs), self.completed(old.inputs), self.completed(new));
         if let (Ok(seen), Ok(before), Ok(wanted)) = inputs {
@@ -460,7 +472,7 @@ impl<R: Resource> AnyResource for Erased<R> {
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
             let (left_out, replaced) = (R::left_out(&old, &old, &new), R::replaced_by(&old, &new));
-            changes.retain(|it| !left_out.contains(&it.property()));
+            changes.retain(|it| !left_out.contains(&it.property()) || !known(it.property()));
             for change in &mut changes {
                 change.replaces |= replaced.contains(&change.property()) && known(change.property());
             }

@@ -154,6 +154,12 @@ impl Shapes {
         Shape { schema: &self.root, definitions: &self.definitions }
     }
 
+    /// A shape that a test makes up.
+    #[cfg(test)]
+    pub(crate) fn from_json(root: Json) -> Self {
+        Self { root, definitions: Map::new() }
+    }
+
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))

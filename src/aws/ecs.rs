@@ -44,10 +44,12 @@ pub fn all_on_fargate() -> Vec<CapacityProviderStrategy> {
 pub struct NetworkConfiguration {
     /// The ids of the subnets, all of one VPC.
     #[schemars(length(min = 1, max = 16), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnets: Vec<String>,
     /// The ids of the security groups. Default: the VPC's own.
     #[serde(default)]
     #[schemars(length(max = 5), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_groups: Vec<String>,
     /// Whether each task gets a public address, without which it needs a NAT gateway or VPC endpoints to reach AWS. Default:
     /// false.

@@ -74,6 +74,7 @@ pub struct LoadBalancerInputs {
     /// public ones, unless it is internal.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnets: Vec<String>,
     /// In place of `subnets`, for network load balancers that are to have fixed addresses.
     #[serde(default)]
@@ -81,6 +82,7 @@ pub struct LoadBalancerInputs {
     pub subnet_mappings: Vec<LoadBalancerSubnetMapping>,
     /// The ids of its security groups. Default: for an application load balancer, the default group of the VPC.
     #[schemars(extend("compare" = "set", "computed" = true))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_groups: Option<Vec<String>>,
     /// The kinds of IP addresses it has. Default: `ipv4`.
     #[serde(default = "ipv4")]
@@ -160,9 +162,11 @@ pub enum LoadBalancerType {
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerSubnetMapping {
     /// The id of the subnet.
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnet_id: String,
     /// The allocation id of an Elastic IP address, for a load balancer that is reached from the internet.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::ec2::id::allocation)]
     pub allocation_id: Option<String>,
     /// An address of the subnet, for an internal load balancer.
     #[serde(rename = "privateIpv4Address")]

@@ -133,6 +133,7 @@ pub struct RedisGroupInputs {
     /// The security groups of the nodes, which should let in nobody but the services that use Redis. Default: the default one
     /// of the VPC.
     #[schemars(extend("compare" = "set", "computed" = true))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_group_ids: Option<Vec<String>>,
     /// The parameter group, which holds the settings of Redis. Default: the one that AWS has for the version of the engine.
     #[schemars(extend("computed" = true))]

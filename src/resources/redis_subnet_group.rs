@@ -33,6 +33,7 @@ pub struct RedisSubnetGroupInputs {
     pub description: String,
     /// The subnets, usually private ones, in two zones or more so that a replica can be in another zone than its primary.
     #[schemars(length(min = 1), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnet_ids: Vec<String>,
     /// Tags to put on the subnet group.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! ecs: a service, which keeps tasks running and replaces them by deployments.
 
 mod foresight;
+mod network;
 
 use std::collections::BTreeMap;
 
@@ -314,6 +315,7 @@ impl Resource for Service {
         ecs::check_strategies(strategies, report);
         check_deployment(inputs, report);
         foresight::check(inputs, report);
+        network::check(inputs, report);
     }
 
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {

@@ -63,6 +63,7 @@ pub struct TargetGroupInputs {
     pub name: String,
     /// The id of the VPC that the tasks are in.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::ec2::id::vpc)]
     pub vpc_id: String,
     /// How targets are registered. Default: `ip`, for every Fargate task has an address of its own; nothing else will do.
     #[serde(default = "ip")]

@@ -592,6 +592,7 @@ pub struct TaskDefinitionVolume {
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
     /// The id of the file system.
+    #[schemars(transform = crate::aws::ec2::id::file_system)]
     pub file_system_id: String,
     /// The folder in the file system that is mounted as its root. Default: `/`.
     #[serde(default = "root")]
@@ -611,6 +612,7 @@ pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfig {
     /// The id of the access point to mount it through.
+    #[schemars(transform = crate::aws::ec2::id::access_point)]
     pub access_point_id: Option<String>,
     /// Whether it is mounted with the rights of the task role. Default: `DISABLED`.
     #[serde(default)]
