@@ -518,7 +518,7 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 
 /// The one of `names` that `value` only spells otherwise: in another case, with other punctuation, or with up to two letters
 /// wrong, one in a short name.
-fn misspelt<'a>(value: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn misspelt<'a>(value: &str, names: &[&'a str]) -> Option<&'a str> {
     let plain = |it: &str| it.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
     let value = plain(value);
     let distance = |it: &&str| strsim::damerau_levenshtein(&value, &plain(it));

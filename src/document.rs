@@ -28,14 +28,33 @@ impl Document {
     /// Whether any statement lets the service of this name in. A document that cannot be read may.
     pub fn trusts(&self, service: &str) -> bool {
         let Ok(document) = serde_json::from_str::<Json>(&self.to_text()) else { return true };
-        let statements = document["Statement"].clone();
-        let statements = if let Json::Array(it) = statements { it } else { vec![statements] };
-        statements.iter().any(|it| {
+        items(&document["Statement"]).iter().any(|it| {
             let principal = &it["Principal"];
             let among = |names: &Json| names == service || names.as_array().is_some_and(|all| all.iter().any(|it| it == service));
             let anyone = principal == "*" || principal["AWS"] == "*" || principal["Service"] == "*" || principal.is_null();
             it["Effect"] == "Allow" && (anyone || among(&principal["Service"]))
         })
+    }
+
+    /// The actions that its statements allow, as patterns such as `s3:*`; none if it cannot be read, or says what it does not
+    /// allow.
+    pub fn allowed_actions(&self) -> Option<Vec<String>> {
+        let document = serde_json::from_str::<Json>(&self.to_text()).ok()?;
+        let mut actions = Vec::new();
+        for statement in items(&document["Statement"]).iter().filter(|it| it["Effect"] != "Deny") {
+            let allowed = items(statement.get("Action")?);
+            actions.extend(allowed.iter().map(|it| it.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?);
+        }
+        Some(actions)
+    }
+}
+
+/// One thing, or the list of many: AWS takes both for the same.
+fn items(json: &Json) -> &[Json] {
+    match json {
+        Json::Null => &[],
+        Json::Array(items) => items,
+        one => std::slice::from_ref(one),
     }
 }
 

@@ -3,6 +3,7 @@
 //! They live here, and not beside their resources, since no resource imports another. What is not known yet is none.
 
 use ipnet::Ipv4Net;
+use regex_lite::Regex;
 
 use crate::plan::Link;
 
@@ -10,9 +11,20 @@ use crate::plan::Link;
 #[derive(Clone, Debug)]
 pub struct TaskDefinitionFacts {
     pub family: String,
+    /// The region as the program writes it; none if it is the provider's.
+    pub region: Option<String>,
     pub containers: Option<Vec<Container>>,
     /// Whether its containers have a role to act as, as far as is known.
     pub has_task_role: bool,
+    /// That role.
+    pub task_role: Option<Link>,
+}
+
+/// A cluster, as services need it.
+#[derive(Clone, Debug)]
+pub struct ClusterFacts {
+    pub name: String,
+    pub capacity_providers: Option<Vec<String>>,
 }
 
 /// A container of a task.
@@ -95,18 +107,20 @@ pub struct RoleFacts {
     pub name: String,
     /// Whether tasks may act as it, as far as is known.
     pub is_for_tasks: bool,
-    pub rights: Rights,
+    /// The actions that its policies allow, as patterns such as `s3:*`; none if not all of them are known.
+    pub allowed: Option<Vec<String>>,
 }
 
-/// What a role may do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rights {
-    /// Nothing that the program would tell.
-    None,
-    /// What `AmazonECSTaskExecutionRolePolicy` allows: to pull from ECR, and to write to log groups that are there.
-    Execution,
-    /// More, or what is not known yet.
-    More,
+impl RoleFacts {
+    /// Whether it is certain that no policy allows the action, such as `s3:GetObject`.
+    pub fn lacks(&self, action: &str) -> bool {
+        self.allowed.as_ref().is_some_and(|all| !all.iter().any(|pattern| covers(pattern, action)))
+    }
+}
+
+fn covers(pattern: &str, action: &str) -> bool {
+    let pattern = regex_lite::escape(pattern).replace("\\*", ".*").replace("\\?", ".");
+    Regex::new(&format!("(?i)^{pattern}$")).is_ok_and(|it| it.is_match(action))
 }
 
 /// A VPC, as subnets and endpoints need it.

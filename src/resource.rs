@@ -69,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
+/// No methods but `adapt`, `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
 /// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
@@ -89,16 +89,18 @@ pub trait Resource: Send + Sync + 'static {
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
 
+    /// Changes inputs, as a program writes them, into the form whose shape is checked: takes out what is there elsewhere and means
+    /// nothing here, and reads other spellings. Reports what it takes away that says something.
+    fn adapt(_inputs: &mut Map) -> Findings {
+        Findings::default()
+    }
+
     /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
     /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
     fn normalize(_inputs: &mut Map) {}
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
-
-    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
-    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
-    fn normalize(_inputs: &mut Map) {}
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
@@ -395,7 +397,8 @@ impl<R: Resource> Erased<R> {
 
     /// Completes inputs by the defaults of their shape and those that depend on other inputs.
     fn complete(&self, inputs: &mut Map) -> Findings {
-        let findings = check::complete(inputs, self.inputs.root());
+        let mut findings = R::adapt(inputs);
+        findings.extend(check::complete(inputs, self.inputs.root()));
         R::normalize(inputs);
         findings
     }

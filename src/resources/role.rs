@@ -14,7 +14,7 @@ use crate::{
     check::Report,
     document::Document,
     list::{Cursor, Listed, Page},
-    facts::{Rights, RoleFacts},
+    facts::RoleFacts,
     plan::Facts,
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
@@ -140,15 +140,13 @@ impl Resource for Role {
 
     fn facts(inputs: &RoleInputs, report: &Report<'_>) -> Option<Facts> {
         let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
-        let execution = |it: &String| it.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy");
-        let managed = &inputs.managed_policy_arns;
-        let all_known = report.knows("managedPolicyArns") && report.knows("inlinePolicies");
-        let rights = match (all_known && inputs.inline_policies.is_empty(), managed.is_empty()) {
-            (true, true) => Rights::None,
-            (true, false) if managed.iter().all(execution) => Rights::Execution,
-            _ => Rights::More,
-        };
-        Some(Facts::new(RoleFacts { name: report.shown(&inputs.name), is_for_tasks, rights }))
+        let allowed = report.known("managedPolicyArns", ()).and_then(|()| {
+            let inline = report.known("inlinePolicies", &inputs.inline_policies)?.values().map(Document::allowed_actions);
+            let managed = inputs.managed_policy_arns.iter().map(|it| allowed_by_managed_policy(it));
+            Some(inline.chain(managed).collect::<Option<Vec<_>>>()?.concat())
+        });
+        let facts = Facts::new(RoleFacts { name: report.shown(&inputs.name), is_for_tasks, allowed });
+        Some(facts.named(report.known("name", inputs.name.clone())))
     }
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {
@@ -289,6 +287,20 @@ impl Resource for Role {
         }
         context.observer.settle(STILL_HELD, delete).await
     }
+}
+
+/// The actions that a managed policy allows, if this version knows it.
+fn allowed_by_managed_policy(arn: &str) -> Option<Vec<String>> {
+    // https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
+    let actions = [
+        "ecr:GetAuthorizationToken",
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchGetImage",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    ];
+    arn.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy").then(|| actions.map(str::to_owned).to_vec())
 }
 
 /// Gives the role the policies that it should have, and only then takes off those that it should not: what it may do

@@ -7,7 +7,8 @@ ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/{}/012345
 
 def program(stack, port=8000, group=None, **service):
     """A web service whose container listens on port 8000."""
-    container = {"name": "app", "image": "nginx", "portMappings": [{"containerPort": 8000}]}
+    logs = {"logDriver": "splunk", "options": {"splunk-url": "https://splunk", "splunk-token": "t"}}
+    container = {"name": "app", "image": "nginx", "portMappings": [{"containerPort": 8000}], "logConfiguration": logs}
     balancer = {"targetGroupArn": "${targets.arn}", "containerName": "app", "containerPort": port}
     properties = {
         "name": "web",

@@ -14,7 +14,9 @@ fn urn(kind: &str) -> String {
 }
 
 fn task() -> Json {
-    let app = json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] });
+    let logs = json!({ "logDriver": "splunk", "options": { "splunk-url": "https://splunk", "splunk-token": "t" } });
+    let ports = json!([{ "containerPort": 8000 }]);
+    let app = json!({ "name": "app", "image": "nginx", "portMappings": ports, "logConfiguration": logs });
     json!({ "family": "web", "containerDefinitions": [app] })
 }
 
