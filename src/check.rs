@@ -49,6 +49,7 @@ impl Findings {
 /// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    written: Option<&'a Map>,
     urn: &'a str,
     old: Option<&'a Map>,
     plan: Option<&'a Plan>,
@@ -58,7 +59,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, plan: None, findings: Findings::default() }
+        Self { inputs, written: None, urn: "", old: None, plan: None, findings: Findings::default() }
     }
 
     /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
@@ -70,6 +71,18 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn after(self, old: &'a Map) -> Self {
         Self { old: Some(old), ..self }
+    }
+
+    /// The same, for a program that wrote these inputs: what else there is are defaults.
+    #[must_use]
+    pub fn completing(self, written: &'a Map) -> Self {
+        Self { written: Some(written), ..self }
+    }
+
+    /// A value as a text quotes it, which may be the default of a property that the program leaves out.
+    pub fn quoted(&self, path: &str, value: impl fmt::Display) -> String {
+        let is_default = self.written.is_some_and(|it| at(it, path).is_none());
+        if is_default { format!("{value} by default") } else { value.to_string() }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -228,6 +241,33 @@ fn why_none<T>(candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>
     (!reasons.is_empty()).then(|| reasons.join("; or it "))
 }
 
+/// An input that the resource has in AWS, or in other providers, but not here. A program that comes from there may still say it,
+/// where that makes no difference.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may say, as JSON, besides nothing: what holds here anyway.
+    pub holds: &'static [&'static str],
+    /// Why it can say nothing else, and what to do.
+    pub reason: &'static str,
+}
+
+/// Takes such inputs out of `inputs`, and reports those that say what cannot be.
+pub fn take_foreign(inputs: &mut Map, foreign: &[Foreign]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for it in foreign {
+        let Some(value) = inputs.remove(it.name) else { continue };
+        let bare = value.bare();
+        let says_nothing = bare.is_empty() || [Value::Unknown, Value::Bool(false), Value::String(String::new())].contains(&bare);
+        let holds = |json: &&str| serde_json::from_str::<serde_json::Value>(json).is_ok_and(|it| Value::from(it) == bare);
+        if !says_nothing && !it.holds.iter().any(holds) {
+            failures.push(Failure { path: it.name.to_owned(), reason: it.reason.to_owned() });
+        }
+    }
+    failures
+}
+
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
 pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
     let mut findings = Findings::default();
@@ -376,9 +416,6 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
-                if let Some(characters) = keyword("tagCharacters").as_str() {
-                    check_tags(map, characters == "restricted", path, secret, findings);
-                }
                 if let Some(most) = bound("maxItems").filter(|it| map.len() as f64 > *it) {
                     fail(format!("has {} items, more than {most}", map.len()));
                 }
@@ -391,6 +428,9 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
                     if let Some(most) = names["maxLength"].as_u64().filter(|it| length > *it) {
                         fail(format!("has a key of {length} characters, more than {most}"));
                     }
+                }
+                if let Some(characters) = keyword("tagCharacters").as_str() {
+                    check_tags(map, characters == "restricted", path, secret, findings);
                 }
                 for (key, it) in map {
                     self::value(it, element, &path_of_key(path, key), secret, findings);

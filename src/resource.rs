@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
-    check::{self, Autonaming, Failure, Findings, Report},
+    check::{self, Autonaming, Failure, Findings, Foreign, Report},
     codec,
     config::TagRules,
     diff::{self, Change},
@@ -69,7 +69,8 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
+/// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -87,6 +88,13 @@ pub trait Resource: Send + Sync + 'static {
     /// the state alone knows. A refresh leaves it as it is; an update either makes it happen again, which it says by
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
+
+    /// Inputs that there are elsewhere, and that programs from there may say as far as they make no difference.
+    const FOREIGN: &'static [Foreign] = &[];
+
+    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
+    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
+    fn normalize(_inputs: &mut Map) {}
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
@@ -108,6 +116,17 @@ pub trait Resource: Send + Sync + 'static {
     /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
     /// likely does not mean to change them.
     fn left_out(_seen: &Self::Inputs, _old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
+    /// not known yet reads as nothing.
+    fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
+        false
+    }
+
+    /// What AWS has of it that no program can say here, by the names of AWS: updates leave it alone, and an import would lose it.
+    fn unsupported(_outputs: &Self::Outputs) -> Vec<String> {
         Vec::new()
     }
 
@@ -209,6 +228,10 @@ pub trait AnyResource: Send + Sync {
     fn inputs(&self) -> &Shapes;
     fn outputs(&self) -> &Shapes;
     fn query(&self) -> &Shapes;
+    /// Inputs that there are elsewhere.
+    fn foreign(&self) -> &'static [Foreign] {
+        &[]
+    }
     fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
     /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
@@ -306,8 +329,9 @@ impl<R: Resource> Erased<R> {
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
+            let is_latest = property.keyword("latest").as_str().is_some_and(|it| wanted.as_str() == Some(it));
             let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
-            if same {
+            if same || is_latest {
                 map.insert(name.to_owned(), wanted.clone());
             }
         }
@@ -368,10 +392,17 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
+    /// Completes inputs by the defaults of their shape and those that depend on other inputs.
+    fn complete(&self, inputs: &mut Map) -> Findings {
+        let findings = check::complete(inputs, self.inputs.root());
+        R::normalize(inputs);
+        findings
+    }
+
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
-        check::complete(&mut inputs, self.inputs.root());
+        self.complete(&mut inputs);
         codec::decode(&inputs)
     }
 
@@ -404,13 +435,19 @@ impl<R: Resource> AnyResource for Erased<R> {
         &self.query
     }
 
+    fn foreign(&self) -> &'static [Foreign] {
+        R::FOREIGN
+    }
+
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
         let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
-        findings.extend(check::complete(&mut inputs, self.inputs.root()));
-        let mut report = Report::within(&inputs, subject.urn, subject.plan);
+        findings.failures.extend(check::take_foreign(&mut inputs, R::FOREIGN));
+        let written = inputs.clone();
+        findings.extend(self.complete(&mut inputs));
+        let mut report = Report::within(&inputs, subject.urn, subject.plan).completing(&written);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
@@ -434,8 +471,8 @@ impl<R: Resource> AnyResource for Erased<R> {
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         // A default that a newer version of the provider added is not a change.
         let (mut old, mut new) = (old.clone(), new.clone());
-        check::complete(&mut old, self.inputs.root());
-        check::complete(&mut new, self.inputs.root());
+        self.complete(&mut old);
+        self.complete(&mut new);
         let mut changes = diff::diff(&old, &new, self.inputs.root());
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
@@ -453,6 +490,11 @@ impl<R: Resource> AnyResource for Erased<R> {
         let differs = |scope: &str| old.get(scope).map(Value::bare) != new.get(scope).map(Value::bare);
         if self.inputs.root().properties().any(|(name, it)| it.flag("nameScope") && differs(name)) {
             return false;
+        }
+        if let (Ok(old), Ok(new)) = (self.completed(old), self.completed(new))
+            && R::excludes(&old, &new)
+        {
+            return true;
         }
         self.inputs.root().properties().any(|(property, shape)| {
             let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
@@ -527,6 +569,14 @@ impl<R: Resource> AnyResource for Erased<R> {
         let none = Map::new();
         let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
         let Some((id, outputs)) = shown else { return Ok(None) };
+        if old.is_none() {
+            let unsupported = R::unsupported(&self.last_seen(&outputs)?).join(", ");
+            ensure!(
+                unsupported.is_empty(),
+                "{id} cannot be imported: this provider does not support {unsupported}, and would lose it; remove that in AWS first, \
+                 or leave {id} to what manages it now"
+            );
+        }
         let mut inputs = self.inputs_of(&outputs, old);
         if let Some(old) = old {
             self.leave_moved(context, old, &outputs, &mut inputs).await?;

@@ -21,12 +21,13 @@ use serde_json::{Map, Value as Json, json};
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
 ///   several items could say, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
+/// - `latest`: the value for which AWS takes what is the latest, and shows that; it stays as the program gave it.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 17] = [
+pub const KEYWORDS: [&str; 18] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -39,6 +40,7 @@ pub const KEYWORDS: [&str; 17] = [
     "initial",
     "compare",
     "keyedBy",
+    "latest",
     "writeOnly",
     "changesOnUpdate",
     "output",
@@ -65,6 +67,7 @@ impl Shapes {
         let mut generator = generator();
         let root = generator.subschema_for::<T>().to_value();
         let mut shapes = Self { root, definitions: generator.take_definitions(true) };
+        shapes.definitions.values_mut().for_each(name_options);
         // The struct itself is described in place; only what it refers to is a type of its own.
         if let Some(name) = shapes.root["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/"))
             && let Some(definition) = shapes.definitions.remove(name)
@@ -92,7 +95,7 @@ impl Shapes {
     /// The same, with keywords that the Rust types do not say, by the path of the input that they are about. A field's own come
     /// first. Tags have bounds of their own, which are the same wherever there are tags.
     #[must_use]
-    pub fn bounded(mut self, bounds: &Map<String, Json>) -> Self {
+    pub fn bounded<'a>(mut self, bounds: impl Iterator<Item = (&'a String, &'a Json)>) -> Self {
         for (path, keywords) in bounds {
             if let Some(Json::Object(schema)) = self.at(path) {
                 for (name, value) in keywords.as_object().into_iter().flatten() {
@@ -156,6 +159,18 @@ impl Shapes {
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))
+    }
+}
+
+/// Makes the options of an enum of names the one list that [`Shape::names`] reads, although the enum takes other text as well.
+fn name_options(definition: &mut Json) {
+    let are_names =
+        |it: &Vec<Json>| it.iter().all(|it| it["type"] == "string" && (it["const"].is_string() || it["enum"].is_array()));
+    if definition["anyOf"].as_array().is_some_and(are_names)
+        && let Some(map) = definition.as_object_mut()
+        && let Some(options) = map.remove("anyOf")
+    {
+        map.insert("oneOf".to_owned(), options);
     }
 }
 
