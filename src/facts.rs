@@ -2,6 +2,8 @@
 //!
 //! They live here, and not beside their resources, since no resource imports another. What is not known yet is none.
 
+use crate::plan::Link;
+
 /// A task definition, as services need it.
 #[derive(Clone, Debug)]
 pub struct TaskDefinitionFacts {
@@ -9,6 +11,51 @@ pub struct TaskDefinitionFacts {
     pub containers: Option<Vec<Container>>,
     /// Whether its containers have a role to act as, as far as is known.
     pub has_task_role: bool,
+}
+
+/// A cluster, as services need it.
+#[derive(Clone, Debug)]
+pub struct ClusterFacts {
+    pub name: String,
+    pub capacity_providers: Option<Vec<String>>,
+}
+
+/// A service, as what scales it needs it.
+#[derive(Clone, Debug)]
+pub struct ServiceFacts {
+    /// The name as texts may show it.
+    pub name: String,
+    pub region: Option<String>,
+    /// What scaling calls it, `service/cluster/name`.
+    pub resource_id: Option<String>,
+    /// The number of tasks, if the program says it.
+    pub desired_count: Option<i32>,
+}
+
+/// What is scaled, as other targets and its policies need it.
+#[derive(Clone, Debug)]
+pub struct ScalableTargetFacts {
+    pub region: Option<String>,
+    pub resource_id: Link,
+    pub dimension: String,
+}
+
+/// A scaling policy, as other policies need it.
+#[derive(Clone, Debug)]
+pub struct ScalingPolicyFacts {
+    pub name: String,
+    pub region: Option<String>,
+    pub resource_id: Link,
+    pub dimension: String,
+    /// The metric that it tracks, if it tracks one that is known.
+    pub metric: Option<String>,
+}
+
+/// An alarm, as other alarms need it.
+#[derive(Clone, Debug)]
+pub struct AlarmFacts {
+    pub name: Option<String>,
+    pub region: Option<String>,
 }
 
 /// A container of a task.

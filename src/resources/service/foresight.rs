@@ -2,9 +2,9 @@
 
 use super::{ServiceInputs, ServiceLoadBalancer};
 use crate::{
-    aws::ecs::deployment::PATIENCE,
+    aws::ecs::{are_all_on_fargate, deployment::PATIENCE},
     check::Report,
-    facts::{Container, TargetGroupFacts, TaskDefinitionFacts},
+    facts::{ClusterFacts, Container, TargetGroupFacts, TaskDefinitionFacts},
     plan::Candidates,
 };
 
@@ -26,6 +26,7 @@ pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
         groups.push(group);
     }
     check_registry(inputs, &task, report);
+    check_capacity(inputs, report);
     report.compare("enableExecuteCommand", &["enableExecuteCommand"], &task, |task| {
         let roleless = inputs.enable_execute_command && !task.has_task_role;
         let way = "a role with the actions of ssmmessages";
@@ -95,6 +96,22 @@ fn check_registry(inputs: &ServiceInputs, task: &Candidates<TaskDefinitionFacts>
     let Some(port) = registry.container_port else { return };
     let task = task.which(|it| container(it, name).is_ok());
     report.compare(over[1], &over, &task, |task| lacks_port(task, name, port));
+}
+
+/// Compares the capacity providers with those of the cluster. The launch type needs none.
+fn check_capacity(inputs: &ServiceInputs, report: &mut Report<'_>) {
+    if are_all_on_fargate(&inputs.capacity_provider_strategies) {
+        return;
+    }
+    let cluster = report.resolve::<ClusterFacts>("cluster", Some(&inputs.cluster));
+    for (index, strategy) in inputs.capacity_provider_strategies.iter().enumerate() {
+        let (path, name) = (format!("capacityProviderStrategies[{index}].capacityProvider"), &strategy.capacity_provider);
+        report.compare(&path, &[&path], &cluster, |cluster| {
+            let providers = cluster.capacity_providers.as_ref().filter(|it| !it.contains(name))?;
+            let has = if providers.is_empty() { "it has none".to_owned() } else { format!("it has {}", providers.join(", ")) };
+            Some(format!("is {name:?}, which is not in capacityProviders of cluster {}; {has}", cluster.name))
+        });
+    }
 }
 
 /// The container of that name, if it is known which that is; or why there is none.
@@ -373,6 +390,32 @@ mod tests {
     fn commands_can_be_run_by_a_role() {
         let reason = "needs a taskRoleArn in task definition web: a role with the actions of ssmmessages";
         program().service(json!({ "enableExecuteCommand": true })).mistaken("enableExecuteCommand", reason);
+    }
+
+    #[test]
+    fn capacity_comes_from_the_cluster() {
+        let told = |strategies: Json, cluster: Value| {
+            let plan = Plan::default();
+            let facts = ClusterFacts { name: "main".to_owned(), capacity_providers: Some(vec!["FARGATE".to_owned()]) };
+            plan.declare("cluster", crate::plan::Facts::new(facts).named(Some("main".to_owned())));
+            let service = json!({
+                "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] },
+                "capacityProviderStrategies": strategies,
+            });
+            let Value::Object(mut service) = service.into() else { panic!("a map") };
+            service.insert("cluster".to_owned(), cluster);
+            findings::<Service>(&plan, Value::Object(service)).0
+        };
+        let spot = || json!([{ "capacityProvider": "FARGATE_SPOT" }]);
+        let path = "capacityProviderStrategies[0].capacityProvider";
+        let reason = format!("{path} is \"FARGATE_SPOT\", which is not in capacityProviders of cluster main; it has FARGATE");
+        assert_eq!(told(spot(), Value::String("main".to_owned())), [&*reason]);
+        let first = told(spot(), Value::Unknown);
+        assert!(first.len() == 1 && first[0].starts_with(&reason), "{first:?}");
+        assert_eq!(told(spot(), Value::String("another".to_owned())), Vec::<String>::new());
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown), Vec::<String>::new());
+        let reason = format!("{path} is \"FARGATE-SPOT\", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?");
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String("another".to_owned())), [reason]);
     }
 
     #[test]
