@@ -11,6 +11,8 @@ pub struct TaskDefinitionFacts {
     pub containers: Option<Vec<Container>>,
     /// Whether its containers have a role to act as, as far as is known.
     pub has_task_role: bool,
+    /// That role.
+    pub task_role: Option<Link>,
 }
 
 /// A cluster, as services need it.
@@ -96,6 +98,13 @@ pub struct RoleFacts {
     /// Whether tasks may act as it, as far as is known.
     pub is_for_tasks: bool,
     pub rights: Rights,
+}
+
+impl RoleFacts {
+    /// Whether it is certain that no policy allows the action, such as `s3:GetObject`.
+    pub fn lacks(&self, action: &str) -> bool {
+        self.rights != Rights::More && !["ecr:", "logs:"].iter().any(|it| action.starts_with(it))
+    }
 }
 
 /// What a role may do.

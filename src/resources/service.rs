@@ -401,11 +401,6 @@ impl Resource for Service {
 
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {
         let key = (name_in(&inputs.cluster).to_owned(), inputs.name.clone());
-        // AWS would hand out an existing one with the same settings as if it had just made it.
-        let existing = context.observer.ask(context.aws.look_up::<DescribeServices>(key.clone())).await?;
-        if existing.is_some_and(|it| it.status() == Some("ACTIVE")) {
-            bail!(taken_in(&key));
-        }
         // One token for all tries: a service that AWS made, and whose answer got lost, is not made twice.
         let request = creation(&context.aws, inputs)?.client_token(Uuid::new_v4().to_string());
         let create = || async { request.clone().send().await.explain() };
@@ -598,7 +593,11 @@ async fn send(
         "deploymentMaximumPercent",
         "deploymentMinimumHealthyPercent",
     ];
-    let live = if changes(&configuration) || changes(&["loadBalancers"]) { Some(found(context, key).await?) } else { None };
+    let live = if changes(&configuration) || changes(&["loadBalancers"]) {
+        context.aws.look_up::<DescribeServices>(key.clone()).await?
+    } else {
+        None
+    };
     let mut request = context.aws.ecs().update_service().cluster(&key.0).service(&key.1);
     if changes(&["taskDefinition"]) {
         request = request.task_definition(&new.task_definition);

@@ -287,6 +287,7 @@ def test_settings_without_an_input_are_named_and_kept(stack, proxy):
     assert stack.outputs()["unsupportedSettings"] == names.split(", ")
     program(stack, deploymentMaximumPercent=150, desiredCount=2)
     stack.up()
+    proxy.answers.clear()
     hooks = describe(stack, stack.outputs())["deploymentConfiguration"].get("lifecycleHooks")
     assert [it["hookTargetArn"] for it in hooks] == ["arn:of:hook"], "the update did not send what it does not know"
 

@@ -4,7 +4,7 @@ use super::{ServiceInputs, ServiceLoadBalancer};
 use crate::{
     aws::ecs::{are_all_on_fargate, deployment::PATIENCE},
     check::Report,
-    facts::{ClusterFacts, Container, TargetGroupFacts, TaskDefinitionFacts},
+    facts::{ClusterFacts, Container, RoleFacts, TargetGroupFacts, TaskDefinitionFacts},
     plan::Candidates,
 };
 
@@ -32,6 +32,7 @@ pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
         let way = "a role with the actions of ssmmessages";
         roleless.then(|| format!("needs a taskRoleArn in task definition {}: {way}", task.family))
     });
+    check_exec_role(inputs, task.only(), report);
     estimate(inputs, task.only(), &groups, report);
 }
 
@@ -96,6 +97,24 @@ fn check_registry(inputs: &ServiceInputs, task: &Candidates<TaskDefinitionFacts>
     let Some(port) = registry.container_port else { return };
     let task = task.which(|it| container(it, name).is_ok());
     report.compare(over[1], &over, &task, |task| lacks_port(task, name, port));
+}
+
+/// Warns of a role with which no command can be run in the containers; another package may still give it the policy.
+fn check_exec_role(inputs: &ServiceInputs, task: Option<&TaskDefinitionFacts>, report: &mut Report<'_>) {
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions
+    const ACTIONS: [&str; 4] = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"];
+    let Some(link) = task.and_then(|it| it.task_role.as_ref()).filter(|_| inputs.enable_execute_command) else { return };
+    let roles = report.follow::<RoleFacts>(link);
+    report.warn_if_mismatched("enableExecuteCommand", &["enableExecuteCommand"], &roles, |role| {
+        let lacking: Vec<_> = ACTIONS.iter().filter(|it| role.lacks(&format!("ssmmessages:{it}"))).collect();
+        let lacking = lacking.first().map(|it| format!("ssmmessages:{it}"))?;
+        Some(format!(
+            "is true, but role {}, which the containers act as, is not allowed {lacking}, so that no command can be run in them; \
+             allow ssmmessages:{} in inlinePolicies of the role",
+            role.name,
+            ACTIONS.join(", ssmmessages:")
+        ))
+    });
 }
 
 /// Compares the capacity providers with those of the cluster. The launch type needs none.
@@ -234,7 +253,7 @@ mod tests {
     use crate::{
         plan::Plan,
         resource::findings,
-        resources::{service::Service, target_group::TargetGroup, task_definition::TaskDefinition},
+        resources::{role::Role, service::Service, target_group::TargetGroup, task_definition::TaskDefinition},
         value::{Map, Value},
     };
 
@@ -416,6 +435,32 @@ mod tests {
         assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown), Vec::<String>::new());
         let reason = format!("{path} is \"FARGATE-SPOT\", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?");
         assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String("another".to_owned())), [reason]);
+    }
+
+    #[test]
+    fn commands_are_run_by_a_role_with_the_rights() {
+        let told = |role: Json| {
+            let plan = Plan::default();
+            let trust = json!({ "Statement": [{ "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
+            let mut inputs = json!({ "name": "app", "assumeRolePolicy": trust });
+            extend(&mut inputs, role);
+            assert_eq!(findings::<Role>(&plan, inputs.into()).0, Vec::<String>::new());
+            let known = |json: Json, unknown: &str| {
+                let Value::Object(mut map) = json.into() else { panic!("a map") };
+                map.insert(unknown.to_owned(), Value::Unknown);
+                Value::Object(map)
+            };
+            let task = json!({ "family": "web", "containerDefinitions": [{ "name": "app", "image": "nginx" }] });
+            findings::<TaskDefinition>(&plan, known(task, "taskRoleArn"));
+            let service = json!({ "networkConfiguration": { "subnets": ["subnet-1"] }, "enableExecuteCommand": true });
+            findings::<Service>(&plan, known(service, "taskDefinition")).1
+        };
+        let warnings = told(json!({}));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let reason = "enableExecuteCommand is true, but role app, which the containers act as, is not allowed ssmmessages:Create";
+        assert!(warnings[0].starts_with(reason), "{}", warnings[0]);
+        let allowed = json!({ "Statement": [{ "Effect": "Allow", "Action": "ssmmessages:*", "Resource": "*" }] });
+        assert_eq!(told(json!({ "inlinePolicies": { "exec": allowed } })), Vec::<String>::new());
     }
 
     #[test]

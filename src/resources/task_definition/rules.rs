@@ -74,6 +74,7 @@ pub(super) fn facts(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> TaskD
         family: report.shown(&inputs.family),
         containers: report.sees("containerDefinitions").then_some(containers),
         has_task_role: inputs.task_role_arn.is_some() || !report.knows("taskRoleArn"),
+        task_role: inputs.task_role_arn.as_deref().map(|it| report.link("taskRoleArn", it)),
     }
 }
 
