@@ -49,6 +49,7 @@ impl Findings {
 /// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    written: Option<&'a Map>,
     urn: &'a str,
     old: Option<&'a Map>,
     replaces_in_place: bool,
@@ -59,7 +60,7 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, replaces_in_place: false, plan: None, findings: Findings::default() }
+        Self { inputs, written: None, urn: "", old: None, replaces_in_place: false, plan: None, findings: Findings::default() }
     }
 
     /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
@@ -82,6 +83,18 @@ impl<'a> Report<'a> {
     /// Whether the resource is created in this run, as far as is known.
     pub fn is_new(&self) -> bool {
         self.old.is_none()
+    }
+
+    /// The same, for a program that wrote these inputs: what else there is are defaults.
+    #[must_use]
+    pub fn completing(self, written: &'a Map) -> Self {
+        Self { written: Some(written), ..self }
+    }
+
+    /// A value as a text quotes it, which may be the default of a property that the program leaves out.
+    pub fn quoted(&self, path: &str, value: impl fmt::Display) -> String {
+        let is_default = self.written.is_some_and(|it| at(it, path).is_none());
+        if is_default { format!("{value} by default") } else { value.to_string() }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -248,6 +261,33 @@ fn why_none<T>(candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>
     // Of many, a few tell enough.
     reasons.truncate(3);
     (!reasons.is_empty()).then(|| reasons.join("; or it "))
+}
+
+/// An input that the resource has in AWS, or in other providers, but not here. A program that comes from there may still say it,
+/// where that makes no difference.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may say, as JSON, besides nothing: what holds here anyway.
+    pub holds: &'static [&'static str],
+    /// Why it can say nothing else, and what to do.
+    pub reason: &'static str,
+}
+
+/// Takes such inputs out of `inputs`, and reports those that say what cannot be.
+pub fn take_foreign(inputs: &mut Map, foreign: &[Foreign]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for it in foreign {
+        let Some(value) = inputs.remove(it.name) else { continue };
+        let bare = value.bare();
+        let says_nothing = bare.is_empty() || [Value::Unknown, Value::Bool(false), Value::String(String::new())].contains(&bare);
+        let holds = |json: &&str| serde_json::from_str::<serde_json::Value>(json).is_ok_and(|it| Value::from(it) == bare);
+        if !says_nothing && !it.holds.iter().any(holds) {
+            failures.push(Failure { path: it.name.to_owned(), reason: it.reason.to_owned() });
+        }
+    }
+    failures
 }
 
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.

@@ -27,6 +27,44 @@ pub struct ClusterFacts {
     pub capacity_providers: Option<Vec<String>>,
 }
 
+/// A service, as what scales it needs it.
+#[derive(Clone, Debug)]
+pub struct ServiceFacts {
+    /// The name as texts may show it.
+    pub name: String,
+    pub region: Option<String>,
+    /// What scaling calls it, `service/cluster/name`.
+    pub resource_id: Option<String>,
+    /// The number of tasks, if the program says it.
+    pub desired_count: Option<i32>,
+}
+
+/// What is scaled, as other targets and its policies need it.
+#[derive(Clone, Debug)]
+pub struct ScalableTargetFacts {
+    pub region: Option<String>,
+    pub resource_id: Link,
+    pub dimension: String,
+}
+
+/// A scaling policy, as other policies need it.
+#[derive(Clone, Debug)]
+pub struct ScalingPolicyFacts {
+    pub name: String,
+    pub region: Option<String>,
+    pub resource_id: Link,
+    pub dimension: String,
+    /// The metric that it tracks, if it tracks one that is known.
+    pub metric: Option<String>,
+}
+
+/// An alarm, as other alarms need it.
+#[derive(Clone, Debug)]
+pub struct AlarmFacts {
+    pub name: Option<String>,
+    pub region: Option<String>,
+}
+
 /// A container of a task.
 #[derive(Clone, Debug)]
 pub struct Container {

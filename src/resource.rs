@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
-    check::{self, Autonaming, Failure, Findings, Report},
+    check::{self, Autonaming, Failure, Findings, Foreign, Report},
     codec,
     config::TagRules,
     diff::{self, Change},
@@ -89,6 +89,9 @@ pub trait Resource: Send + Sync + 'static {
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
 
+    /// Inputs that there are elsewhere, and that programs from there may say as far as they make no difference.
+    const FOREIGN: &'static [Foreign] = &[];
+
     /// Changes inputs, as a program writes them, into the form whose shape is checked: takes out what is there elsewhere and means
     /// nothing here, and reads other spellings. Reports what it takes away that says something.
     fn adapt(_inputs: &mut Map) -> Findings {
@@ -125,6 +128,17 @@ pub trait Resource: Send + Sync + 'static {
     /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
     /// likely does not mean to change them.
     fn left_out(_seen: &Self::Inputs, _old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
+    /// not known yet reads as nothing.
+    fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
+        false
+    }
+
+    /// What AWS has of it that no program can say here, by the names of AWS: updates leave it alone, and an import would lose it.
+    fn unsupported(_outputs: &Self::Outputs) -> Vec<String> {
         Vec::new()
     }
 
@@ -226,6 +240,10 @@ pub trait AnyResource: Send + Sync {
     fn inputs(&self) -> &Shapes;
     fn outputs(&self) -> &Shapes;
     fn query(&self) -> &Shapes;
+    /// Inputs that there are elsewhere.
+    fn foreign(&self) -> &'static [Foreign] {
+        &[]
+    }
     fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
     /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
@@ -326,7 +344,8 @@ impl<R: Resource> Erased<R> {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
             let Some(shown) = map.get(name) else { continue };
-            let as_written = if diff::means_the_same(shown, wanted, property) {
+            let is_latest = property.keyword("latest").as_str().is_some_and(|it| wanted.as_str() == Some(it));
+            let as_written = if is_latest || diff::means_the_same(shown, wanted, property) {
                 Some(wanted.clone())
             } else {
                 diff::in_order_of(wanted, shown, property)
@@ -439,13 +458,19 @@ impl<R: Resource> AnyResource for Erased<R> {
         &self.query
     }
 
+    fn foreign(&self) -> &'static [Foreign] {
+        R::FOREIGN
+    }
+
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
         let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
+        findings.failures.extend(check::take_foreign(&mut inputs, R::FOREIGN));
+        let written = inputs.clone();
         findings.extend(self.complete(&mut inputs));
-        let mut report = Report::within(&inputs, subject.urn, subject.plan);
+        let mut report = Report::within(&inputs, subject.urn, subject.plan).completing(&written);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
@@ -567,6 +592,14 @@ impl<R: Resource> AnyResource for Erased<R> {
         let none = Map::new();
         let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
         let Some((id, outputs)) = shown else { return Ok(None) };
+        if old.is_none() {
+            let unsupported = R::unsupported(&self.last_seen(&outputs)?).join(", ");
+            ensure!(
+                unsupported.is_empty(),
+                "{id} cannot be imported: this provider does not support {unsupported}, and would lose it; remove that in AWS first, \
+                 or leave {id} to what manages it now"
+            );
+        }
         let mut inputs = self.inputs_of(&outputs, old);
         if let Some(old) = old {
             self.leave_moved(context, old, &outputs, &mut inputs).await?;

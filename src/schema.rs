@@ -21,12 +21,13 @@ use serde_json::{Map, Value as Json, json};
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
 ///   several items could say, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
+/// - `latest`: the value for which AWS takes what is the latest, and shows that; it stays as the program gave it.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 17] = [
+pub const KEYWORDS: [&str; 18] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -39,6 +40,7 @@ pub const KEYWORDS: [&str; 17] = [
     "initial",
     "compare",
     "keyedBy",
+    "latest",
     "writeOnly",
     "changesOnUpdate",
     "output",
@@ -258,9 +260,6 @@ impl<'a> Shape<'a> {
     pub fn names(self) -> Option<Vec<(&'a str, Option<&'a str>)>> {
         if let Some(plain) = self.schema["enum"].as_array() {
             return Some(plain.iter().filter_map(Json::as_str).map(|it| (it, None)).collect());
-        }
-        if let Some(only) = self.schema["const"].as_str() {
-            return Some(vec![(only, self.schema["description"].as_str())]);
         }
         // schemars groups names without documentation into one `enum` beside the documented ones.
         let mut names = Vec::new();

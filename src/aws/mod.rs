@@ -9,6 +9,7 @@ pub mod elasticache;
 pub mod elb;
 mod error;
 pub mod logs;
+pub mod metrics;
 mod retry;
 pub mod scaling;
 mod session;
