@@ -69,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `complete`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -90,6 +90,12 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// What Check puts into the inputs by itself: defaults that depend on other inputs, and one spelling of what AWS takes in
+    /// several.
+    fn complete(_inputs: &Self::Inputs, _report: &Report<'_>) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
@@ -405,22 +411,31 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
+        let fixed_name = gives_name(&inputs, self.inputs.root());
         let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
         findings.extend(check::complete(&mut inputs, self.inputs.root()));
-        let mut report = Report::within(&inputs, subject.urn, subject.plan);
+        let old = Some(subject.old).filter(|it| !it.is_empty());
+        let completed = {
+            let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
+            R::complete(&codec::decode(&inputs)?, &report)
+        };
+        for (name, value) in completed {
+            let secret = inputs.get(name).is_some_and(Value::contains_secret);
+            inputs.insert(name.to_owned(), if secret { value.secret() } else { value });
+        }
+        let mut report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
-        if !subject.old.is_empty()
-            && let Ok(old) = self.completed(subject.old)
+        if let Some(inputs_before) = old
+            && let Ok(old) = self.completed(inputs_before)
         {
-            let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            report = report.after(subject.old);
+            let changes = self.diff(inputs_before, &inputs).into_iter().filter(|it| it.replaces);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
-            warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
+            warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
         }
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
@@ -612,10 +627,16 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
     }
 }
 
+/// Whether the program itself names the resource.
+fn gives_name(inputs: &Map, shape: Shape<'_>) -> bool {
+    let name = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null());
+    name.is_some_and(|(name, _)| inputs.get(name).is_some_and(|it| *it.plain() != Value::Null))
+}
+
 /// Names what the program leaves nameless: as before, or anew.
 fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
     let Some((name, property)) = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else { return Vec::new() };
-    if inputs.get(name).is_some_and(|it| *it.plain() != Value::Null) {
+    if gives_name(inputs, shape) {
         return Vec::new();
     }
     let named = match subject.old.get(name) {
@@ -709,6 +730,18 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let resource = Erased::<R>::NEW;
     let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
+    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
+    (texts(checked.failures), texts(checked.warnings))
+}
+
+/// What Check finds wrong with `inputs` of a resource that had `old` ones, and what it warns of.
+#[cfg(test)]
+pub(crate) fn findings_after<R: Resource>(old: Value, inputs: Value) -> (Vec<String>, Vec<String>) {
+    let (Value::Object(mut old), Value::Object(inputs)) = (old, inputs) else { panic!("inputs are maps") };
+    let (tags, plan, resource) = (TagRules::default(), Plan::default(), Erased::<R>::NEW);
+    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
+    check::complete(&mut old, resource.inputs.root());
+    let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan }, inputs).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }
