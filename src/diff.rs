@@ -215,6 +215,7 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
         (None, Value::String(old), Value::String(new)) if shape.resolve().keyword("format") == "cidr" => {
             canonical_block(old).is_some_and(|it| Some(it) == canonical_block(new))
         }
+        (Some("kmsKey"), Value::String(old), Value::String(new)) => same_key(old, new),
         (Some("arn"), Value::String(old), Value::String(new)) => {
             // Two ARNs differ in more than their names, such as the account.
             is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
@@ -321,6 +322,13 @@ fn flattened(items: &[Value]) -> BTreeSet<String> {
         }
     }
     flat
+}
+
+/// Whether two names of KMS keys may mean the same: AWS shows the ARN of a key, whatever the program called it by. Which key
+/// an alias stands for only KMS knows.
+fn same_key(one: &str, other: &str) -> bool {
+    let is_alias = |it: &str| it.contains("alias/");
+    is_alias(one) != is_alias(other) || is_arn(one) != is_arn(other) && name_in_arn(one) == name_in_arn(other)
 }
 
 fn is_arn(text: &str) -> bool {

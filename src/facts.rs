@@ -227,3 +227,25 @@ pub struct IngressFacts {
     /// Whether it lets in what is in the group itself.
     pub itself: bool,
 }
+
+/// A parameter group of Redis, as those that use it need it.
+#[derive(Clone, Debug)]
+pub struct RedisParameterGroupFacts {
+    pub name: String,
+    /// The engine and version that it is for.
+    pub family: Option<String>,
+    /// Whether those that use it are in cluster mode.
+    pub cluster_enabled: Option<bool>,
+    /// Whether it is deleted before it is created anew, under the same name.
+    pub recreated: bool,
+    /// The name that it had, if that is another one: the group of that name is deleted.
+    pub renamed_from: Option<String>,
+}
+
+/// A subnet group of Redis, as those that use it need it.
+#[derive(Clone, Debug)]
+pub struct RedisSubnetGroupFacts {
+    pub name: String,
+    /// The name that it had, if that is another one: the group of that name is deleted.
+    pub renamed_from: Option<String>,
+}

@@ -69,7 +69,7 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `adapt`, `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
+/// No methods but `adapt`, `normalize`, `defaults`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
 /// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
@@ -104,6 +104,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// Defaults that Check fills in which depend on other inputs and on how the resource was before.
+    fn defaults(_inputs: &Self::Inputs, _report: &Report<'_>) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
@@ -463,6 +468,7 @@ impl<R: Resource> AnyResource for Erased<R> {
     }
 
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
+        let fixed_name = gives_name(&inputs, self.inputs.root());
         let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
@@ -470,17 +476,27 @@ impl<R: Resource> AnyResource for Erased<R> {
         findings.failures.extend(check::take_foreign(&mut inputs, R::FOREIGN));
         let written = inputs.clone();
         findings.extend(self.complete(&mut inputs));
-        let mut report = Report::within(&inputs, subject.urn, subject.plan).completing(&written);
+        let old = Some(subject.old).filter(|it| !it.is_empty());
+        let defaults = {
+            let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
+            R::defaults(&codec::decode(&inputs)?, &report)
+        };
+        for (name, value) in defaults {
+            let secret = inputs.get(name).is_some_and(Value::contains_secret);
+            inputs.insert(name.to_owned(), if secret { value.secret() } else { value });
+        }
+        let replaces_in_place = self.shares_name(subject.name, subject.old, &inputs);
+        let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
+        let mut report = report.completing(&written).in_place(replaces_in_place);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
-        if !subject.old.is_empty()
-            && let Ok(old) = self.completed(subject.old)
+        if let Some(inputs_before) = old
+            && let Ok(old) = self.completed(inputs_before)
         {
-            let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            report = report.after(subject.old).in_place(self.shares_name(subject.name, subject.old, &inputs));
+            let changes = self.diff(inputs_before, &inputs).into_iter().filter(|it| it.replaces);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
-            warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
+            warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
         }
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
@@ -694,10 +710,16 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
     }
 }
 
+/// Whether the program itself names the resource.
+fn gives_name(inputs: &Map, shape: Shape<'_>) -> bool {
+    let name = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null());
+    name.is_some_and(|(name, _)| inputs.get(name).is_some_and(|it| *it.plain() != Value::Null))
+}
+
 /// Names what the program leaves nameless: as before, or anew.
 fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
     let Some((name, property)) = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else { return Vec::new() };
-    if inputs.get(name).is_some_and(|it| *it.plain() != Value::Null) {
+    if gives_name(inputs, shape) {
         return Vec::new();
     }
     let named = match subject.old.get(name) {
@@ -812,11 +834,12 @@ pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
 /// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.
 #[cfg(test)]
 pub(crate) fn findings_of_change<R: Resource>(old: Value, new: Value) -> (Vec<String>, Vec<String>) {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    let (tags, plan) = (TagRules::default(), Plan::default());
+    let (Value::Object(mut old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    let (tags, plan, resource) = (TagRules::default(), Plan::default(), Erased::<R>::NEW);
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
+    resource.complete(&mut old);
     let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan };
-    let checked = Erased::<R>::NEW.check(&subject, new).unwrap();
+    let checked = resource.check(&subject, new).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json, json};
 /// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
-///   several items could say, `"never"` for what other properties say already.
+///   several items could say, `"kmsKey"` for the id, alias or ARN of a key, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
 /// - `latest`: the value for which AWS takes what is the latest, and shows that; it stays as the program gave it.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
