@@ -69,6 +69,7 @@ impl Shapes {
         {
             shapes.root = definition;
         }
+        shapes.definitions.values_mut().for_each(list_names);
         shapes
     }
 
@@ -95,6 +96,18 @@ impl Shapes {
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))
+    }
+}
+
+/// An enum with a variant for names that it does not list is `anyOf` to schemars, which is also what an `Option` is. The names
+/// that it lists exclude each other, as in any enum.
+fn list_names(definition: &mut Json) {
+    let is_name = |it: &Json| it["const"].is_string() || it["enum"].is_array();
+    if definition["anyOf"].as_array().is_some_and(|it| it.iter().all(is_name))
+        && let Some(definition) = definition.as_object_mut()
+        && let Some(names) = definition.remove("anyOf")
+    {
+        definition.insert("oneOf".to_owned(), names);
     }
 }
 
@@ -231,5 +244,20 @@ impl<'a> Shape<'a> {
     /// The properties that a program has to give.
     pub fn required_inputs(self) -> impl Iterator<Item = &'a str> {
         self.required().filter(move |name| self.schema["properties"][*name]["autoname"].is_null())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::repository::RepositoryInputs;
+
+    #[test]
+    fn an_enum_with_a_variant_for_other_names_lists_those_that_it_knows() {
+        let shapes = Shapes::of::<RepositoryInputs>();
+        let mutability = shapes.root().property("imageTagMutability").unwrap().resolve();
+        let names: Vec<_> = mutability.names().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]);
+        assert_eq!((mutability.kind(), mutability.is_optional()), (Some("string"), false));
     }
 }
