@@ -78,7 +78,7 @@ impl Function for GetImage {
             bail!("say which image of {name}: `imageTag` or `imageDigest`, or else `mostRecent`");
         }
         let asked = Duration::from_secs(arguments.timeout.into());
-        let limit = if context.preview { asked.min(PREVIEW) } else { asked };
+        let limit = limit(asked, context.preview);
         let Some(repository) = find_repository(context, name, limit).await? else {
             let region = context.aws.region();
             bail!(
@@ -110,6 +110,11 @@ impl Function for GetImage {
             registry_id: image.registry_id.unwrap_or_default(),
         })
     }
+}
+
+/// How long to wait where the program asks for so long.
+fn limit(asked: Duration, preview: bool) -> Duration {
+    if preview { asked.min(PREVIEW) } else { asked }
 }
 
 /// The repository. Who waits for an image may have created it a moment ago, and AWS may not show it yet.
@@ -154,7 +159,7 @@ async fn wait_for_image(
 ) -> Result<Option<ImageDetail>> {
     let (commands, seconds) = (push_commands(context.aws.region(), url, arguments), limit.as_secs());
     let what = format!("there is {} in repository {name} yet", missing(arguments));
-    // Two lines on one would not be shown in a terminal until the end.
+    // A line each: while an update runs, a terminal shows one line of a message.
     (context.observer.say)(&format!("{what}; waiting up to {seconds} s for somebody to push it:"));
     for command in &commands {
         (context.observer.say)(&format!("  {command}"));
@@ -200,4 +205,40 @@ fn push_commands(region: &str, url: &str, arguments: &Arguments) -> [String; 2] 
         format!("aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}"),
         format!("docker push {url}:{tag}"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(tag: Option<&str>) -> Arguments {
+        Arguments {
+            repository_name: "app".to_owned(),
+            image_tag: tag.map(str::to_owned),
+            image_digest: None,
+            most_recent: tag.is_none(),
+            timeout: 0,
+        }
+    }
+
+    #[test]
+    fn limit_of_a_preview_is_a_minute_at_most() {
+        let [short, long] = [Duration::from_secs(5), Duration::from_hours(1)];
+        assert_eq!([limit(short, true), limit(long, true)], [short, Duration::from_mins(1)]);
+        assert_eq!([limit(short, false), limit(long, false)], [short, long]);
+        assert_eq!(limit(Duration::ZERO, true), Duration::ZERO);
+    }
+
+    #[test]
+    fn push_commands_log_in_to_the_registry_of_the_repository() {
+        let url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/video/app";
+        let [login, push] = push_commands("eu-central-1", url, &arguments(Some("v1")));
+        assert_eq!(
+            login,
+            "aws ecr get-login-password --region eu-central-1 | \
+             docker login --username AWS --password-stdin 123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+        );
+        assert_eq!(push, format!("docker push {url}:v1"));
+        assert_eq!(push_commands("eu-central-1", url, &arguments(None))[1], format!("docker push {url}:latest"));
+    }
 }
