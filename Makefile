@@ -36,7 +36,7 @@ demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 	@$(PYTHON) tools/demo.py down
 
 .PHONY: app
-app: build tools app-tools ## run the application of the plan on a local AWS: upload, process, download, lose a worker, scale
+app: build tools app-tools ## do what the READMEs of examples/ say on a local AWS, and run the application: upload, lose a worker, scale
 	@$(PYTHON) tools/app.py $(PROVIDER)
 
 .PHONY: test

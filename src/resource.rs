@@ -33,6 +33,8 @@ pub struct Context {
     pub aws: Arc<Aws>,
     /// Waits, tells how it goes, and knows when to stop.
     pub observer: Observer,
+    /// Whether the request belongs to a preview.
+    pub preview: bool,
     tags: TagRules,
     made: OnceLock<String>,
     ignored: Vec<String>,
@@ -41,13 +43,19 @@ pub struct Context {
 impl Context {
     /// The context of one request.
     pub fn new(urn: &str, aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
-        Self { urn: urn.to_owned(), aws, observer, tags, made: OnceLock::new(), ignored: Vec::new() }
+        Self { urn: urn.to_owned(), aws, observer, preview: false, tags, made: OnceLock::new(), ignored: Vec::new() }
     }
 
     /// The same, for a program that leaves the changes of these properties alone.
     #[must_use]
     pub fn ignoring(self, ignored: Vec<String>) -> Self {
         Self { ignored, ..self }
+    }
+
+    /// The same, for a request that belongs to a preview or not.
+    #[must_use]
+    pub fn in_preview(self, preview: bool) -> Self {
+        Self { preview, ..self }
     }
 
     /// Whether the program leaves the changes of a property alone, as somebody else makes them.

@@ -547,9 +547,10 @@ impl ResourceProvider for Provider {
                 let failures = failures.iter().map(failure).collect();
                 return Ok(Response::new(rpc::InvokeResponse { failures, ..Default::default() }));
             }
-            let context = self.context("", 0.0, region(&arguments)).await?;
-            let answer =
-                context.until_done(function.call(&context, &arguments)).await.map_err(|error| refuse(&error, &[&arguments]))?;
+            let context = self.context("", 0.0, region(&arguments)).await?.in_preview(request.preview);
+            let answer = context.until_done(function.call(&context, &arguments)).await;
+            self.told().await;
+            let answer = answer.map_err(|error| refuse(&error, &[&arguments]))?;
             Ok(Response::new(rpc::InvokeResponse { r#return: write(answer), failures: Vec::new() }))
         })
         .await

@@ -402,7 +402,7 @@ async fn tags(aws: &Aws, arn: &str) -> Result<BTreeMap<String, String>> {
 
 /// The name, from itself, from an ARN, `arn:aws:ecr:region:account:repository/name`, or from a URL,
 /// `account.dkr.ecr.region.amazonaws.com/name`.
-fn name_in(id: &str) -> Result<&str> {
+pub fn name_in(id: &str) -> Result<&str> {
     if id.starts_with("arn:") {
         let Some((_, name)) = id.split_once(":repository/") else {
             bail!("{id} is not the ARN of a repository, such as arn:aws:ecr:eu-west-1:123456789012:repository/name");
