@@ -16,6 +16,8 @@ use serde_json::{Map, Value as Json, json};
 /// - `reserved`: what names may not start with.
 /// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
+/// - `always`: outputs always have it, although the program may leave it out. In the SDKs it is then no pointer, which a URL
+///   made of it would hold the address of (Go), nor `undefined` (TypeScript).
 /// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
@@ -26,7 +28,7 @@ use serde_json::{Map, Value as Json, json};
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 17] = [
+pub const KEYWORDS: [&str; 18] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -36,6 +38,7 @@ pub const KEYWORDS: [&str; 17] = [
     "lowercase",
     "exclusive",
     "computed",
+    "always",
     "initial",
     "compare",
     "keyedBy",
@@ -65,6 +68,7 @@ impl Shapes {
         let mut generator = generator();
         let root = generator.subschema_for::<T>().to_value();
         let mut shapes = Self { root, definitions: generator.take_definitions(true) };
+        shapes.definitions.values_mut().for_each(only_listed_names);
         // The struct itself is described in place; only what it refers to is a type of its own.
         if let Some(name) = shapes.root["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/"))
             && let Some(definition) = shapes.definitions.remove(name)
@@ -84,6 +88,7 @@ impl Shapes {
             "expects": "a region such as eu-central-1",
             "replaceOnChanges": true,
             "computed": true,
+            "always": true,
             "nameScope": true,
         });
         shapes
@@ -156,6 +161,17 @@ impl Shapes {
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))
+    }
+}
+
+/// Lists the names of an enum in `oneOf`. schemars lists them in `anyOf` if a variant is untagged, even one that it skips.
+fn only_listed_names(definition: &mut Json) {
+    if let Json::Object(definition) = definition
+        && let Some(Json::Array(options)) = definition.get("anyOf")
+        && options.iter().all(|it| it["type"] == "string")
+        && let Some(names) = definition.remove("anyOf")
+    {
+        definition.insert("oneOf".into(), names);
     }
 }
 
@@ -285,8 +301,8 @@ impl<'a> Shape<'a> {
 
     /// The properties that an output always has, whether the program set them or not.
     pub fn always(self) -> impl Iterator<Item = &'a str> {
-        // The region is read off the provider where the program leaves it out.
-        self.properties().filter(|(name, it)| !it.is_nullable() || *name == "region").map(|(name, _)| name)
+        let always = |it: Shape<'_>| !it.is_nullable() || it.flag("always");
+        self.properties().filter(move |(_, it)| always(*it)).map(|(name, _)| name)
     }
 
     /// The properties that a program has to give.
