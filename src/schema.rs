@@ -16,6 +16,8 @@ use serde_json::{Map, Value as Json, json};
 /// - `reserved`: what names may not start with.
 /// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
+/// - `always`: outputs always have it, although the program may leave it out. In the SDKs it is then no pointer, which a URL
+///   made of it would hold the address of (Go), nor `undefined` (TypeScript).
 /// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
@@ -37,6 +39,7 @@ pub const KEYWORDS: [&str; 18] = [
     "lowercase",
     "exclusive",
     "computed",
+    "always",
     "initial",
     "compare",
     "keyedBy",
@@ -87,6 +90,7 @@ impl Shapes {
             "expects": "a region such as eu-central-1",
             "replaceOnChanges": true,
             "computed": true,
+            "always": true,
             "nameScope": true,
         });
         shapes
@@ -306,8 +310,8 @@ impl<'a> Shape<'a> {
 
     /// The properties that an output always has, whether the program set them or not.
     pub fn always(self) -> impl Iterator<Item = &'a str> {
-        // The region is read off the provider where the program leaves it out.
-        self.properties().filter(|(name, it)| !it.is_nullable() || *name == "region").map(|(name, _)| name)
+        let always = |it: Shape<'_>| !it.is_nullable() || it.flag("always");
+        self.properties().filter(move |(_, it)| always(*it)).map(|(name, _)| name)
     }
 
     /// The properties that a program has to give.

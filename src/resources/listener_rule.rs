@@ -48,7 +48,7 @@ pub struct ListenerRuleInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub listener_arn: String,
     /// The place of the rule among those of the listener, from 1 to 50000: the lowest goes first. Default: after all there are.
-    #[schemars(range(min = 1, max = 50_000), extend("computed" = true))]
+    #[schemars(range(min = 1, max = 50_000), extend("computed" = true, "always" = true))]
     pub priority: Option<i32>,
     /// What a request has to meet, all of it.
     #[schemars(length(min = 1), extend("compare" = "set"))]

@@ -70,7 +70,7 @@ pub struct RedisGroupInputs {
     /// part, so `7.1.0` means `7.1`; and `6.x` means any version 6. A higher one is taken over in place; a lower one only another
     /// group can have, without the data. Default: the newest that AWS offers when the group is created.
     #[schemars(regex(pattern = r"^([2-5]\.\d+\.\d+|6\.x|([6-9]|[1-9]\d+)\.\d+(\.\d+)?)$"))]
-    #[schemars(extend("computed" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
+    #[schemars(extend("computed" = true, "always" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
     pub engine_version: Option<String>,
     /// The size of the nodes, such as `cache.t4g.small`.
     #[schemars(regex(pattern = r"^cache\.[a-z0-9-]+\.[a-z0-9]+$"))]
@@ -78,14 +78,14 @@ pub struct RedisGroupInputs {
     pub node_type: String,
     /// How many nodes there are, the primary and its replicas. Default: 2 in a new group, so that a replica can take over;
     /// a group that exists stays as it is.
-    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    #[schemars(range(min = 1, max = 500), extend("computed" = true, "always" = true))]
     pub num_cache_clusters: Option<i32>,
     /// How many node groups (shards) the data are spread over, each with a primary and replicas of its own. More than one
     /// makes it a Redis in cluster mode, which only clients that know of it can use. Default: 1 in a new group.
-    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    #[schemars(range(min = 1, max = 500), extend("computed" = true, "always" = true))]
     pub num_node_groups: Option<i32>,
     /// How many replicas the primary of each node group has: another way to say `numCacheClusters`. Default: 1 in a new group.
-    #[schemars(range(min = 0, max = 5), extend("computed" = true))]
+    #[schemars(range(min = 0, max = 5), extend("computed" = true, "always" = true))]
     pub replicas_per_node_group: Option<i32>,
     /// Whether a replica takes over when the primary fails. Default: true where there is a replica, and in cluster mode, which
     /// needs it: without it a failed primary is down until a new one is up, and its data are lost. A group that exists stays as
@@ -131,7 +131,7 @@ pub struct RedisGroupInputs {
     #[schemars(length(max = 1), extend("compare" = "set"))]
     pub user_group_ids: Vec<String>,
     /// The subnet group, whose subnets the nodes are in. Default: the one of the default VPC.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "compare" = "caseless"))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true, "compare" = "caseless"))]
     pub subnet_group_name: Option<String>,
     /// The security groups of the nodes, which should let in nobody but the services that use Redis. Default: the default one
     /// of the VPC.
@@ -139,7 +139,7 @@ pub struct RedisGroupInputs {
     #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_group_ids: Option<Vec<String>>,
     /// The parameter group, which holds the settings of Redis. Default: the one that AWS has for the version of the engine.
-    #[schemars(extend("computed" = true, "compare" = "caseless"))]
+    #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless"))]
     pub parameter_group_name: Option<String>,
     /// The port that the nodes listen at. Default: 6379, where clients of Redis look.
     #[serde(default = "port")]
@@ -155,7 +155,7 @@ pub struct RedisGroupInputs {
     pub snapshot_window: Option<String>,
     /// When AWS may maintain the nodes, in UTC, such as `sun:05:00-sun:06:00`. Default: AWS chooses an hour of the week.
     #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
-    #[schemars(extend("computed" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
+    #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
     /// Whether AWS may install new minor versions in the maintenance window; it does so since version 6. What AWS has installed
     /// stays, though `engineVersion` still names a lower one of the same major version. Default: true, for they fix security

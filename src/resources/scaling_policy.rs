@@ -46,7 +46,7 @@ pub struct ScalingPolicyInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub scalable_dimension: ScalableDimension,
     /// How the policy scales. Default: as the configuration says that is given.
-    #[schemars(extend("computed" = true))]
+    #[schemars(extend("computed" = true, "always" = true))]
     pub policy_type: Option<ScalingPolicyType>,
     /// Keeps a metric at a value.
     pub target_tracking_scaling_policy_configuration: Option<ScalingPolicyTargetTracking>,

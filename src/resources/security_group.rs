@@ -51,7 +51,7 @@ pub struct SecurityGroupInputs {
     #[schemars(extend("expects" = "made of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))]
     pub description: String,
     /// The VPC that the group is in. Default: the default VPC of the region.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "nameScope" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true, "nameScope" = true))]
     #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: Option<String>,
     /// Who may talk to what is in the group. Default: nobody.

@@ -99,7 +99,7 @@ pub struct ServiceInputs {
     /// How many tasks to keep running. With a `ScalableTarget`, this is where it starts: `refresh` and `up` leave the count that
     /// scaling has come to alone, until the program says another number. Default: 1 in a new service; one that exists keeps
     /// what it has.
-    #[schemars(range(min = 0), extend("computed" = true, "initial" = true))]
+    #[schemars(range(min = 0), extend("computed" = true, "always" = true, "initial" = true))]
     pub desired_count: Option<i32>,
     /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
     #[schemars(extend("compare" = "never", "computed" = true))]

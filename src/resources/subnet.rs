@@ -39,7 +39,7 @@ pub struct SubnetInputs {
     pub cidr_block: String,
     /// The availability zone that the subnet is in, such as `eu-central-1a`. Default: one that AWS chooses; a load balancer
     /// and a Redis group with a replica need subnets in two zones, so choose them yourself.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub availability_zone: Option<String>,
     /// Whether what starts in the subnet gets a public address unless it says otherwise. Tasks on Fargate do say:
     /// `assignPublicIp` of the service counts. Default: false, as private subnets want it.

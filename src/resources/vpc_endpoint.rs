@@ -46,7 +46,7 @@ pub struct VpcEndpointInputs {
     pub service_name: String,
     /// The type of the endpoint. Default: `Gateway` for S3 and DynamoDB, for it costs nothing; `Interface` for all others, for
     /// which there is no other.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub vpc_endpoint_type: Option<VpcEndpointType>,
     /// The route tables that get a route to the service, for an endpoint of type `Gateway`.
     #[serde(default)]
