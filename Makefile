@@ -102,8 +102,8 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 		$(PYTHON) tests/sdk/sprint_b.py $(DEBUG_PROVIDER)
 
 .PHONY: bench
-bench: build tools ## measure the provider and print a table
-	@$(PYTHON) tools/bench.py $(PROVIDER)
+bench: build tools ## measure the provider and print a table; BEFORE=<another build> is measured beside it
+	@$(PYTHON) tools/bench.py $(PROVIDER) $(BEFORE)
 
 .PHONY: build
 build: ## build the provider in release form

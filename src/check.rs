@@ -393,9 +393,6 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
-                if let Some(characters) = keyword("tagCharacters").as_str() {
-                    check_tags(map, characters == "restricted", path, secret, findings);
-                }
                 if let Some(most) = bound("maxItems").filter(|it| map.len() as f64 > *it) {
                     fail(format!("has {} items, more than {most}", map.len()));
                 }
@@ -408,6 +405,9 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
                     if let Some(most) = names["maxLength"].as_u64().filter(|it| length > *it) {
                         fail(format!("has a key of {length} characters, more than {most}"));
                     }
+                }
+                if let Some(characters) = keyword("tagCharacters").as_str() {
+                    check_tags(map, characters == "restricted", path, secret, findings);
                 }
                 for (key, it) in map {
                     self::value(it, element, &path_of_key(path, key), secret, findings);

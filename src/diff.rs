@@ -78,8 +78,10 @@ impl Walk {
 
     fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
-        let optional = shape.is_some_and(Shape::is_optional);
-        let present = |it| present(it).filter(|it| !optional || it.as_str() != Some(""));
+        // Off says something where leaving it out would leave it to AWS.
+        let blank = |it: &Value, shape: Shape<'_>| !shape.flag("computed") && is_blank(it, shape);
+        let says_nothing = |it: &Value| shape.is_some_and(|at| matches!(it, Value::String(_)) && is_off(it, at) || blank(it, at));
+        let present = |it| present(it).filter(|it| !says_nothing(it));
         let (old, new) = (present(old), present(new));
         let kind = match (old, new) {
             (None, None) => return,
@@ -145,6 +147,28 @@ impl Walk {
     }
 }
 
+/// Whether it is a struct that says nothing: of empty lists, maps and texts, and of what is off by default.
+fn is_blank(value: &Value, shape: Shape<'_>) -> bool {
+    let shape = shape.resolve();
+    let Value::Object(map) = value.plain() else { return false };
+    let says_nothing = |name: &str, it: &Value| {
+        let property = shape.property(name);
+        it.is_empty() || property.is_some_and(|property| is_off(it, property) || is_blank(it, property))
+    };
+    shape.kind() == Some("object") && shape.element().is_none() && map.iter().all(|(name, it)| says_nothing(name, it))
+}
+
+/// Whether it is an empty text that may be left out, or a flag that is not set, or none of something, where that is the default.
+fn is_off(value: &Value, property: Shape<'_>) -> bool {
+    match value.plain() {
+        Value::String(it) => it.is_empty() && property.is_optional(),
+        it @ (Value::Bool(false) | Value::Number(0.0)) => {
+            property.default().is_some_and(|default| Value::from(default.clone()) == *it)
+        }
+        _ => false,
+    }
+}
+
 /// The bare value, if it says anything: an empty list or map is what absence means.
 fn present(value: Option<&Value>) -> Option<&Value> {
     value.filter(|it| !it.is_empty()).map(Value::plain)
@@ -193,8 +217,9 @@ fn in_order(value: &Value, shape: Shape<'_>) -> Value {
         Value::Object(map) => {
             let inner =
                 |name: &str, it: &Value| shape.property(name).map_or_else(|| it.bare(), |property| in_order(it, property));
-            // Nothing is what absence means, here as well.
-            let said = map.iter().filter(|(_, it)| !it.is_empty());
+            let says =
+                |name: &str, it: &Value| !it.is_empty() && shape.property(name).is_none_or(|property| !is_blank(it, property));
+            let said = map.iter().filter(|(name, it)| says(name, it));
             Value::Object(said.map(|(name, it)| (name.clone(), inner(name, it))).collect())
         }
         _ => value.bare(),

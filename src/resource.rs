@@ -233,6 +233,8 @@ pub trait AnyResource: Send + Sync {
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
     /// What AWS has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
     async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
+    /// The inputs that an import of what AWS shows so gives the program.
+    fn imported(&self, outputs: &Map) -> Map;
     /// A page of what AWS has; `query` is one that has been checked.
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page>;
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
@@ -560,6 +562,10 @@ impl<R: Resource> AnyResource for Erased<R> {
         Ok(Some(Found { id, inputs, outputs }))
     }
 
+    fn imported(&self, outputs: &Map) -> Map {
+        self.inputs_of(outputs, None)
+    }
+
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
         context.observer.ask(R::list(context, &codec::decode(query)?, at)).await
     }
@@ -635,8 +641,7 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
     let kept = shape.properties().filter(|(name, it)| it.flag("computed") && *name != "region" && !inputs.contains_key(*name));
     for (name, _) in kept.filter(|(name, _)| old.get(*name).is_some_and(|it| !it.is_empty())) {
         let was = report.written_before(name).unwrap_or_default();
-        let reason =
-            format!("is left out now, so AWS keeps {was}, and what that refers to cannot be deleted; write it out to change it");
+        let reason = format!("is left out now: AWS keeps {was}, which stays in use; write it out to change it");
         report.warn(&[name], false, reason);
     }
 }

@@ -93,7 +93,7 @@ impl Shapes {
     /// The same, with keywords that the Rust types do not say, by the path of the input that they are about. A field's own come
     /// first. Tags have bounds of their own, which are the same wherever there are tags.
     #[must_use]
-    pub fn bounded(mut self, bounds: &Map<String, Json>) -> Self {
+    pub fn bounded<'a>(mut self, bounds: impl Iterator<Item = (&'a String, &'a Json)>) -> Self {
         for (path, keywords) in bounds {
             if let Some(Json::Object(schema)) = self.at(path) {
                 for (name, value) in keywords.as_object().into_iter().flatten() {
@@ -252,6 +252,9 @@ impl<'a> Shape<'a> {
     pub fn names(self) -> Option<Vec<(&'a str, Option<&'a str>)>> {
         if let Some(plain) = self.schema["enum"].as_array() {
             return Some(plain.iter().filter_map(Json::as_str).map(|it| (it, None)).collect());
+        }
+        if let Some(only) = self.schema["const"].as_str() {
+            return Some(vec![(only, self.schema["description"].as_str())]);
         }
         // schemars groups names without documentation into one `enum` beside the documented ones.
         let mut names = Vec::new();

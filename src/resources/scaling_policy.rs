@@ -27,7 +27,7 @@ pub struct ScalingPolicy;
 #[serde(rename_all = "camelCase")]
 pub struct ScalingPolicyInputs {
     /// The name of the policy. Default: the resource's name and seven random digits.
-    #[schemars(length(min = 1, max = 255), extend("replaceOnChanges" = true, "autoname" = 255))]
+    #[schemars(length(min = 1, max = 256), extend("replaceOnChanges" = true, "autoname" = 256))]
     pub name: String,
     /// What is scaled, as the `ScalableTarget` has it: `service/<cluster>/<service>`.
     #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true))]
