@@ -751,14 +751,16 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
 #[cfg(test)]
 pub(crate) fn changes<R: Resource>(old: Value, new: Value) -> Vec<String> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    Erased::<R>::NEW.diff(&old, &new).into_iter().map(|it| it.path).collect()
+    let resource = Erased::<R>::NEW;
+    resource.diff(&old, &new).into_iter().map(|it| it.path).collect()
 }
 
 /// Whether what replaces a resource of the name `it` can only be created once the old one is gone.
 #[cfg(test)]
 pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    Erased::<R>::NEW.shares_name("it", &old, &new)
+    let resource = Erased::<R>::NEW;
+    resource.shares_name("it", &old, &new)
 }
 
 /// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.
@@ -768,7 +770,8 @@ pub(crate) fn findings_of_change<R: Resource>(old: Value, new: Value) -> (Vec<St
     let (tags, plan) = (TagRules::default(), Plan::default());
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan };
-    let checked = Erased::<R>::NEW.check(&subject, new).unwrap();
+    let resource = Erased::<R>::NEW;
+    let checked = resource.check(&subject, new).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }
