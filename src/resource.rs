@@ -823,14 +823,16 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
 #[cfg(test)]
 pub(crate) fn changes<R: Resource>(old: Value, new: Value) -> Vec<String> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    Erased::<R>::NEW.diff(&old, &new).into_iter().map(|it| it.path).collect()
+    let resource = Erased::<R>::NEW;
+    resource.diff(&old, &new).into_iter().map(|it| it.path).collect()
 }
 
 /// Whether what replaces a resource of the name `it` can only be created once the old one is gone.
 #[cfg(test)]
 pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    Erased::<R>::NEW.shares_name("it", &old, &new)
+    let resource = Erased::<R>::NEW;
+    resource.shares_name("it", &old, &new)
 }
 
 /// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.

@@ -133,7 +133,8 @@ mod tests {
     /// The inputs as Check completes them.
     fn completed<R: Resource>(inputs: &Json) -> Option<Json> {
         let Value::Object(inputs) = Value::from(inputs.clone()) else { panic!("inputs are a map") };
-        let inputs = Erased::<R>::NEW.completed(&inputs).ok()?;
+        let resource = Erased::<R>::NEW;
+        let inputs = resource.completed(&inputs).ok()?;
         Some(serde_json::to_value(codec::encode(&inputs).unwrap()).unwrap())
     }
 

@@ -814,7 +814,8 @@ mod tests {
             let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are a map") };
             inputs
         };
-        let replaced = |old, new| Erased::<LoadBalancer>::NEW.diff(&network(old), &network(new)).iter().any(|it| it.replaces);
+        let resource = Erased::<LoadBalancer>::NEW;
+        let replaced = |old, new| resource.diff(&network(old), &network(new)).iter().any(|it| it.replaces);
         assert!(replaced(json!([]), json!(["sg-1"])));
         assert!(!replaced(json!(["sg-1"]), json!(["sg-2"])));
         let taken = (Value::Object(network(json!(["sg-1"]))), Value::Object(network(json!([]))));
