@@ -484,7 +484,7 @@ impl Resource for RedisGroup {
                 .aws
                 .elasticache()
                 .create_replication_group()
-                .replication_group_id(&inputs.replication_group_id)
+                .replication_group_id(inputs.replication_group_id.to_lowercase())
                 .replication_group_description(&inputs.description)
                 .engine(inputs.engine.to_string())
                 .set_engine_version(inputs.engine_version.clone())
@@ -521,7 +521,7 @@ impl Resource for RedisGroup {
             request.send().await.explain()
         };
         context.observer.settle(ROLE_UNKNOWN, create).await?;
-        Ok(inputs.replication_group_id.clone())
+        Ok(inputs.replication_group_id.to_lowercase())
     }
 
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.

@@ -112,18 +112,19 @@ impl Resource for RedisParameterGroup {
     }
 
     async fn create(context: &Context, inputs: &RedisParameterGroupInputs) -> Result<String> {
+        let name = inputs.name.to_lowercase();
         let request = context
             .aws
             .elasticache()
             .create_cache_parameter_group()
-            .cache_parameter_group_name(&inputs.name)
+            .cache_parameter_group_name(&name)
             .cache_parameter_group_family(&inputs.family)
             .description(&inputs.description)
             .set_tags(Some(elasticache::to_tags(&inputs.tags)));
         request.send().await.explain()?;
-        context.made(&inputs.name);
-        set(context, &inputs.name, inputs.parameters.iter()).await?;
-        Ok(inputs.name.clone())
+        context.made(&name);
+        set(context, &name, inputs.parameters.iter()).await?;
+        Ok(name)
     }
 
     async fn update(context: &Context, id: &str, old: &RedisParameterGroupOutputs, new: &RedisParameterGroupInputs) -> Result<()> {

@@ -79,12 +79,12 @@ impl Resource for RedisSubnetGroup {
             .aws
             .elasticache()
             .create_cache_subnet_group()
-            .cache_subnet_group_name(&inputs.name)
+            .cache_subnet_group_name(inputs.name.to_lowercase())
             .cache_subnet_group_description(&inputs.description)
             .set_subnet_ids(Some(inputs.subnet_ids.clone()))
             .set_tags(Some(elasticache::to_tags(&inputs.tags)));
         request.send().await.explain()?;
-        Ok(inputs.name.clone())
+        Ok(inputs.name.to_lowercase())
     }
 
     async fn update(context: &Context, id: &str, old: &RedisSubnetGroupOutputs, new: &RedisSubnetGroupInputs) -> Result<()> {
