@@ -218,11 +218,15 @@ fn check_block(block: Ipv4Net, inputs: &SubnetInputs, report: &mut Report<'_>) {
     let overlaps = |it: &SubnetFacts| it.block.is_some_and(|it| it.contains(&block) || block.contains(&it));
     let others = report.others::<SubnetFacts>().into_iter();
     let those: Vec<_> = others.filter(|it| overlaps(it) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
-    let others = Candidates { certain: vpc != Link::Unknown, those };
-    report.compare("cidrBlock", &["cidrBlock"], &others, |it| {
+    let exists = vpc != Link::Unknown;
+    // One subnet may be imported twice into a program.
+    let (doubtful, those) = those.into_iter().partition::<Vec<_>, _>(|it| exists && it.block == Some(block));
+    let overlap = |it: &SubnetFacts| {
         let taken = it.block?;
         Some(format!("is {block}, which overlaps {taken}, the cidrBlock of another Subnet of this VPC; choose one that is free"))
-    });
+    };
+    report.compare("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those }, overlap);
+    report.warn_if_mismatched("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those: doubtful }, overlap);
 }
 
 /// Why a block is not one of the VPC, if so.
