@@ -689,7 +689,7 @@ mod tests {
         );
 
         let plan = program(application, http);
-        let subnet = SubnetFacts { availability_zone: None, vpc: Link::Known("vpc-2".to_owned()) };
+        let subnet = SubnetFacts { availability_zone: None, block: None, vpc: Link::Known("vpc-2".to_owned()) };
         plan.declare("subnet", Facts::new(subnet));
         plan.record("subnet", Some("subnet-1"), &Map::new());
         assert_eq!(

@@ -760,7 +760,7 @@ mod tests {
     };
 
     fn subnet(zone: &str) -> Facts {
-        Facts::new(SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Unknown })
+        Facts::new(SubnetFacts { availability_zone: Some(zone.to_owned()), block: None, vpc: Link::Unknown })
     }
 
     fn in_subnets(subnets: Vec<Value>) -> Value {
