@@ -36,7 +36,7 @@ demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 	@$(PYTHON) tools/demo.py down
 
 .PHONY: app
-app: build tools app-tools ## run the application of the plan on a local AWS: upload, process, download, lose a worker, scale
+app: build tools app-tools ## do what the READMEs of examples/ say on a local AWS, and run the application: upload, lose a worker, scale
 	@$(PYTHON) tools/app.py $(PROVIDER)
 
 .PHONY: test
@@ -116,8 +116,8 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 		$(PYTHON) tests/sdk/readme.py $(DEBUG_PROVIDER)
 
 .PHONY: bench
-bench: build tools ## measure the provider and print a table
-	@$(PYTHON) tools/bench.py $(PROVIDER)
+bench: build tools ## measure the provider and print a table; BEFORE=<another build> is measured beside it
+	@$(PYTHON) tools/bench.py $(PROVIDER) $(BEFORE)
 
 .PHONY: build
 build: ## build the provider in release form

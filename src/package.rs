@@ -167,8 +167,10 @@ impl Package {
         if let Some(name) = shape.reference() {
             let reference = json!({ "$ref": format!("#/types/{}", self.token(name)) });
             return match shape.resolve().kind() {
-                // Relaxed: AWS may know names that we do not.
-                Some(_) if shape.resolve().names().is_some() => json!({ "oneOf": [{ "type": "string" }, reference] }),
+                // Relaxed: AWS may know names that we do not. The type is that of a default.
+                Some(_) if shape.resolve().names().is_some() => {
+                    json!({ "type": "string", "oneOf": [{ "type": "string" }, reference] })
+                }
                 Some(_) => reference,
                 None => self.type_spec(shape.resolve()),
             };
@@ -207,6 +209,10 @@ impl Types<'_> {
         let query = resource.query();
         self.add_all(query);
         let mut spec = self.inputs_and_outputs(resource.inputs(), resource.outputs());
+        for it in resource.foreign() {
+            let description = format!("Not supported, and accepted only where it makes no difference: it {}.", it.reason);
+            spec["inputProperties"][it.name] = json!({ "$ref": "pulumi.json#/Any", "description": description });
+        }
         spec["listInputs"] = self.package.object_spec(query.root());
         // `pulumi do` has flags for text, but not for names: they are text, as in outputs.
         spec["listInputs"]["properties"] = self.package.output_properties(query.root());

@@ -191,6 +191,14 @@ impl Value {
         }
     }
 
+    /// The same, to be changed in place: what is secret stays so.
+    pub fn plain_mut(&mut self) -> &mut Self {
+        match self {
+            Self::Secret(inner) | Self::Output(inner, _) => inner.plain_mut(),
+            value => value,
+        }
+    }
+
     /// A copy in which nothing is secret at any depth, for comparing.
     #[must_use]
     pub fn bare(&self) -> Self {

@@ -9,14 +9,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::Unlisted,
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Seen,
         ecs::{self, CapacityProviderStrategy},
         refused_with,
     },
-    check::Report,
+    check::{Report, misspelt},
+    codec::{Unlisted, name_of, named},
+    facts::ClusterFacts,
     list::{All, Cursor, Listed, Page},
+    plan::Facts,
     resource::{Context, Resource, taken},
 };
 
@@ -45,10 +47,18 @@ pub struct ClusterInputs {
     #[serde(default)]
     #[schemars(extend("keyedBy" = "capacityProvider"))]
     pub default_capacity_provider_strategies: Vec<CapacityProviderStrategy>,
-    /// Settings of the cluster, of which AWS knows one: `containerInsights`. Default: `disabled`.
-    #[serde(default = "without_insights")]
-    #[schemars(length(min = 1), extend("keyedBy" = "name"))]
+    /// Settings of the cluster, of which AWS knows one: `containerInsights`. Default: as AWS has it, which is the account
+    /// setting `containerInsights` when the cluster is created.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "name", "computed" = true))]
     pub settings: Vec<ClusterSetting>,
+    /// How commands run in containers (ECS Exec) are encrypted and logged, and which keys encrypt storage. Default: as AWS has
+    /// it; a new cluster has none.
+    #[schemars(extend("computed" = true))]
+    pub configuration: Option<ClusterConfiguration>,
+    /// The namespace of Service Connect for services that name none. Default: as AWS has it; a new cluster has none.
+    #[schemars(extend("computed" = true))]
+    pub service_connect_defaults: Option<ClusterServiceConnectDefaults>,
     /// Tags to put on the cluster.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -76,6 +86,83 @@ pub enum ClusterSettingName {
     Other(Unlisted),
 }
 
+/// How commands run in containers are encrypted and logged, and which keys encrypt storage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterConfiguration {
+    /// How commands that are run in containers by ECS Exec are encrypted and logged.
+    pub execute_command_configuration: Option<ClusterExecuteCommandConfiguration>,
+    /// The keys that encrypt the storage of tasks.
+    pub managed_storage_configuration: Option<ClusterManagedStorageConfiguration>,
+}
+
+/// How commands that are run in containers by ECS Exec are encrypted and logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterExecuteCommandConfiguration {
+    /// The id of the KMS key that encrypts the data between the client and the container.
+    pub kms_key_id: Option<String>,
+    /// Where the commands and their output are logged. Default: `DEFAULT`.
+    #[serde(default)]
+    pub logging: ClusterExecuteCommandLogging,
+    /// Where to log to, for `logging: OVERRIDE`.
+    pub log_configuration: Option<ClusterExecuteCommandLogConfiguration>,
+}
+
+/// Where commands and their output are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ClusterExecuteCommandLogging {
+    /// Nowhere.
+    None,
+    /// By the `awslogs` configuration of the task definition, if it has one.
+    #[default]
+    Default,
+    /// By `logConfiguration`.
+    Override,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Unlisted),
+}
+
+/// Where commands and their output are logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterExecuteCommandLogConfiguration {
+    /// The name of the log group to send logs to. It has to exist.
+    pub cloud_watch_log_group_name: Option<String>,
+    /// Whether that log group is encrypted. Default: false.
+    #[serde(default)]
+    pub cloud_watch_encryption_enabled: bool,
+    /// The name of the S3 bucket to send logs to. It has to exist.
+    pub s3_bucket_name: Option<String>,
+    /// Whether that bucket is encrypted. Default: false.
+    #[serde(default)]
+    pub s3_bucket_encryption_enabled: bool,
+    /// The folder in the bucket.
+    pub s3_key_prefix: Option<String>,
+}
+
+/// The keys that encrypt the storage of tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterManagedStorageConfiguration {
+    /// The id of the KMS key for EBS volumes of tasks.
+    pub kms_key_id: Option<String>,
+    /// The id of the KMS key for the ephemeral storage of tasks on Fargate.
+    pub fargate_ephemeral_storage_kms_key_id: Option<String>,
+}
+
+/// The namespace of Service Connect for services that name none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterServiceConnectDefaults {
+    /// The ARN of the Cloud Map namespace.
+    #[schemars(regex(pattern = "^arn:"), extend("expects" = "the ARN of a Cloud Map namespace"))]
+    pub namespace: String,
+}
+
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterOutputs {
@@ -83,10 +170,6 @@ pub struct ClusterOutputs {
     pub inputs: ClusterInputs,
     /// The ARN of the cluster.
     pub arn: String,
-}
-
-fn without_insights() -> Vec<ClusterSetting> {
-    vec![ClusterSetting { name: ClusterSettingName::ContainerInsights, value: "disabled".to_owned() }]
 }
 
 fn fargate() -> Vec<String> {
@@ -100,6 +183,26 @@ impl Resource for Cluster {
     type Query = All;
 
     fn check(inputs: &ClusterInputs, report: &mut Report<'_>) {
+        for (index, name) in inputs.capacity_providers.iter().enumerate() {
+            // Names that begin with fargate are AWS's own: "The name can't be prefixed with aws, ecs, or fargate", says the
+            // documentation of CreateCapacityProvider.
+            let own = name.to_lowercase().starts_with("fargate");
+            let near = misspelt(name, &FARGATE).unwrap_or(FARGATE[0]);
+            report.rule(
+                &[&format!("capacityProviders[{index}]")],
+                FARGATE.contains(&name.as_str()) || !own && misspelt(name, &FARGATE).is_none(),
+                format!("is {name}, which is not a capacity provider; did you mean {near}?"),
+            );
+        }
+        let exec = inputs.configuration.as_ref().and_then(|it| it.execute_command_configuration.as_ref());
+        if let Some(exec) = exec {
+            let at = "configuration.executeCommandConfiguration";
+            report.rule(
+                &[&format!("{at}.logConfiguration"), &format!("{at}.logging")],
+                (exec.logging == ClusterExecuteCommandLogging::Override) == exec.log_configuration.is_some(),
+                "goes with logging OVERRIDE, and only with that; set both, or neither",
+            );
+        }
         for (index, strategy) in inputs.default_capacity_provider_strategies.iter().enumerate() {
             report.rule(
                 &[&format!("defaultCapacityProviderStrategies[{index}].capacityProvider"), "capacityProviders"],
@@ -118,6 +221,12 @@ impl Resource for Cluster {
         }
     }
 
+    fn facts(inputs: &ClusterInputs, report: &Report<'_>) -> Option<Facts> {
+        let capacity_providers = report.known("capacityProviders", inputs.capacity_providers.clone());
+        let facts = Facts::new(ClusterFacts { name: report.shown(&inputs.name), capacity_providers });
+        Some(facts.named(report.known("name", inputs.name.clone())))
+    }
+
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
         // AWS takes a second creation for the first one, and the next destroy would delete somebody else's cluster.
         if context.observer.ask(context.aws.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
@@ -130,7 +239,9 @@ impl Resource for Cluster {
                 .cluster_name(&inputs.name)
                 .set_capacity_providers(Some(inputs.capacity_providers.clone()))
                 .set_default_capacity_provider_strategy(Some(ecs::to_strategies(&inputs.default_capacity_provider_strategies)?))
-                .set_settings(Some(settings(inputs)))
+                .set_settings(settings(inputs))
+                .set_configuration(inputs.configuration.as_ref().map(configuration_to_aws))
+                .set_service_connect_defaults(inputs.service_connect_defaults.as_ref().map(defaults_to_aws).transpose()?)
                 .set_tags(Some(ecs::to_tags(&inputs.tags)));
             request.send().await.explain()
         };
@@ -140,8 +251,22 @@ impl Resource for Cluster {
 
     async fn update(context: &Context, id: &str, old: &ClusterOutputs, new: &ClusterInputs) -> Result<()> {
         let client = context.aws.ecs();
-        if old.inputs.settings != new.settings {
-            client.update_cluster_settings().cluster(id).set_settings(Some(settings(new))).send().await.explain()?;
+        // What the program leaves out stays as AWS has it.
+        let settings = settings(new).filter(|_| old.inputs.settings != new.settings);
+        let configuration = new.configuration.as_ref().filter(|it| old.inputs.configuration.as_ref() != Some(*it));
+        let defaults =
+            new.service_connect_defaults.as_ref().filter(|it| old.inputs.service_connect_defaults.as_ref() != Some(*it));
+        if settings.is_some() || configuration.is_some() || defaults.is_some() {
+            let update = || async {
+                let request = client
+                    .update_cluster()
+                    .cluster(id)
+                    .set_settings(settings.clone())
+                    .set_configuration(configuration.map(configuration_to_aws))
+                    .set_service_connect_defaults(defaults.map(defaults_to_aws).transpose()?);
+                request.send().await.explain()
+            };
+            context.observer.settle(BUSY, update).await?;
         }
         if old.inputs.capacity_providers != new.capacity_providers
             || old.inputs.default_capacity_provider_strategies != new.default_capacity_provider_strategies
@@ -174,17 +299,21 @@ impl Resource for Cluster {
 
     async fn read(context: &Context, id: &str) -> Result<Option<ClusterOutputs>> {
         let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)?).await? else { return Ok(None) };
-        let insights = cluster.settings().iter().find(|it| it.name() == Some(&types::ClusterSettingName::ContainerInsights));
-        let settings = insights.map_or_else(without_insights, |it| {
+        let setting = |it: &types::ClusterSetting| {
             let value = it.value().unwrap_or_default().to_owned();
-            vec![ClusterSetting { name: ClusterSettingName::ContainerInsights, value }]
-        });
+            Ok(ClusterSetting { name: named(it.name().map_or("", types::ClusterSettingName::as_str))?, value })
+        };
+        let defaults = cluster.service_connect_defaults().and_then(types::ClusterServiceConnectDefaults::namespace);
         Ok(Some(ClusterOutputs {
             inputs: ClusterInputs {
                 name: cluster.cluster_name().unwrap_or_default().to_owned(),
                 capacity_providers: cluster.capacity_providers().to_vec(),
                 default_capacity_provider_strategies: ecs::from_strategies(cluster.default_capacity_provider_strategy()),
-                settings,
+                settings: cluster.settings().iter().map(setting).collect::<Result<_>>()?,
+                configuration: cluster.configuration().map(configuration_from_aws).transpose()?.filter(|it| *it != ClusterConfiguration::default()),
+                service_connect_defaults: defaults
+                    .filter(|it| !it.is_empty())
+                    .map(|it| ClusterServiceConnectDefaults { namespace: it.to_owned() }),
                 tags: ecs::from_tags(cluster.tags()),
             },
             arn: cluster.cluster_arn().unwrap_or_default().to_owned(),
@@ -241,9 +370,101 @@ fn name_in(id: &str) -> Result<String> {
     }
 }
 
-fn settings(inputs: &ClusterInputs) -> Vec<types::ClusterSetting> {
-    let setting = |it: &ClusterSetting| {
-        types::ClusterSetting::builder().name(types::ClusterSettingName::ContainerInsights).value(&it.value).build()
+/// The capacity providers of Fargate.
+const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
+
+/// The settings for AWS, if the program says any.
+fn settings(inputs: &ClusterInputs) -> Option<Vec<types::ClusterSetting>> {
+    let setting =
+        |it: &ClusterSetting| types::ClusterSetting::builder().name(name_of(it.name).as_str().into()).value(&it.value).build();
+    Some(inputs.settings.iter().map(setting).collect()).filter(|it: &Vec<_>| !it.is_empty())
+}
+
+fn defaults_to_aws(it: &ClusterServiceConnectDefaults) -> Result<types::ClusterServiceConnectDefaultsRequest> {
+    Ok(types::ClusterServiceConnectDefaultsRequest::builder().namespace(&it.namespace).build()?)
+}
+
+fn configuration_to_aws(it: &ClusterConfiguration) -> types::ClusterConfiguration {
+    let logs = |it: &ClusterExecuteCommandLogConfiguration| {
+        types::ExecuteCommandLogConfiguration::builder()
+            .set_cloud_watch_log_group_name(it.cloud_watch_log_group_name.clone())
+            .cloud_watch_encryption_enabled(it.cloud_watch_encryption_enabled)
+            .set_s3_bucket_name(it.s3_bucket_name.clone())
+            .s3_encryption_enabled(it.s3_bucket_encryption_enabled)
+            .set_s3_key_prefix(it.s3_key_prefix.clone())
+            .build()
     };
-    inputs.settings.iter().map(setting).collect()
+    let exec = it.execute_command_configuration.as_ref().map(|it| {
+        types::ExecuteCommandConfiguration::builder()
+            .set_kms_key_id(it.kms_key_id.clone())
+            .logging(name_of(it.logging).as_str().into())
+            .set_log_configuration(it.log_configuration.as_ref().map(logs))
+            .build()
+    });
+    let storage = it.managed_storage_configuration.as_ref().map(|it| {
+        types::ManagedStorageConfiguration::builder()
+            .set_kms_key_id(it.kms_key_id.clone())
+            .set_fargate_ephemeral_storage_kms_key_id(it.fargate_ephemeral_storage_kms_key_id.clone())
+            .build()
+    });
+    let configuration = types::ClusterConfiguration::builder().set_execute_command_configuration(exec);
+    configuration.set_managed_storage_configuration(storage).build()
+}
+
+fn configuration_from_aws(it: &types::ClusterConfiguration) -> Result<ClusterConfiguration> {
+    let text = |it: Option<&str>| it.filter(|it| !it.is_empty()).map(str::to_owned);
+    let logs = |it: &types::ExecuteCommandLogConfiguration| ClusterExecuteCommandLogConfiguration {
+        cloud_watch_log_group_name: text(it.cloud_watch_log_group_name()),
+        cloud_watch_encryption_enabled: it.cloud_watch_encryption_enabled(),
+        s3_bucket_name: text(it.s3_bucket_name()),
+        s3_bucket_encryption_enabled: it.s3_encryption_enabled(),
+        s3_key_prefix: text(it.s3_key_prefix()),
+    };
+    let exec = |it: &types::ExecuteCommandConfiguration| {
+        let logging = it.logging().map(|it| named(it.as_str())).transpose()?.unwrap_or_default();
+        let kms_key_id = text(it.kms_key_id());
+        let log_configuration = it.log_configuration().map(logs);
+        Ok::<_, anyhow::Error>(ClusterExecuteCommandConfiguration { kms_key_id, logging, log_configuration })
+    };
+    let storage = |it: &types::ManagedStorageConfiguration| ClusterManagedStorageConfiguration {
+        kms_key_id: text(it.kms_key_id()),
+        fargate_ephemeral_storage_kms_key_id: text(it.fargate_ephemeral_storage_kms_key_id()),
+    };
+    Ok(ClusterConfiguration {
+        execute_command_configuration: it.execute_command_configuration().map(exec).transpose()?,
+        managed_storage_configuration: it.managed_storage_configuration().map(storage),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Cluster;
+    use crate::resource::mistakes;
+
+    #[test]
+    fn capacity_providers_of_fargate_are_spelt_as_aws_does() {
+        let with = |names: &[&str]| mistakes::<Cluster>(json!({ "name": "main", "capacityProviders": names }).into());
+        assert_eq!(with(&["FARGATE", "FARGATE_SPOT", "my-instances"]), Vec::<String>::new());
+        assert_eq!(with(&[]), Vec::<String>::new());
+        let reason = "capacityProviders[0] is FARGATE-SPOT, which is not a capacity provider; did you mean FARGATE_SPOT?";
+        assert_eq!(with(&["FARGATE-SPOT"]), [reason]);
+        let reason = "capacityProviders[0] is fargate, which is not a capacity provider; did you mean FARGATE?";
+        assert_eq!(with(&["fargate"]), [reason]);
+    }
+
+    #[test]
+    fn logs_of_commands_go_with_their_logging() {
+        let with = |exec: serde_json::Value| {
+            let configuration = json!({ "executeCommandConfiguration": exec });
+            mistakes::<Cluster>(json!({ "name": "main", "configuration": configuration }).into())
+        };
+        let logs = json!({ "cloudWatchLogGroupName": "exec" });
+        assert_eq!(with(json!({ "logging": "OVERRIDE", "logConfiguration": logs })), Vec::<String>::new());
+        assert_eq!(with(json!({ "logging": "NONE" })), Vec::<String>::new());
+        let reason = "configuration.executeCommandConfiguration.logConfiguration goes with logging OVERRIDE, and only with that; set \
+                      both, or neither";
+        assert_eq!(with(json!({ "logConfiguration": logs })), [reason]);
+    }
 }

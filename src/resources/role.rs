@@ -1,6 +1,6 @@
 //! iam: a role, together with all that it may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_iam::types::{AttachedPermissionsBoundary, Tag};
@@ -14,7 +14,7 @@ use crate::{
     check::Report,
     document::Document,
     list::{Cursor, Listed, Page},
-    facts::{Rights, RoleFacts},
+    facts::RoleFacts,
     plan::Facts,
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
@@ -128,6 +128,26 @@ impl Resource for Role {
                 format!("is {arn:?}, not the ARN of a managed policy such as arn:aws:iam::aws:policy/ReadOnlyAccess"),
             );
         }
+        // IAM's quotas, which count no white space. Only that of the inline policies is the same for every account.
+        let size = |it: &Document| it.to_text().chars().filter(|it| !it.is_whitespace()).count();
+        let managed = inputs.managed_policy_arns.len();
+        report.warn(
+            &["managedPolicyArns"],
+            managed <= 10,
+            format!("has {managed} policies; AWS allows a role 10, unless the quota was raised"),
+        );
+        let inline: usize = inputs.inline_policies.values().map(size).sum();
+        report.rule(
+            &["inlinePolicies"],
+            inline <= 10_240,
+            format!("has {inline} characters; AWS allows a role 10240 in all of them: make managed policies of some"),
+        );
+        let trust = size(&inputs.assume_role_policy);
+        report.warn(
+            &["assumeRolePolicy"],
+            trust <= 2048,
+            format!("has {trust} characters; AWS allows 2048, unless the quota was raised"),
+        );
         for name in inputs.inline_policies.keys() {
             let legal = |it: char| it.is_ascii_alphanumeric() || "_+=,.@-".contains(it);
             report.rule(
@@ -138,17 +158,28 @@ impl Resource for Role {
         }
     }
 
+    fn check_change(old: &RoleInputs, _: &RoleInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        report.warn(
+            &["path"],
+            !replacing.contains("path") || replacing.contains("name") || !report.has_fixed_name(),
+            format!(
+                "cannot change in place, and role {} has a name of its own: it is deleted before it is created anew, so what acts as \
+                 it is without permissions meanwhile, and policies elsewhere that name it do not mean the new one. Leave name out, or \
+                 give another one, and the new role is created first",
+                old.name
+            ),
+        );
+    }
+
     fn facts(inputs: &RoleInputs, report: &Report<'_>) -> Option<Facts> {
         let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
-        let execution = |it: &String| it.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy");
-        let managed = &inputs.managed_policy_arns;
-        let all_known = report.knows("managedPolicyArns") && report.knows("inlinePolicies");
-        let rights = match (all_known && inputs.inline_policies.is_empty(), managed.is_empty()) {
-            (true, true) => Rights::None,
-            (true, false) if managed.iter().all(execution) => Rights::Execution,
-            _ => Rights::More,
-        };
-        Some(Facts::new(RoleFacts { name: report.shown(&inputs.name), is_for_tasks, rights }))
+        let allowed = report.known("managedPolicyArns", ()).and_then(|()| {
+            let inline = report.known("inlinePolicies", &inputs.inline_policies)?.values().map(Document::allowed_actions);
+            let managed = inputs.managed_policy_arns.iter().map(|it| allowed_by_managed_policy(it));
+            Some(inline.chain(managed).collect::<Option<Vec<_>>>()?.concat())
+        });
+        let facts = Facts::new(RoleFacts { name: report.shown(&inputs.name), is_for_tasks, allowed });
+        Some(facts.named(report.known("name", inputs.name.clone())))
     }
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {
@@ -224,6 +255,9 @@ impl Resource for Role {
             Err(error) if refused_with(&error, GONE) => return Ok(None),
             answer => answer?.role.context("GetRole: AWS answered without a role")?,
         };
+        if made_by_aws(&role.path) {
+            bail!("role {name} has the path {}: AWS made it for a service of its own, and lets nobody else change it", role.path);
+        }
         let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.aws, name), inline(&context.aws, name))?;
         let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
         let boundary = role.permissions_boundary().and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
@@ -253,8 +287,6 @@ impl Resource for Role {
     async fn list(context: &Context, query: &RoleQuery, at: &Cursor) -> Result<Page> {
         let request = context.aws.iam().list_roles().set_path_prefix(query.path_prefix.clone());
         let answer = request.max_items(at.size(1..=1000)).set_marker(at.token.clone()).send().await.explain()?;
-        // Nobody but AWS can change the roles that it makes for itself.
-        let made_by_aws = |path: &str| path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/");
         let roles = answer.roles.into_iter().filter(|it| !made_by_aws(&it.path));
         Ok(Page::new(roles.map(|it| Listed::named(it.role_name)), answer.marker))
     }
@@ -291,6 +323,20 @@ impl Resource for Role {
     }
 }
 
+/// The actions that a managed policy allows, if this version knows it.
+fn allowed_by_managed_policy(arn: &str) -> Option<Vec<String>> {
+    // https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
+    let actions = [
+        "ecr:GetAuthorizationToken",
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchGetImage",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    ];
+    arn.ends_with(":policy/service-role/AmazonECSTaskExecutionRolePolicy").then(|| actions.map(str::to_owned).to_vec())
+}
+
 /// Gives the role the policies that it should have, and only then takes off those that it should not: what it may do
 /// before and after, it may do in between.
 async fn grant(
@@ -325,6 +371,11 @@ async fn strip(context: &Context, name: &str, managed: &[String], inline: impl I
         unless_gone(iam.delete_role_policy().role_name(name).policy_name(policy).send().await.explain())?;
     }
     Ok(())
+}
+
+/// Whether a role of this path is one that AWS makes for itself: a service-linked role, or one of IAM Identity Center.
+fn made_by_aws(path: &str) -> bool {
+    path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
 }
 
 fn unless_gone<T>(answer: Result<T>) -> Result<()> {
@@ -375,4 +426,52 @@ fn decoded(document: &str) -> Document {
 
 fn to_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
     tags.iter().map(|(key, value)| Ok(Tag::builder().key(key).value(value).build()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        plan::Plan,
+        resource::{findings, findings_of_change},
+    };
+
+    #[test]
+    fn a_role_that_goes_before_its_replacement_is_warned_of() {
+        let trust = json!({ "Statement": [] });
+        let role = |more: serde_json::Value| {
+            let mut inputs = json!({ "assumeRolePolicy": trust });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            inputs
+        };
+        let warnings = |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
+        let said = warnings(json!({ "name": "app" }), json!({ "name": "app", "path": "/video/" }));
+        assert!(said.len() == 1 && said[0].contains("deleted before it is created anew"), "{said:?}");
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "web", "path": "/video/" })), Vec::<String>::new());
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "path": "/video/" })), Vec::<String>::new());
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "app", "description": "" })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn quotas_of_iam_are_known() {
+        let policies = |count: usize| (0..count).map(|it| format!("arn:aws:iam::aws:policy/{it:016}")).collect::<Vec<_>>();
+        let long = json!({ "Sid": "a".repeat(11_000) });
+        let found = |more: serde_json::Value| {
+            let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            findings::<Role>(&Plan::default(), inputs.into())
+        };
+        assert_eq!(found(json!({ "managedPolicyArns": policies(10) })), (vec![], vec![]));
+        assert!(found(json!({ "managedPolicyArns": policies(11) })).1[0].contains("AWS allows a role 10"));
+        assert!(found(json!({ "inlinePolicies": { "one": long } })).0[0].contains("AWS allows a role 10240"));
+        assert!(found(json!({ "assumeRolePolicy": long })).1[0].contains("AWS allows 2048"));
+    }
+
+    #[test]
+    fn roles_that_aws_makes_for_itself_are_known_by_their_path() {
+        assert!(made_by_aws("/aws-service-role/ecs.amazonaws.com/") && made_by_aws("/aws-reserved/sso.amazonaws.com/"));
+        assert!(!made_by_aws("/") && !made_by_aws("/service-role/"));
+    }
 }

@@ -2,24 +2,29 @@
 //!
 //! The resource is the family. AWS never changes a revision: a change registers the next one.
 
+mod answer;
+mod normal;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aws_sdk_ecs::{operation::describe_task_definition::DescribeTaskDefinitionOutput, types};
+use aws_sdk_ecs::types;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
-    check::Report,
+    check::{Findings, Report},
     codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     plan::Facts,
-    resource::{Context, Resource, changed},
+    resource::{Context, Resource, changed, taken},
+    value::Map,
 };
+
+use answer::{Described, describe};
 
 /// What AWS says while another revision of the family is being registered, or before it knows a new role.
 const BUSY: &[Passing] =
@@ -44,26 +49,28 @@ pub struct TaskDefinitionInputs {
     /// The containers of a task, of which at least one is essential.
     #[schemars(length(min = 1, max = 10), extend("keyedBy" = "name"))]
     pub container_definitions: Vec<TaskDefinitionContainerDefinition>,
-    /// The CPU units that the containers share, of which 1024 are one vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384.
-    /// Default: 256, the least that Fargate has.
+    /// The CPU units that the containers share, of which 1024 are one vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384; or as
+    /// text, such as `0.5 vCPU`. Default: 256, the least that Fargate has.
     #[serde(default = "least_cpu")]
-    #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of CPU units, such as 256; 1024 are one vCPU"))]
+    #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of CPU units, such as 256, or of vCPUs, such as 0.25 vCPU"))]
     pub cpu: String,
-    /// The memory that the containers share, in MiB. Which amounts there are depends on `cpu`. Default: 512, the least that
-    /// Fargate has.
+    /// The memory that the containers share, in MiB; or as text, such as `1 GB`. Which amounts there are depends on `cpu`.
+    /// Default: 512, the least that Fargate has.
     #[serde(default = "least_memory")]
-    #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of MiB, such as 512; 1024 are one GiB"))]
+    #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of MiB, such as 512, or of GB, such as 0.5 GB"))]
     pub memory: String,
-    /// The ARN of the role by which AWS starts a task: it pulls images, reads secrets and writes logs.
-    #[schemars(regex(pattern = ROLE), extend("expects" = "the ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
+    /// The ARN, or the name, of the role by which AWS starts a task: it pulls images, reads secrets and writes logs.
+    #[schemars(regex(pattern = ROLE), extend("compare" = "arn"))]
+    #[schemars(extend("expects" = "the name or ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
     pub execution_role_arn: Option<String>,
-    /// The ARN of the role that the containers act as.
-    #[schemars(regex(pattern = ROLE), extend("expects" = "the ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
+    /// The ARN, or the name, of the role that the containers act as.
+    #[schemars(regex(pattern = ROLE), extend("compare" = "arn"))]
+    #[schemars(extend("expects" = "the name or ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
     pub task_role_arn: Option<String>,
     /// How containers are connected. Default: `awsvpc`, each task with an address of its own; Fargate has no other.
     #[serde(default = "awsvpc")]
     pub network_mode: String,
-    /// What tasks may run on. Default: `FARGATE`.
+    /// What AWS checks the task definition for: `FARGATE`, or an empty list for nothing. Default: `FARGATE`.
     #[serde(default = "fargate")]
     #[schemars(extend("compare" = "set"))]
     pub requires_compatibilities: Vec<String>,
@@ -76,6 +83,11 @@ pub struct TaskDefinitionInputs {
     #[serde(default)]
     #[schemars(extend("keyedBy" = "name"))]
     pub volumes: Vec<TaskDefinitionVolume>,
+    /// Whether containers see each other's processes: `task`, for monitoring sidecars on Linux. Default: each sees its own.
+    pub pid_mode: Option<TaskDefinitionPidMode>,
+    /// Whether containers may ask for faults to be injected, for AWS Fault Injection Service. Default: false.
+    #[serde(default)]
+    pub enable_fault_injection: bool,
     /// How many of the latest revisions stay active; the others are deregistered when a new one is registered. At least 2, so
     /// that a service can be rolled back. Default: all.
     #[schemars(range(min = 2), extend("writeOnly" = true))]
@@ -85,7 +97,19 @@ pub struct TaskDefinitionInputs {
     pub tags: BTreeMap<String, String>,
 }
 
-const ROLE: &str = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$";
+const ROLE: &str = "^(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+|[A-Za-z0-9_+=,.@-]{1,64})$";
+
+/// Whose processes a container sees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskDefinitionPidMode {
+    /// Those of all containers of the task.
+    Task,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Unlisted),
+}
 
 /// A container of a task.
 #[expect(clippy::struct_excessive_bools, reason = "AWS has them")]
@@ -96,8 +120,8 @@ pub struct TaskDefinitionContainerDefinition {
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_-]+$"))]
     #[schemars(extend("expects" = "made of letters, digits, hyphens and underscores"))]
     pub name: String,
-    /// The image to run, with its tag or digest.
-    #[schemars(length(min = 1, max = 255))]
+    /// The image to run, with its tag or digest, such as `public.ecr.aws/nginx/nginx:1.29`.
+    #[schemars(length(min = 1))]
     pub image: String,
     /// Whether the task stops when this container stops. Default: true.
     #[serde(default = "yes")]
@@ -136,7 +160,7 @@ pub struct TaskDefinitionContainerDefinition {
     pub entry_point: Vec<String>,
     /// The folder that commands run in.
     pub working_directory: Option<String>,
-    /// The user that commands run as, such as `1000:1000`.
+    /// The user that commands run as, such as `1000:1000`. A log router (`firelensConfiguration`) runs as `0` by default.
     pub user: Option<String>,
     /// How to tell whether the container is healthy. Default: not at all.
     pub health_check: Option<TaskDefinitionHealthCheck>,
@@ -188,6 +212,9 @@ pub struct TaskDefinitionContainerDefinition {
     pub docker_labels: BTreeMap<String, String>,
     /// How to log in to a private registry other than ECR.
     pub repository_credentials: Option<TaskDefinitionRepositoryCredentials>,
+    /// Files that describe how the container authenticates with Active Directory, as `credentialspecdomainless:` and an ARN.
+    #[serde(default)]
+    pub credential_specs: Vec<String>,
     /// Whether all tasks of a deployment run the very image that the first one got for the tag. Default: `enabled`.
     #[serde(default)]
     pub version_consistency: TaskDefinitionVersionConsistency,
@@ -435,7 +462,7 @@ pub struct TaskDefinitionVolumeFrom {
 }
 
 /// Settings of the Linux kernel for a container.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionLinuxParameters {
     /// Whether a small init process passes signals on and reaps processes that have ended. Default: false.
@@ -444,10 +471,30 @@ pub struct TaskDefinitionLinuxParameters {
     /// Capabilities that the container has beyond or below Docker's defaults.
     #[serde(default)]
     pub capabilities: TaskDefinitionKernelCapabilities,
+    /// Folders in memory, which are empty when the container starts.
+    #[serde(default)]
+    #[schemars(extend("keyedBy" = "containerPath"))]
+    pub tmpfs: Vec<TaskDefinitionTmpfs>,
+}
+
+/// A folder in memory.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskDefinitionTmpfs {
+    /// The path of the folder in the container.
+    #[schemars(length(min = 1))]
+    pub container_path: String,
+    /// Its greatest size, in MiB.
+    #[schemars(range(min = 1))]
+    pub size: i32,
+    /// Options of the mount, such as `noexec`.
+    #[serde(default)]
+    #[schemars(extend("compare" = "set"))]
+    pub mount_options: Vec<String>,
 }
 
 /// Capabilities of the Linux kernel.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionKernelCapabilities {
     /// Those to add. Fargate knows `SYS_PTRACE` alone.
@@ -466,7 +513,7 @@ pub struct TaskDefinitionKernelCapabilities {
 pub struct TaskDefinitionUlimit {
     /// What is limited.
     pub name: TaskDefinitionUlimitName,
-    /// The limit that a process may raise by itself, up to `hardLimit`.
+    /// The limit that a process may raise by itself, up to `hardLimit`; in bytes, seconds or as a count.
     pub soft_limit: i32,
     /// The most that a process may raise it to.
     pub hard_limit: i32,
@@ -476,8 +523,22 @@ pub struct TaskDefinitionUlimit {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskDefinitionUlimitName {
-    /// The number of open files, the only limit that Fargate lets be set.
+    Core,
+    Cpu,
+    Data,
+    Fsize,
+    Locks,
+    Memlock,
+    Msgqueue,
+    Nice,
+    /// The number of open files.
     Nofile,
+    Nproc,
+    Rss,
+    Rtprio,
+    Rttime,
+    Sigpending,
+    Stack,
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
@@ -592,6 +653,7 @@ pub struct TaskDefinitionVolume {
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
     /// The id of the file system.
+    #[schemars(transform = crate::aws::ec2::id::file_system)]
     pub file_system_id: String,
     /// The folder in the file system that is mounted as its root. Default: `/`.
     #[serde(default = "root")]
@@ -607,10 +669,11 @@ pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
 }
 
 /// Who may mount a file system of EFS.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfig {
     /// The id of the access point to mount it through.
+    #[schemars(transform = crate::aws::ec2::id::access_point)]
     pub access_point_id: Option<String>,
     /// Whether it is mounted with the rights of the task role. Default: `DISABLED`.
     #[serde(default)]
@@ -704,6 +767,10 @@ impl Resource for TaskDefinition {
     type Outputs = TaskDefinitionOutputs;
     type Query = TaskDefinitionQuery;
 
+    fn adapt(inputs: &mut Map) -> Findings {
+        normal::normalize(inputs)
+    }
+
     fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         rules::check(inputs, report);
     }
@@ -713,16 +780,19 @@ impl Resource for TaskDefinition {
     }
 
     async fn create(context: &Context, inputs: &TaskDefinitionInputs) -> Result<String> {
-        let arn = register(context, inputs).await?;
-        context.made(&arn);
-        // The family may have had revisions before.
-        deregister_old(context, inputs).await?;
-        Ok(arn)
+        // AWS would add a revision to it, and the next destroy would deregister those of somebody else.
+        if context.observer.ask(latest_active(context, &inputs.family)).await?.is_some() {
+            bail!(taken::<Self>(&inputs.family, &inputs.family));
+        }
+        register(context, inputs).await
     }
 
     async fn update(context: &Context, _: &str, old: &TaskDefinitionOutputs, new: &TaskDefinitionInputs) -> Result<()> {
         let changed = changed(&old.inputs, new)?;
         if changed.iter().any(|it| it != "tags" && it != "keepRevisions") {
+            if let Some(latest) = latest_active(context, &new.family).await? {
+                refuse_foreign(&latest)?;
+            }
             let arn = register(context, new).await?;
             shown(context, &new.family, &arn).await?;
         } else {
@@ -733,14 +803,13 @@ impl Resource for TaskDefinition {
 
     async fn read(context: &Context, id: &str) -> Result<Option<TaskDefinitionOutputs>> {
         let name = name_in(id)?;
-        let Some(answer) = describe(context, name).await? else { return Ok(None) };
-        let Some(revision) = answer.task_definition.filter(|it| it.status() == Some(&types::TaskDefinitionStatus::Active)) else {
-            return Ok(None);
-        };
+        let Some(described) = latest_active(context, name).await? else { return Ok(None) };
+        refuse_foreign(&described)?;
+        let answer = described.answer;
+        let Some(revision) = answer.task_definition else { return Ok(None) };
         let arn = revision.task_definition_arn().unwrap_or_default().to_owned();
         Ok(Some(TaskDefinitionOutputs {
-            inputs: from_aws(&revision, answer.tags.as_deref().unwrap_or_default())
-                .with_context(|| format!("{arn} has what Fargate does not"))?,
+            inputs: from_aws(&revision, answer.tags.as_deref().unwrap_or_default()).with_context(|| arn.clone())?,
             arn_without_revision: arn.rsplit_once(':').map_or(arn.as_str(), |(family, _)| family).to_owned(),
             revision: revision.revision(),
             arn,
@@ -759,7 +828,8 @@ impl Resource for TaskDefinition {
         // AWS says what a revision runs on only one at a time.
         let latest = answer.families.unwrap_or_default().into_iter().map(|it| async move { describe(context, &it).await });
         let latest: Vec<_> = stream::iter(latest).buffered(10).try_collect().await?;
-        let ours = latest.into_iter().flatten().filter_map(|it| it.task_definition).filter(runs_on_fargate);
+        let ours = latest.into_iter().flatten().filter(|it| it.foreign.is_empty()).filter_map(|it| it.answer.task_definition);
+        let ours = ours.filter(runs_on_fargate);
         Ok(Page::new(ours.filter_map(|it| it.family).map(Listed::named), answer.next_token))
     }
 
@@ -790,10 +860,12 @@ async fn register(context: &Context, inputs: &TaskDefinitionInputs) -> Result<St
             .set_execution_role_arn(inputs.execution_role_arn.clone())
             .set_task_role_arn(inputs.task_role_arn.clone())
             .network_mode(inputs.network_mode.as_str().into())
-            .set_requires_compatibilities(Some(inputs.requires_compatibilities.iter().map(|it| it.as_str().into()).collect()))
+            .set_requires_compatibilities(filled(inputs.requires_compatibilities.iter().map(|it| it.as_str().into()).collect()))
             .runtime_platform(platform.clone())
             .set_ephemeral_storage(inputs.ephemeral_storage.as_ref().map(storage))
             .set_volumes(filled(volumes.clone()))
+            .set_pid_mode(inputs.pid_mode.map(|it| name_of(it).as_str().into()))
+            .set_enable_fault_injection(inputs.enable_fault_injection.then_some(true))
             .set_tags(filled(ecs::to_tags(&inputs.tags)));
         request.send().await.explain()
     };
@@ -801,20 +873,29 @@ async fn register(context: &Context, inputs: &TaskDefinitionInputs) -> Result<St
     registered.and_then(|it| it.task_definition_arn).context("AWS registered a task definition without an ARN")
 }
 
-/// The revision of that name, or the latest of that family.
-async fn describe(context: &Context, name: &str) -> Result<Option<DescribeTaskDefinitionOutput>> {
-    let request = context.aws.ecs().describe_task_definition().task_definition(name);
-    match request.include(types::TaskDefinitionField::Tags).send().await.explain() {
-        Err(error) if is_missing(&error) => Ok(None),
-        answer => answer.map(Some),
-    }
+/// The revision of that name, or the latest of that family, unless it is not active.
+async fn latest_active(context: &Context, name: &str) -> Result<Option<Described>> {
+    let active = |it: &Described| it.answer.task_definition().is_some_and(is_active);
+    Ok(describe(context, name).await?.filter(active))
+}
+
+/// Fails if a revision has what inputs cannot say: the next update would drop it.
+fn refuse_foreign(described: &Described) -> Result<()> {
+    let arn = described.answer.task_definition().and_then(types::TaskDefinition::task_definition_arn).unwrap_or_default();
+    ensure!(
+        described.foreign.is_empty(),
+        "{arn} has {}, which TaskDefinition does not support: the next revision would lack it; if no task needs it, register a \
+         revision without it, or deregister this one, and try again",
+        described.foreign.join(", ")
+    );
+    Ok(())
 }
 
 /// Waits until AWS, asked for the family, answers with the revision `arn` or a later one: services run what it shows.
 async fn shown(context: &Context, family: &str, arn: &str) -> Result<()> {
     let registered = arn.rsplit_once(':').and_then(|(_, revision)| revision.parse::<i32>().ok());
     let look = || async {
-        let latest = describe(context, family).await?.and_then(|it| it.task_definition).map(|it| it.revision());
+        let latest = describe(context, family).await?.and_then(|it| it.answer.task_definition).map(|it| it.revision());
         Ok(if latest >= registered { Seen::Ready(()) } else { Seen::Pending(format!("waiting for AWS to show {arn}")) })
     };
     context.observer.wait(format!("AWS to show {arn}"), Patience::seconds(30), look).await
@@ -851,18 +932,20 @@ async fn active_revisions(context: &Context, family: &str) -> Result<Vec<String>
     Ok(arns.into_iter().filter(of_family).collect())
 }
 
-/// Whether it is what Fargate runs, and nothing else is in it.
+fn is_active(revision: &types::TaskDefinition) -> bool {
+    revision.status() == Some(&types::TaskDefinitionStatus::Active)
+}
+
+/// Whether it is what Fargate runs. One that was registered for nothing in particular may be.
 fn runs_on_fargate(revision: &types::TaskDefinition) -> bool {
-    let active = revision.status() == Some(&types::TaskDefinitionStatus::Active);
-    active && revision.requires_compatibilities().contains(&types::Compatibility::Fargate) && from_aws(revision, &[]).is_ok()
+    let required = revision.requires_compatibilities();
+    let compatible = if required.is_empty() { revision.compatibilities() } else { required };
+    let network = revision.network_mode() == Some(&types::NetworkMode::Awsvpc);
+    is_active(revision) && network && compatible.contains(&types::Compatibility::Fargate) && from_aws(revision, &[]).is_ok()
 }
 
 fn is_inactive(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| it.code == "ClientException" && it.message.contains("inactive"))
-}
-
-fn is_missing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Refusal>().is_some_and(|it| it.message.starts_with("Unable to describe task definition"))
 }
 
 /// `family` or `family:revision`, from itself or from an ARN.
@@ -943,11 +1026,12 @@ fn container_to_aws(it: &TaskDefinitionContainerDefinition) -> Result<types::Con
         .set_readonly_root_filesystem(it.readonly_root_filesystem.then_some(true))
         .set_interactive(it.interactive.then_some(true))
         .set_pseudo_terminal(it.pseudo_terminal.then_some(true))
-        .set_linux_parameters(it.linux_parameters.as_ref().map(linux_to_aws))
+        .set_linux_parameters(it.linux_parameters.as_ref().map(linux_to_aws).transpose()?)
         .set_ulimits(filled(limits.collect::<Result<_>>()?))
         .set_system_controls(filled(controls.collect()))
         .set_docker_labels(Some(it.docker_labels.clone().into_iter().collect()).filter(|it: &HashMap<_, _>| !it.is_empty()))
         .set_repository_credentials(credentials.transpose()?)
+        .set_credential_specs(filled(it.credential_specs.clone()))
         .version_consistency(name_of(it.version_consistency).as_str().into())
         .build())
 }
@@ -974,12 +1058,17 @@ fn restart_to_aws(it: &TaskDefinitionRestartPolicy) -> Result<types::ContainerRe
     Ok(policy.restart_attempt_period(it.restart_attempt_period).build()?)
 }
 
-fn linux_to_aws(it: &TaskDefinitionLinuxParameters) -> types::LinuxParameters {
+fn linux_to_aws(it: &TaskDefinitionLinuxParameters) -> Result<types::LinuxParameters> {
+    let tmpfs = it.tmpfs.iter().map(|it| {
+        let tmpfs = types::Tmpfs::builder().container_path(&it.container_path).size(it.size);
+        Ok(tmpfs.set_mount_options(filled(it.mount_options.clone())).build()?)
+    });
     let capabilities = types::KernelCapabilities::builder()
         .set_add(filled(it.capabilities.add.clone()))
         .set_drop(filled(it.capabilities.drop.clone()))
         .build();
-    types::LinuxParameters::builder().init_process_enabled(it.init_process_enabled).capabilities(capabilities).build()
+    let linux = types::LinuxParameters::builder().init_process_enabled(it.init_process_enabled).capabilities(capabilities);
+    Ok(linux.set_tmpfs(filled(tmpfs.collect::<Result<_>>()?)).build())
 }
 
 fn secrets_to_aws(secrets: &[TaskDefinitionSecret]) -> Result<Vec<types::Secret>> {
@@ -1023,6 +1112,8 @@ fn from_aws(it: &types::TaskDefinition, tags: &[types::Tag]) -> Result<TaskDefin
             .ephemeral_storage()
             .map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
         volumes: it.volumes().iter().map(volume_from_aws).collect::<Result<_>>()?,
+        pid_mode: it.pid_mode().map(|it| named(it.as_str())).transpose()?,
+        enable_fault_injection: it.enable_fault_injection().unwrap_or_default(),
         keep_revisions: None,
         tags: ecs::from_tags(tags),
     })
@@ -1100,11 +1191,12 @@ fn container_from_aws(it: &types::ContainerDefinition) -> Result<TaskDefinitionC
         readonly_root_filesystem: it.readonly_root_filesystem().unwrap_or_default(),
         interactive: it.interactive().unwrap_or_default(),
         pseudo_terminal: it.pseudo_terminal().unwrap_or_default(),
-        linux_parameters: it.linux_parameters().map(linux_from_aws),
+        linux_parameters: it.linux_parameters().map(linux_from_aws).filter(|it| *it != TaskDefinitionLinuxParameters::default()),
         ulimits: it.ulimits().iter().map(limit).collect::<Result<_>>()?,
         system_controls: it.system_controls().iter().map(control).collect(),
         docker_labels: sorted(it.docker_labels()),
         repository_credentials: it.repository_credentials().map(credentials),
+        credential_specs: it.credential_specs().to_vec(),
         version_consistency: value(it.version_consistency().map(types::VersionConsistency::as_str))?,
     })
 }
@@ -1142,9 +1234,15 @@ fn restart_from_aws(it: &types::ContainerRestartPolicy) -> TaskDefinitionRestart
 fn linux_from_aws(it: &types::LinuxParameters) -> TaskDefinitionLinuxParameters {
     let capabilities =
         |it: &types::KernelCapabilities| TaskDefinitionKernelCapabilities { add: it.add().to_vec(), drop: it.drop().to_vec() };
+    let tmpfs = |it: &types::Tmpfs| TaskDefinitionTmpfs {
+        container_path: it.container_path().to_owned(),
+        size: it.size(),
+        mount_options: it.mount_options().to_vec(),
+    };
     TaskDefinitionLinuxParameters {
         init_process_enabled: it.init_process_enabled().unwrap_or_default(),
         capabilities: it.capabilities().map(capabilities).unwrap_or_default(),
+        tmpfs: it.tmpfs().iter().map(tmpfs).collect(),
     }
 }
 
@@ -1160,13 +1258,14 @@ fn volume_from_aws(it: &types::Volume) -> Result<TaskDefinitionVolume> {
             iam: value(it.iam().map(types::EfsAuthorizationConfigIam::as_str))?,
         })
     };
+    let off = TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfig::default();
     let efs = |it: &types::EfsVolumeConfiguration| {
         Ok::<_, anyhow::Error>(TaskDefinitionVolumeEfsVolumeConfiguration {
             file_system_id: it.file_system_id().to_owned(),
             root_directory: text(it.root_directory()).unwrap_or_else(root),
             transit_encryption: value(it.transit_encryption().map(types::EfsTransitEncryption::as_str))?,
             transit_encryption_port: it.transit_encryption_port(),
-            authorization_config: it.authorization_config().map(authorization).transpose()?,
+            authorization_config: it.authorization_config().map(authorization).transpose()?.filter(|it| *it != off),
         })
     };
     Ok(TaskDefinitionVolume {

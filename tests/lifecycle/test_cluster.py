@@ -32,7 +32,7 @@ def test_cluster(stack):
             "tags": {"stage": "test"} | OWNER,
         },
         update={
-            "settings": None,
+            "settings": [{"name": "containerInsights", "value": "disabled"}],
             "defaultCapacityProviderStrategies": [
                 {"capacityProvider": "FARGATE", "weight": 1, "base": 1},
                 {"capacityProvider": "FARGATE_SPOT", "weight": 3},
@@ -52,3 +52,15 @@ def test_cluster(stack):
         import_ids=lambda outputs: [outputs["name"], outputs["arn"]],
     )
     run(stack, life)
+
+
+def test_what_the_program_leaves_out_stays_as_it_is(stack):
+    program = {"it": {"type": "fargate:Cluster", "properties": {"name": "main", "tags": {"a": "1"}}}}
+    stack.write_program(program)
+    stack.up()
+    stack.aws("ecs").update_cluster_settings(cluster="main", settings=[{"name": "containerInsights", "value": "enhanced"}])
+    program["it"]["properties"]["tags"] = {"a": "2"}
+    stack.write_program(program)
+    assert stack.up("--refresh") == {"update"}
+    stack.expect_no_changes("--refresh")
+    assert truth(stack, stack.outputs())["insights"] == "enhanced"

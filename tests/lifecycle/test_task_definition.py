@@ -1,6 +1,8 @@
 """TaskDefinition: the resource is the family, so that a change is a new revision in place."""
 
-from harness import OWNER, Lifecycle, run, tags
+import json
+
+from harness import OWNER, ROOT, Lifecycle, run, tags
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
 PASSWORD = "hunter2-hunter2"
@@ -276,3 +278,80 @@ def test_every_property_comes_back(stack):
     stack.up()
     stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
     stack.expect_no_changes()
+
+
+def samples():
+    """The files of tests/task_definitions that a program in YAML can have: the others name what no schema has."""
+    for path in sorted((ROOT / "tests" / "task_definitions").glob("*.json")):
+        task = json.loads(path.read_text())
+        if path.stem == "as-described":
+            continue
+        if storage := task.get("ephemeralStorage"):
+            task["ephemeralStorage"] = {"sizeInGib": storage["sizeInGiB"]}
+        for volume in task.get("volumes", []):
+            volume.pop("host", None)
+        yield path.stem, task
+
+
+def test_samples_come_up_refresh_and_import_without_a_change(stack):
+    resources = {name: {"type": "fargate:TaskDefinition", "properties": task} for name, task in samples()}
+    assert len(resources) > 40
+    stack.write_program(resources)
+    stack.pulumi("up", "--yes", "--skip-preview")
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.expect_no_changes()
+    importing = stack.other("import")
+    options = {name: {"options": {"import": task["properties"]["family"]}} for name, task in resources.items()}
+    importing.write_program({name: resources[name] | options[name] for name in resources})
+    importing.pulumi("up", "--yes", "--skip-preview")
+    importing.expect_no_changes("--refresh")
+    assert all(active(stack, it["properties"]["family"]) == [1] for it in resources.values())
+
+
+def test_a_renamed_resource_does_not_deregister_what_runs(stack):
+    container = [{"name": "app", "image": "nginx:1"}]
+    task = {"type": "fargate:TaskDefinition", "properties": {"family": "web", "containerDefinitions": container}}
+    stack.write_program({"before": task})
+    stack.pulumi("up", "--yes", "--skip-preview")
+    stack.write_program({"after": task})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "TaskDefinition web exists already; set another name, or take it over: `pulumi import" in said
+    assert active(stack, "web") == [1]
+    stack.write_program({"after": task | {"options": {"aliases": [{"name": "before"}]}}})
+    stack.pulumi("up", "--yes", "--skip-preview")
+    assert active(stack, "web") == [1]
+    # One whose revisions are all gone is free.
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    stack.pulumi("up", "--yes", "--skip-preview")
+    assert active(stack, "web") == [2]
+
+
+def test_what_an_update_would_drop_is_refused_by_name(stack, proxy):
+    program(stack)
+    stack.up()
+
+    def answer(text):
+        described = json.loads(text)
+        if "taskDefinition" in described:
+            described["taskDefinition"]["ipcMode"] = "task"
+        return json.dumps(described)
+
+    proxy.answers["DescribeTaskDefinition"] = answer
+    program(stack, memory=1024)
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "task-definition/web:1 has ipcMode, which TaskDefinition does not support" in said
+    assert active(stack, "web") == [1]
+
+
+def test_a_log_router_that_is_root_in_so_many_words_makes_no_revision(stack):
+    def containers(level, **router):
+        firelens = {"name": "log", "image": "fluent-bit", "firelensConfiguration": {"type": "fluentbit"}, **router}
+        return [{"name": "app", "image": "nginx:1", "environment": [{"name": "LEVEL", "value": level}]}, firelens]
+
+    program(stack, containerDefinitions=containers("info", user="0"), cpu="0.25 vCPU", memory="0.5 GB", taskRoleArn="task")
+    stack.up()
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.expect_no_changes()
+    program(stack, containerDefinitions=containers("info"), cpu=256, memory="512", taskRoleArn="task")
+    stack.expect_no_changes()
+    assert active(stack, "web") == [1]

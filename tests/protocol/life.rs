@@ -78,6 +78,50 @@ async fn a_create_takes_its_calls_and_one_closing_read() {
 }
 
 #[tokio::test]
+async fn what_a_cluster_has_is_imported_and_what_is_left_out_is_not_sent() {
+    let aws = FakeAws::answering(|operation, _| match operation {
+        "DescribeClusters" => {
+            let mut answer = described("ACTIVE");
+            let logs =
+                json!({ "cloudWatchLogGroupName": "exec", "cloudWatchEncryptionEnabled": false, "s3EncryptionEnabled": false });
+            answer["clusters"][0]["configuration"] =
+                json!({ "executeCommandConfiguration": { "logging": "OVERRIDE", "logConfiguration": logs } });
+            answer["clusters"][0]["serviceConnectDefaults"] = json!({ "namespace": "arn:aws:servicediscovery:::namespace/ns-1" });
+            answer["clusters"][0]["settings"] = json!([{ "name": "containerInsights", "value": "enhanced" }]);
+            (200, answer)
+        }
+        _ => (200, json!({})),
+    })
+    .await;
+    let mut plugin = Plugin::configured(&aws.url).await;
+    let request = rpc::ReadRequest { id: "main".to_owned(), urn: URN.to_owned(), ..Default::default() };
+    let found = plugin.client.read(request).await.unwrap().into_inner();
+    let inputs = read(found.inputs.clone());
+    let exec = json!({ "logging": "OVERRIDE", "logConfiguration": { "cloudWatchLogGroupName": "exec" } });
+    assert_eq!(inputs["configuration"], json!({ "executeCommandConfiguration": exec }).into());
+    assert_eq!(inputs["serviceConnectDefaults"], json!({ "namespace": "arn:aws:servicediscovery:::namespace/ns-1" }).into());
+    assert_eq!(inputs["settings"], json!([{ "name": "containerInsights", "value": "enhanced" }]).into());
+
+    let update = |news: rpc::CheckResponse| rpc::UpdateRequest {
+        urn: URN.to_owned(),
+        id: "main".to_owned(),
+        olds: found.properties.clone(),
+        old_inputs: Some(map_to_proto(inputs.clone())),
+        news: news.inputs,
+        ..Default::default()
+    };
+    let checked = plugin.check(URN, json!({ "name": "main", "tags": { "a": "b" } })).await;
+    plugin.client.update(update(checked)).await.unwrap();
+    assert_eq!((aws.count("TagResource"), aws.count("UpdateCluster")), (1, 0));
+    let checked =
+        plugin.check(URN, json!({ "name": "main", "configuration": { "executeCommandConfiguration": { "logging": "NONE" } } }));
+    let checked = checked.await;
+    plugin.client.update(update(checked)).await.unwrap();
+    let sent = json!({ "cluster": "main", "configuration": { "executeCommandConfiguration": { "logging": "NONE" } } });
+    assert_eq!(aws.requests("UpdateCluster"), [sent]);
+}
+
+#[tokio::test]
 async fn what_exists_already_is_not_taken_over() {
     let aws = FakeAws::answering(|_, _| (200, described("ACTIVE"))).await;
     let mut plugin = Plugin::configured(&aws.url).await;

@@ -8,6 +8,7 @@ mod life;
 mod list;
 mod plan;
 mod process;
+mod task_definitions;
 mod tasks;
 
 /// An AWS that nobody may call: nothing listens there.

@@ -6,13 +6,13 @@ use regex_lite::Regex;
 
 use super::{
     TaskDefinitionContainerCondition, TaskDefinitionContainerDefinition, TaskDefinitionCpuArchitecture, TaskDefinitionEnabled,
-    TaskDefinitionInputs, TaskDefinitionLogDriver, TaskDefinitionOperatingSystemFamily, TaskDefinitionPortMapping,
-    TaskDefinitionTransportProtocol, TaskDefinitionVolume,
+    TaskDefinitionInputs, TaskDefinitionLogDriver, TaskDefinitionOperatingSystemFamily, TaskDefinitionPidMode,
+    TaskDefinitionPortMapping, TaskDefinitionTransportProtocol, TaskDefinitionVolume,
 };
 use crate::{
     check::{Report, nearest},
     codec::name_of,
-    facts::{Container, Rights, RoleFacts, TaskDefinitionFacts},
+    facts::{Container, RoleFacts, TaskDefinitionFacts},
 };
 
 /// All rules over a task definition.
@@ -23,10 +23,33 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         inputs.network_mode == "awsvpc",
         format!("is {}, which Fargate does not have; leave it out, or say awsvpc", inputs.network_mode),
     );
+    let required = &inputs.requires_compatibilities;
     report.rule(
         &["requiresCompatibilities"],
-        inputs.requires_compatibilities.iter().any(|it| it == "FARGATE"),
-        "lacks FARGATE, without which no task can run there",
+        required.is_empty() || required.iter().any(|it| it == "FARGATE"),
+        format!("is {}, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out", required.join(", ")),
+    );
+    let pid_mode = inputs.pid_mode.unwrap_or(TaskDefinitionPidMode::Task);
+    report.rule(
+        &["pidMode"],
+        pid_mode == TaskDefinitionPidMode::Task,
+        format!("is {}, which Fargate does not support; use task, or remove it", name_of(pid_mode)),
+    );
+    report.rule(
+        &["pidMode", "runtimePlatform.operatingSystemFamily"],
+        inputs.pid_mode.is_none() || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
+        "is not supported for Windows; remove it",
+    );
+    let region = report.written("region");
+    let same = |it: &TaskDefinitionFacts| it.family == inputs.family && it.region == region;
+    report.warn(
+        &["family", "region"],
+        !report.others::<TaskDefinitionFacts>().iter().any(same),
+        format!(
+            "is {}, the family of another TaskDefinition of this program: each would deregister the revisions of the other; give \
+             one of them another family",
+            inputs.family
+        ),
     );
     report.rule(
         &["runtimePlatform.cpuArchitecture", "runtimePlatform.operatingSystemFamily"],
@@ -58,6 +81,7 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     for (index, container) in inputs.container_definitions.iter().enumerate() {
         let path = format!("containerDefinitions[{index}]");
         check_container(&path, container, report);
+        check_image(&format!("{path}.image"), &container.image, report);
         check_health(&path, container, inputs, report);
         check_logs(&path, container, inputs, report);
         check_references(&path, container, inputs, report);
@@ -73,7 +97,9 @@ pub(super) fn facts(inputs: &TaskDefinitionInputs, report: &Report<'_>) -> TaskD
     TaskDefinitionFacts {
         family: report.shown(&inputs.family),
         containers: report.sees("containerDefinitions").then_some(containers),
+        region: report.written("region"),
         has_task_role: inputs.task_role_arn.is_some() || !report.knows("taskRoleArn"),
+        task_role: inputs.task_role_arn.as_deref().map(|it| report.link("taskRoleArn", it)),
     }
 }
 
@@ -156,8 +182,9 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
     let Some(authorization) = &efs.authorization_config else { return };
     report.rule(
         &[&at("transitEncryption"), &at("authorizationConfig")],
-        efs.transit_encryption == TaskDefinitionEnabled::Enabled,
-        "is DISABLED, with which EFS allows no authorizationConfig",
+        efs.transit_encryption == TaskDefinitionEnabled::Enabled
+            || authorization.access_point_id.is_none() && authorization.iam == TaskDefinitionEnabled::Disabled,
+        "is DISABLED, but an access point and IAM authorization both need it; set it to ENABLED",
     );
     report.rule(
         &[&at("rootDirectory"), &at("authorizationConfig.accessPointId")],
@@ -265,6 +292,15 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
             host == 0 || host == port.container_port,
             format!("is {host}, but on Fargate it is containerPort, {}; leave it out", port.container_port),
         );
+        let spoken = name_of(port.protocol).to_lowercase();
+        report.rule(
+            &[&at(&format!("portMappings[{index}].protocol"))],
+            !["http", "https", "http2", "grpc"].contains(&spoken.as_str()),
+            format!(
+                "is {spoken}, but it is tcp or udp; leave it out: what is spoken over the port is appProtocol: {}",
+                spoken.trim_end_matches('s')
+            ),
+        );
     }
     report_doubles(&at("environment"), "name", container.environment.iter().map(|it| &it.name), report);
     report_doubles(&at("secrets"), "name", container.secrets.iter().map(|it| &it.name), report);
@@ -298,10 +334,44 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
     for (index, limit) in container.ulimits.iter().enumerate() {
         report.rule(
             &[&at(&format!("ulimits[{index}].softLimit")), &at(&format!("ulimits[{index}].hardLimit"))],
-            limit.soft_limit <= limit.hard_limit,
+            // -1 is no limit.
+            limit.hard_limit == -1 || limit.soft_limit <= limit.hard_limit,
             format!("is {}, more than hardLimit, which is {}", limit.soft_limit, limit.hard_limit),
         );
     }
+}
+
+/// What neither AWS nor a registry takes for an image. The characters and lengths are those of `ContainerDefinition.image` in
+/// AWS's model of ECS; that a repository has no capital letters says the reference grammar of distribution, which Docker and
+/// containerd share.
+fn check_image(path: &str, image: &str, report: &mut Report<'_>) {
+    let scheme = ["https://", "http://"].into_iter().find(|it| image.starts_with(it)).unwrap_or_default();
+    let rest = image.trim_start_matches(scheme);
+    report.rule(&[path], scheme.is_empty(), format!("is {image:?}, but an image has no {scheme}; use {rest}"));
+    let other = rest.chars().find(|it| !it.is_ascii_alphanumeric() && !"-_:./#@".contains(*it));
+    report.rule(
+        &[path],
+        other.is_none(),
+        format!(
+            "is {image:?}, with {:?} in it; an image is made of letters, digits and any of -_:./#@, such as \
+             public.ecr.aws/nginx/nginx:1.29",
+            other.unwrap_or_default()
+        ),
+    );
+    let (name, digest) = rest.split_once('@').unwrap_or((rest, ""));
+    let long = name.chars().count();
+    let counted = if digest.is_empty() { "" } else { " before its digest" };
+    report.rule(&[path], long <= 255, format!("has {long} characters{counted}, more than 255"));
+    let last = name.rfind('/').map_or(0, |it| it + 1);
+    let untagged = name[last..].find(':').map_or(name, |it| &name[..last + it]);
+    let is_host = |it: &str| it.contains(['.', ':']) || it == "localhost";
+    let repository = untagged.split_once('/').filter(|(host, _)| is_host(host)).map_or(untagged, |(_, repository)| repository);
+    let lowercase = rest.replacen(repository, &repository.to_lowercase(), 1);
+    report.rule(
+        &[path],
+        other.is_some() || !repository.contains(|it: char| it.is_ascii_uppercase()),
+        format!("is {image:?}, but the name of a repository has no capital letters; use {lowercase}"),
+    );
 }
 
 /// What waits for a container to be healthy has to wait for its health check.
@@ -372,7 +442,14 @@ fn check_logs(
     inputs: &TaskDefinitionInputs,
     report: &mut Report<'_>,
 ) {
-    let Some(logs) = &container.log_configuration else { return };
+    let Some(logs) = &container.log_configuration else {
+        report.warn(
+            &[&format!("{path}.logConfiguration"), &format!("{path}.firelensConfiguration"), &format!("{path}.essential")],
+            !container.essential || container.firelens_configuration.is_some(),
+            format!("is missing, so what container {} writes is lost; to keep it, use logDriver awslogs", container.name),
+        );
+        return;
+    };
     let at = |name: &str| format!("{path}.logConfiguration.{name}");
     let (driver, option) = (at("logDriver"), |name: &str| at(&format!("options.{name}")));
     let given = |name: &str| logs.options.contains_key(name) || logs.secret_options.iter().any(|it| it.name == name);
@@ -398,7 +475,8 @@ fn check_logs(
             );
             let create = logs.options.get("awslogs-create-group").map_or("true", String::as_str);
             let reason = format!("is {create:?}, not true; to have a log group of your own, leave it out");
-            report.rule(&[&option("awslogs-create-group"), &driver], ["true", "false"].contains(&create), reason);
+            let legal = ["true", "false"].iter().any(|it| it.eq_ignore_ascii_case(create));
+            report.rule(&[&option("awslogs-create-group"), &driver], legal, reason);
         }
         TaskDefinitionLogDriver::Awsfirelens => {
             let router = inputs.container_definitions.iter().any(|it| it.firelens_configuration.is_some());
@@ -423,6 +501,10 @@ fn check_logs(
             !NOT_ON_FARGATE.contains(&name.as_str()),
             format!("is {}, which Fargate does not support; use awslogs, awsfirelens or splunk", name.as_str()),
         ),
+    }
+    if logs.log_driver == TaskDefinitionLogDriver::Awsfirelens {
+        // Its options are those of the router's output.
+        return;
     }
     let mode = logs.options.get("mode").map_or("non-blocking", String::as_str);
     report.rule(
@@ -533,7 +615,10 @@ fn check_rights(
     let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
     let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
     let any = |kind: fn(&str) -> bool| secrets().any(|it| kind(&it.value_from));
-    let basic = is_in_ecr(&container.image) || logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs);
+    let basic = [
+        (is_in_ecr(&container.image), "ecr:BatchGetImage"),
+        (logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs), "logs:PutLogEvents"),
+    ];
     let needs = [
         (any(|from| from.contains(":secretsmanager:")), "secretsmanager:GetSecretValue", "to read its secrets"),
         // What is not known yet is empty.
@@ -541,21 +626,29 @@ fn check_rights(
         (any(|from| !from.contains(":secretsmanager:")), "ssm:GetParameters", "to read its secrets"),
         (!container.environment_files.is_empty(), "s3:GetObject", "to read its environmentFiles"),
         (container.repository_credentials.is_some(), "secretsmanager:GetSecretValue", "to log in to its registry"),
-        (log_option("awslogs-create-group") == Some("true"), "logs:CreateLogGroup", "for awslogs-create-group"),
+        (
+            log_option("awslogs-create-group").is_some_and(|it| it.eq_ignore_ascii_case("true")),
+            "logs:CreateLogGroup",
+            "for awslogs-create-group",
+        ),
     ];
-    let more = needs.into_iter().find(|it| it.0);
     let meant = report.resolve::<RoleFacts>("executionRoleArn", inputs.execution_role_arn.as_deref());
-    report.warn_if_mismatched("executionRoleArn", &[], &meant, |role| match (role.rights, more) {
-        (Rights::None, None) if basic => Some(format!(
-            "is role {}, which has no policies, so that container {} cannot start; add the ARN of \
+    report.warn_if_mismatched("executionRoleArn", &[], &meant, |role| {
+        let lacks = |actions: &str| actions.split(" or ").all(|it| role.lacks(it));
+        if let Some((_, action, why)) = needs.iter().find(|(needed, action, _)| *needed && lacks(action)) {
+            return Some(format!(
+                "is role {}, which is not allowed {action}, but container {} needs that {why}; allow it in inlinePolicies of the \
+                 role",
+                role.name, container.name
+            ));
+        }
+        let (_, action) = basic.iter().find(|(needed, action)| *needed && lacks(action))?;
+        let has = if role.allowed.as_ref().is_some_and(Vec::is_empty) { "has no policies" } else { &format!("is not allowed {action}") };
+        Some(format!(
+            "is role {}, which {has}, so that container {} cannot start; add the ARN of \
              service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
             role.name, container.name
-        )),
-        (Rights::None | Rights::Execution, Some((_, action, why))) => Some(format!(
-            "is role {}, which is not allowed {action}, but container {} needs that {why}; allow it in inlinePolicies of the role",
-            role.name, container.name
-        )),
-        _ => None,
+        ))
     });
 }
 
@@ -586,7 +679,19 @@ mod tests {
     use serde_json::json;
 
     use super::{super::TaskDefinition, *};
-    use crate::{plan::Plan, resource::findings, resources::role, value::Value};
+    use crate::{
+        plan::Plan,
+        resource::{self, Resource},
+        resources::role,
+        value::Value,
+    };
+
+    /// Mistakes, and warnings but that of a container whose output is lost, which most containers here share.
+    fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>, Vec<String>) {
+        let (mistakes, mut warnings) = resource::findings::<R>(plan, inputs);
+        warnings.retain(|it| !it.contains("is missing, so what container"));
+        (mistakes, warnings)
+    }
 
     fn mistakes(inputs: serde_json::Value) -> Vec<String> {
         crate::resource::mistakes::<TaskDefinition>(inputs.into())
@@ -724,6 +829,106 @@ mod tests {
         );
         let reason = "logDriver is awsfirelens, but no container is the log router; give one a firelensConfiguration";
         assert_eq!(logs("awsfirelens", json!({ "Name": "http" })), [at(reason)]);
+    }
+
+    #[test]
+    fn output_that_is_lost_is_warned_of() {
+        let logs = json!({ "logDriver": "splunk", "options": { "splunk-url": "u", "splunk-token": "t" } });
+        let containers = json!([
+            { "name": "app", "image": "nginx" },
+            { "name": "side", "image": "nginx", "essential": false },
+            { "name": "kept", "image": "nginx", "logConfiguration": logs },
+            { "name": "router", "image": "nginx", "firelensConfiguration": { "type": "fluentbit" } },
+        ]);
+        let (mistakes, warnings) =
+            resource::findings::<TaskDefinition>(&Plan::default(), json!({ "containerDefinitions": containers }).into());
+        assert_eq!(mistakes, Vec::<String>::new());
+        let reason = "containerDefinitions[0].logConfiguration is missing, so what container app writes is lost; to keep it, use \
+                      logDriver awslogs";
+        assert_eq!(warnings, [reason]);
+    }
+
+    #[test]
+    fn an_image_is_what_registries_take() {
+        let image = |image: &str| of(json!([{ "name": "app", "image": image }]));
+        let digest = format!("{}/{}@sha256:{}", "registry.example.com:5000", "a".repeat(220), "0".repeat(64));
+        for good in ["nginx", "Registry.example.com/team/app:1.0-RC", "localhost/app", "library/nginx:1#2", &digest] {
+            assert_eq!(image(good), Vec::<String>::new(), "{good}");
+        }
+        let at = "containerDefinitions[0].image";
+        let scheme = format!("{at} is \"https://ghcr.io/a/b:1\", but an image has no https://; use ghcr.io/a/b:1");
+        assert_eq!(image("https://ghcr.io/a/b:1"), [scheme]);
+        let capitals = format!("{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC");
+        assert_eq!(image("ghcr.io/Acme/Web:RC"), [capitals]);
+        let space = format!(
+            "{at} is \"nginx: 1\", with ' ' in it; an image is made of letters, digits and any of -_:./#@, such as \
+             public.ecr.aws/nginx/nginx:1.29"
+        );
+        assert_eq!(image("nginx: 1"), [space]);
+        assert_eq!(image(&"a".repeat(256)), [format!("{at} has 256 characters, more than 255")]);
+    }
+
+    #[test]
+    fn what_aws_takes_is_not_refused() {
+        let logs = json!({
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "True",
+            },
+        });
+        let fluent = json!({ "logDriver": "awsfirelens", "options": { "Name": "http", "mode": "gelf" } });
+        let limits = json!([
+            { "name": "nproc", "softLimit": 1024, "hardLimit": 2048 }, { "name": "memlock", "softLimit": 64, "hardLimit": -1 },
+        ]);
+        let container = json!({ "name": "app", "image": "nginx", "logConfiguration": logs, "ulimits": limits });
+        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
+        let inputs = json!({
+            "cpu": "0.5 vCPU", "memory": "1 GB", "executionRoleArn": "starter", "taskRoleArn": "task",
+            "requiresCompatibilities": [], "pidMode": "task", "placementConstraints": [],
+            "containerDefinitions": [
+                container,
+                { "name": "other", "image": "nginx", "logConfiguration": fluent },
+                { "name": "log", "image": "nginx", "user": "0", "firelensConfiguration": { "type": "fluentbit" } },
+            ],
+            "volumes": [{ "name": "files", "efsVolumeConfiguration": efs, "host": {} }],
+        });
+        assert_eq!(mistakes(inputs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_aws_does_not_take_is_refused_with_the_reason() {
+        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "ENABLED" } });
+        let ports = json!([{ "containerPort": 80, "protocol": "http" }]);
+        let found = mistakes(json!({
+            "pidMode": "host", "requiresCompatibilities": ["EC2"],
+            "containerDefinitions": [{ "name": "app", "image": "nginx", "portMappings": ports, "privileged": true }],
+            "volumes": [{ "name": "files", "efsVolumeConfiguration": efs }],
+        }));
+        assert_eq!(
+            found,
+            [
+                "containerDefinitions[0].portMappings[0].protocol is http, but it is tcp or udp; leave it out: what is spoken over \
+                 the port is appProtocol: http",
+                "containerDefinitions[0].privileged is not supported on Fargate; remove it, or set it to false",
+                "pidMode is host, which Fargate does not support; use task, or remove it",
+                "requiresCompatibilities is EC2, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out",
+                "volumes[0].efsVolumeConfiguration.transitEncryption is DISABLED, but an access point and IAM authorization both \
+                 need it; set it to ENABLED",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_family_belongs_to_one_resource() {
+        let plan = Plan::default();
+        let task = |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
+        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]));
+        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]), "it is the same one again");
+        let facts = plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
+        plan.declare("another", crate::plan::Facts::new(facts));
+        let (mistakes, warnings) = findings::<TaskDefinition>(&plan, task("web"));
+        assert_eq!(mistakes, Vec::<String>::new());
+        assert!(warnings[0].starts_with("family is web, the family of another TaskDefinition of this program"), "{warnings:?}");
     }
 
     #[test]
@@ -903,7 +1108,15 @@ mod tests {
         let reads = "but container app needs that to read its secrets; allow it";
         assert_eq!(warned(execution.clone(), managed.clone()), lacks(&format!("secretsmanager:GetSecretValue, {reads}")));
         assert_eq!(warned(execution.clone(), secret("/app/a")), lacks(&format!("ssm:GetParameters, {reads}")));
-        assert_eq!(warned(json!({ "inlinePolicies": { "read": { "Statement": [] } } }), managed.clone()), "");
+        let reading = |action: &str| json!({ "read": { "Statement": { "Effect": "Allow", "Action": action, "Resource": "*" } } });
+        let (execution_arn, read_all) = (&execution["managedPolicyArns"], reading("secretsmanager:Get*"));
+        assert_eq!(warned(json!({ "managedPolicyArns": execution_arn, "inlinePolicies": read_all }), managed.clone()), "");
+        let pulls = "executionRoleArn is role starter, which is not allowed ecr:BatchGetImage, so that container app cannot start; add \
+                     the ARN of service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns";
+        assert_eq!(warned(json!({ "inlinePolicies": read_all }), managed.clone()), pulls);
+        let all_of_s3 = reading("s3:*");
+        let found = warned(json!({ "managedPolicyArns": execution_arn, "inlinePolicies": all_of_s3 }), managed.clone());
+        assert_eq!(found, lacks(&format!("secretsmanager:GetSecretValue, {reads}")));
         assert_eq!(warned(json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"] }), managed), "");
         let files = json!({ "environmentFiles": [{ "value": "arn:aws:s3:::b/a.env" }] });
         let reason = "s3:GetObject, but container app needs that to read its environmentFiles; allow it";
