@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_field_is_documented_and_says_only_known_keywords() {
-        const JSON_SCHEMA: [&str; 19] = [
+        const JSON_SCHEMA: [&str; 20] = [
             "$ref",
             "additionalProperties",
             "anyOf",
@@ -363,6 +363,7 @@ mod tests {
             "minLength",
             "oneOf",
             "pattern",
+            "propertyNames",
             "type",
             "uniqueItems",
         ];

@@ -29,7 +29,7 @@ use serde_json::{Map, Value as Json, json};
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 18] = [
+pub const KEYWORDS: [&str; 19] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
