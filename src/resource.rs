@@ -144,12 +144,6 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
-    /// not known yet reads as nothing.
-    fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
-        false
-    }
-
     /// What AWS has of it that no program can say here, by the names of AWS: updates leave it alone, and an import would lose it.
     fn unsupported(_outputs: &Self::Outputs) -> Vec<String> {
         Vec::new()
