@@ -100,7 +100,8 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@ln -sfn ../../nodejs/bin .tools/sdks/node_modules/@pulumi/fargate
 	@cp tests/sdk/url.ts .tools/sdks/url/
 	@$(STEP) "compiling a program with the TypeScript SDK" \
-		.tools/sdks/node_modules/.bin/tsc --strict --module nodenext --target es2022 --types node --skipLibCheck \
+		.tools/sdks/node_modules/.bin/tsc --strict --module nodenext --target es2022 --skipLibCheck \
+		--typeRoots .tools/sdks/node_modules/@types --types node \
 		.tools/sdks/url/url.ts
 	@cp tools/sdks/go/go.mod tools/sdks/go/go.sum .tools/sdks/go/
 	@$(STEP) "compiling the Go SDK" go -C .tools/sdks/go build -v ./...

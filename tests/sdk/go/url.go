@@ -72,8 +72,8 @@ func program(ctx *pulumi.Context) error {
 		Family: pulumi.String("web"),
 		Cpu:    pulumi.String("256"),
 		Memory: pulumi.String("512"),
-		ContainerDefinitions: fargate.TaskDefinitionContainerArray{
-			fargate.TaskDefinitionContainerArgs{
+		ContainerDefinitions: fargate.TaskDefinitionContainerDefinitionArray{
+			fargate.TaskDefinitionContainerDefinitionArgs{
 				Name:  pulumi.String("app"),
 				Image: pulumi.String("public.ecr.aws/nginx/nginx:1.29"),
 				Environment: fargate.TaskDefinitionKeyValuePairArray{
