@@ -36,7 +36,7 @@ demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 	@$(PYTHON) tools/demo.py down
 
 .PHONY: app
-app: build tools app-tools ## run the application of the plan on a local AWS: upload, process, download, lose a worker, scale
+app: build tools app-tools ## do what the READMEs of examples/ say on a local AWS, and run the application: upload, lose a worker, scale
 	@$(PYTHON) tools/app.py $(PROVIDER)
 
 .PHONY: test
@@ -91,19 +91,33 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@$(STEP) "checking the schema as Pulumi does" pulumi schema check schema.json
 	@$(STEP) "generating the SDKs for Python, TypeScript and Go" \
 		.tools/bin/generate-sdks schema.json .tools/sdks
-	@$(STEP) "installing the Python SDK" \
-		$(PYTHON) -m pip install --disable-pip-version-check --no-deps --force-reinstall .tools/sdks/python
 	@$(STEP) "compiling the TypeScript SDK" \
-		.tools/sdks/node_modules/.bin/tsc --noEmit --project .tools/sdks/nodejs
+		.tools/sdks/node_modules/.bin/tsc --project .tools/sdks/nodejs
+	@cp .tools/sdks/nodejs/package.json .tools/sdks/nodejs/README.md .tools/sdks/nodejs/bin/
+	@$(STEP) "packing the TypeScript SDK" \
+		npm pack --pack-destination .tools/sdks/nodejs .tools/sdks/nodejs/bin
+	@mkdir -p .tools/sdks/url .tools/sdks/node_modules/@pulumi
+	@ln -sfn ../../nodejs/bin .tools/sdks/node_modules/@pulumi/fargate
+	@cp tests/sdk/url.ts .tools/sdks/url/
+	@$(STEP) "compiling a program with the TypeScript SDK" \
+		.tools/sdks/node_modules/.bin/tsc --strict --module nodenext --target es2022 --skipLibCheck \
+		--typeRoots .tools/sdks/node_modules/@types --types node \
+		.tools/sdks/url/url.ts
 	@cp tools/sdks/go/go.mod tools/sdks/go/go.sum .tools/sdks/go/
 	@$(STEP) "compiling the Go SDK" go -C .tools/sdks/go build -v ./...
+	@$(STEP) "compiling a program with the Go SDK" \
+		go -C tests/sdk/go build -v -o $(CURDIR)/.tools/sdks/url/url .
 	@$(STEP) "building the provider for tests" cargo test --locked --no-run
 	@$(STEP) --show "bringing sprint B up with the Python SDK" \
-		$(PYTHON) tests/sdk/sprint_b.py $(DEBUG_PROVIDER)
+		env PYTHONPATH=.tools/sdks/python $(PYTHON) tests/sdk/sprint_b.py $(DEBUG_PROVIDER)
+	@$(STEP) --show "making URLs of outputs in Python, TypeScript and Go" \
+		$(PYTHON) tests/sdk/url.py $(DEBUG_PROVIDER) $(CURDIR)/.tools/sdks
+	@$(STEP) --show "doing what README says about projects of one's own" \
+		$(PYTHON) tests/sdk/readme.py $(DEBUG_PROVIDER)
 
 .PHONY: bench
-bench: build tools ## measure the provider and print a table
-	@$(PYTHON) tools/bench.py $(PROVIDER)
+bench: build tools ## measure the provider and print a table; BEFORE=<another build> is measured beside it
+	@$(PYTHON) tools/bench.py $(PROVIDER) $(BEFORE)
 
 .PHONY: build
 build: ## build the provider in release form

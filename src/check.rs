@@ -46,30 +46,133 @@ impl Findings {
     }
 }
 
+/// What is lost when a resource that holds data is replaced.
+pub struct Loss<'a> {
+    /// The input by which a program allows it, and whether it does.
+    pub switch: &'a str,
+    pub allowed: bool,
+    /// Why AWS does not make the change of a property in place.
+    pub why: fn(&str) -> &'static str,
+    /// What takes the place of what.
+    pub what: String,
+    /// What becomes of the data where the program allows their loss.
+    pub rest: String,
+}
+
 /// Collects what is wrong with some inputs, and what the user had better know.
 pub struct Report<'a> {
     inputs: &'a Map,
+    written: Option<&'a Map>,
     urn: &'a str,
     old: Option<&'a Map>,
+    replaces_in_place: bool,
     plan: Option<&'a Plan>,
+    fixed_name: bool,
     findings: Findings,
 }
 
 impl<'a> Report<'a> {
     /// A report on `inputs`, with no mistake yet.
     pub fn new(inputs: &'a Map) -> Self {
-        Self { inputs, urn: "", old: None, plan: None, findings: Findings::default() }
+        Self {
+            inputs,
+            written: None,
+            urn: "",
+            old: None,
+            replaces_in_place: false,
+            plan: None,
+            fixed_name: false,
+            findings: Findings::default(),
+        }
     }
 
-    /// The same, for the inputs of the resource `urn`, which are compared with what else the program declares.
-    pub fn within(inputs: &'a Map, urn: &'a str, plan: &'a Plan) -> Self {
-        Self { urn, plan: Some(plan), ..Self::new(inputs) }
+    /// The same, for the inputs of the resource `urn`, which are compared with those that it had, if it exists, and with what
+    /// else the program declares.
+    pub fn within(inputs: &'a Map, old: Option<&'a Map>, urn: &'a str, plan: &'a Plan) -> Self {
+        Self { urn, old, plan: Some(plan), ..Self::new(inputs) }
     }
 
-    /// The same, for inputs that are compared with what they were.
+    /// The same, where the program itself names the resource, or does not.
     #[must_use]
-    pub fn after(self, old: &'a Map) -> Self {
-        Self { old: Some(old), ..self }
+    pub fn with_fixed_name(self, fixed_name: bool) -> Self {
+        Self { fixed_name, ..self }
+    }
+
+    /// Whether a replacement would have the name that the resource has: the program itself gives it.
+    pub fn has_fixed_name(&self) -> bool {
+        self.fixed_name
+    }
+
+    /// Whether the resource is yet to be created.
+    pub fn is_new(&self) -> bool {
+        self.old.is_none()
+    }
+
+    /// Whether the program says something else of the property at `path` than before, or says it for the first time.
+    pub fn changes(&self, path: &str) -> bool {
+        self.old.is_none_or(|old| at(old, path).map(Value::bare) != at(self.inputs, path).map(Value::bare))
+    }
+
+    /// The path of the first thing within a property that is not as before.
+    fn changed_within(&self, property: &str) -> String {
+        let mut path = property.to_owned();
+        loop {
+            let old = self.old.and_then(|it| at(it, &path)).map(Value::plain);
+            let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, at(self.inputs, &path).map(Value::plain)) else {
+                return path;
+            };
+            let differs = |name: &&String| old.get(*name).map(Value::bare) != new.get(*name).map(Value::bare);
+            let Some(name) = old.keys().chain(new.keys()).find(differs) else { return path };
+            path = path_of_key(&path, name);
+        }
+    }
+
+    /// Refuses to replace a resource that holds data by an empty one, unless the program allows it.
+    pub fn refuse_loss<'p>(&mut self, replacing: impl IntoIterator<Item = &'p String>, loss: &Loss<'_>) {
+        for property in replacing {
+            let property = &self.changed_within(property);
+            let was = self.written_before(property);
+            let fix = match &was {
+                Some(was) if property == "region" => {
+                    format!("Set it, or the region of the provider (fargate:region, or AWS_REGION), to {was}")
+                }
+                Some(was) => format!("Set it to {was}"),
+                None => "Leave it out".to_owned(),
+            };
+            let why = match property.as_str() {
+                "region" => "No resource leaves its region",
+                other => (loss.why)(other),
+            };
+            let (what, switch, rest) = (&loss.what, loss.switch, &loss.rest);
+            let consequence = format!("{why}, so {what}. {fix}; or set {switch} to true, and {rest}");
+            let was = was.unwrap_or_else(|| "not set".to_owned());
+            let is = self.written(property).unwrap_or_else(|| "not set".to_owned());
+            let reason = format!("cannot change without data loss: it was {was} and is {is} now. {consequence}");
+            self.rule(&[property, switch], loss.allowed, reason);
+            if !loss.allowed && self.knows(switch) {
+                let doubt =
+                    "will only be known when what it comes from has been changed; `pulumi up` then ends there, unless it is";
+                self.foretell(property, format!("{doubt} {was} as before: {consequence}"));
+            }
+        }
+    }
+
+    /// The same, for a resource that is deleted before what replaces it is created, if anything does.
+    #[must_use]
+    pub fn in_place(self, replaces_in_place: bool) -> Self {
+        Self { replaces_in_place, ..self }
+    }
+
+    /// The same, for a program that wrote these inputs: what else there is are defaults.
+    #[must_use]
+    pub fn completing(self, written: &'a Map) -> Self {
+        Self { written: Some(written), ..self }
+    }
+
+    /// A value as a text quotes it, which may be the default of a property that the program leaves out.
+    pub fn quoted(&self, path: &str, value: impl fmt::Display) -> String {
+        let is_default = self.written.is_some_and(|it| at(it, path).is_none());
+        if is_default { format!("{value} by default") } else { value.to_string() }
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
@@ -95,6 +198,21 @@ impl<'a> Report<'a> {
     /// How the program writes the property at `path`; none if it does not say it.
     pub fn written(&self, path: &str) -> Option<String> {
         at(self.inputs, path).map(written)
+    }
+
+    /// The text at `path`, if it is known. It may be secret: it is to be compared, not to be shown.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        at(self.inputs, path)?.as_str()
+    }
+
+    /// Whether what this resource replaces, if it does, is deleted before it is created.
+    pub fn replaces_in_place(&self) -> bool {
+        self.replaces_in_place
+    }
+
+    /// What the property at `path` was before.
+    pub fn before(&self, path: &str) -> Option<&Value> {
+        at(self.old?, path)
     }
 
     /// How it was written before.
@@ -228,6 +346,33 @@ fn why_none<T>(candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>
     (!reasons.is_empty()).then(|| reasons.join("; or it "))
 }
 
+/// An input that the resource has in AWS, or in other providers, but not here. A program that comes from there may still say it,
+/// where that makes no difference.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may say, as JSON, besides nothing: what holds here anyway.
+    pub holds: &'static [&'static str],
+    /// Why it can say nothing else, and what to do.
+    pub reason: &'static str,
+}
+
+/// Takes such inputs out of `inputs`, and reports those that say what cannot be.
+pub fn take_foreign(inputs: &mut Map, foreign: &[Foreign]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    for it in foreign {
+        let Some(value) = inputs.remove(it.name) else { continue };
+        let bare = value.bare();
+        let says_nothing = bare.is_empty() || [Value::Unknown, Value::Bool(false), Value::String(String::new())].contains(&bare);
+        let holds = |json: &&str| serde_json::from_str::<serde_json::Value>(json).is_ok_and(|it| Value::from(it) == bare);
+        if !says_nothing && !it.holds.iter().any(holds) {
+            failures.push(Failure { path: it.name.to_owned(), reason: it.reason.to_owned() });
+        }
+    }
+    failures
+}
+
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
 pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
     let mut findings = Findings::default();
@@ -236,7 +381,7 @@ pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
 }
 
 fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, findings: &mut Findings) {
-    map.retain(|name, it| *it.plain() != Value::Null && !shape.property(name).is_some_and(|property| says_nothing(it, property)));
+    map.retain(|name, it| *it.plain() != Value::Null && !says_nothing(name, it, shape));
     for name in map.keys().filter(|it| !it.starts_with("__") && shape.property(it).is_none()) {
         let names: Vec<_> = shape.properties().map(|(name, _)| name).collect();
         let reason = match nearest(name, &names) {
@@ -445,9 +590,12 @@ fn check_tags(tags: &Map, restricted: bool, path: &str, secret: bool, findings: 
     }
 }
 
-/// Whether it is the empty text where text may be left out: AWS takes both for the same.
-fn says_nothing(value: &Value, property: Shape<'_>) -> bool {
-    value.as_str() == Some("") && property.is_optional() && property.resolve().kind() == Some("string")
+/// Whether it is the empty text where text, or a document, may be left out: AWS takes both for the same.
+fn says_nothing(name: &str, value: &Value, shape: Shape<'_>) -> bool {
+    let Some(property) = shape.property(name).filter(|_| value.as_str() == Some("")) else { return false };
+    let is_document = property.resolve().keyword("compare") == "json";
+    property.is_optional() && property.resolve().kind() == Some("string")
+        || is_document && property.default().is_none() && !shape.required().any(|it| it == name)
 }
 
 fn is_document(value: &Value) -> bool {

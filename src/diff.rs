@@ -1,6 +1,6 @@
 //! What changed between two inputs, as their shape understands it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, slice};
 
 use serde_json::Value as Json;
 
@@ -78,8 +78,10 @@ impl Walk {
 
     fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
-        let optional = shape.is_some_and(Shape::is_optional);
-        let present = |it| present(it).filter(|it| !optional || it.as_str() != Some(""));
+        // Off says something where leaving it out would leave it to AWS.
+        let blank = |it: &Value, shape: Shape<'_>| !shape.flag("computed") && is_blank(it, shape);
+        let says_nothing = |it: &Value| shape.is_some_and(|at| matches!(it, Value::String(_)) && is_off(it, at) || blank(it, at));
+        let present = |it| present(it).filter(|it| !says_nothing(it));
         let (old, new) = (present(old), present(new));
         let kind = match (old, new) {
             (None, None) => return,
@@ -106,10 +108,33 @@ impl Walk {
                 (Value::List(olds), Value::List(news)) if compare.is_none() => {
                     return self.list(olds, news, shape, path, replaces);
                 }
+                (Value::List(olds), Value::List(news)) if compare == Some("flattened") => {
+                    return self.items(olds, news, path, replaces);
+                }
                 _ => {}
             }
         }
         self.changes.push(Change { path: path.to_owned(), kind, replaces });
+    }
+
+    /// Two lists without an order, which differ: an item differs where the other list has none that says the same.
+    fn items(&mut self, olds: &[Value], news: &[Value], path: &str, replaces: bool) {
+        let each = |items: &[Value]| items.iter().map(|it| flattened(slice::from_ref(it))).collect::<Vec<_>>();
+        let (olds, news, before) = (each(olds), each(news), self.changes.len());
+        for index in 0..olds.len().max(news.len()) {
+            let (old, new) = (olds.get(index), news.get(index));
+            let (gone, added) = (old.filter(|it| !news.contains(it)), new.filter(|it| !olds.contains(it)));
+            let kind = match (gone, added) {
+                (None, None) => continue,
+                (Some(_), None) => Kind::Delete,
+                (None, Some(_)) if old.is_none() => Kind::Add,
+                (_, Some(_)) => Kind::Update,
+            };
+            self.changes.push(Change { path: path_of_index(path, index), kind, replaces });
+        }
+        if self.changes.len() == before {
+            self.changes.push(Change { path: path.to_owned(), kind: Kind::Update, replaces });
+        }
     }
 
     fn list(&mut self, olds: &[Value], news: &[Value], shape: Shape<'_>, path: &str, replaces: bool) {
@@ -145,6 +170,28 @@ impl Walk {
     }
 }
 
+/// Whether it is a struct that says nothing: of empty lists, maps and texts, and of what is off by default.
+fn is_blank(value: &Value, shape: Shape<'_>) -> bool {
+    let shape = shape.resolve();
+    let Value::Object(map) = value.plain() else { return false };
+    let says_nothing = |name: &str, it: &Value| {
+        let property = shape.property(name);
+        it.is_empty() || property.is_some_and(|property| is_off(it, property) || is_blank(it, property))
+    };
+    shape.kind() == Some("object") && shape.element().is_none() && map.iter().all(|(name, it)| says_nothing(name, it))
+}
+
+/// Whether it is an empty text that may be left out, or a flag that is not set, or none of something, where that is the default.
+fn is_off(value: &Value, property: Shape<'_>) -> bool {
+    match value.plain() {
+        Value::String(it) => it.is_empty() && property.is_optional(),
+        it @ (Value::Bool(false) | Value::Number(0.0)) => {
+            property.default().is_some_and(|default| Value::from(default.clone()) == *it)
+        }
+        _ => false,
+    }
+}
+
 /// The bare value, if it says anything: an empty list or map is what absence means.
 fn present(value: Option<&Value>) -> Option<&Value> {
     value.filter(|it| !it.is_empty()).map(Value::plain)
@@ -168,6 +215,7 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
         (None, Value::String(old), Value::String(new)) if shape.resolve().keyword("format") == "cidr" => {
             canonical_block(old).is_some_and(|it| Some(it) == canonical_block(new))
         }
+        (Some("kmsKey"), Value::String(old), Value::String(new)) => same_key(old, new),
         (Some("arn"), Value::String(old), Value::String(new)) => {
             // Two ARNs differ in more than their names, such as the account.
             is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
@@ -193,10 +241,69 @@ fn in_order(value: &Value, shape: Shape<'_>) -> Value {
         Value::Object(map) => {
             let inner =
                 |name: &str, it: &Value| shape.property(name).map_or_else(|| it.bare(), |property| in_order(it, property));
-            Value::Object(map.iter().map(|(name, it)| (name.clone(), inner(name, it))).collect())
+            let says =
+                |name: &str, it: &Value| !it.is_empty() && shape.property(name).is_none_or(|property| !is_blank(it, property));
+            let said = map.iter().filter(|(name, it)| says(name, it));
+            Value::Object(said.map(|(name, it)| (name.clone(), inner(name, it))).collect())
         }
         _ => value.bare(),
     }
+}
+
+/// What AWS shows of a list without an order, as the program writes that: what `wanted` has is where it is there, and the rest
+/// comes last, or in the place of what is gone. None for what has an order.
+pub fn in_order_of(wanted: &Value, shown: &Value, property: Shape<'_>) -> Option<Value> {
+    let (Value::List(wanted), Value::List(shown)) = (wanted.plain(), shown) else { return None };
+    let compare = property.keyword("compare").as_str();
+    if compare == Some("flattened") {
+        let (said, has) = (flattened(wanted), flattened(shown));
+        let mut others = shown.iter().filter_map(|it| part_of(it, |thing| !said.contains(thing)));
+        let kept = wanted.iter().filter_map(|it| part_of(it, |thing| has.contains(thing)).or_else(|| others.next()));
+        let mut items: Vec<_> = kept.collect();
+        items.extend(others);
+        return Some(Value::List(items));
+    }
+    let keys = property.keys();
+    if keys.is_empty() && compare != Some("set") {
+        return None;
+    }
+    let place = |item: &Value| {
+        let same = |it: &Value| if keys.is_empty() { it.bare() == item.bare() } else { it.has_same(&keys, item) };
+        wanted.iter().position(same).unwrap_or(usize::MAX)
+    };
+    let mut items = shown.clone();
+    items.sort_by_cached_key(place);
+    Some(Value::List(items))
+}
+
+/// Of an item that says with lists what several items could say: those things that `keep` wants, if there are any.
+fn part_of(item: &Value, keep: impl Fn(&str) -> bool) -> Option<Value> {
+    let Value::Object(map) = item.bare() else { return None };
+    let common = common(&map);
+    let mut part = map.clone();
+    for (name, value) in map {
+        match value {
+            Value::List(things) => {
+                let kept: Vec<_> = things.into_iter().filter(|it| keep(&format!("{common} {name} {it:?}"))).collect();
+                part.insert(name, Value::List(kept));
+            }
+            Value::Bool(true) => _ = part.insert(name.clone(), Value::Bool(keep(&format!("{common} {name}")))),
+            _ => {}
+        }
+    }
+    part.retain(|_, it| !it.is_empty() && *it != Value::Bool(false));
+    let part = Value::Object(part);
+    (!flattened(slice::from_ref(&part)).is_empty()).then_some(part)
+}
+
+/// What an item says of all the things that it lists.
+fn common(item: &Map) -> String {
+    let common: Vec<_> = item.iter().filter(|(_, it)| !is_plural(it) && **it != Value::Null).collect();
+    format!("{common:?}")
+}
+
+fn is_plural(value: &Value) -> bool {
+    matches!(value, Value::List(_) | Value::Bool(_))
 }
 
 /// The items of a list, in no order, after each that lists several things has become one item for each of them. A flag
@@ -205,17 +312,23 @@ fn flattened(items: &[Value]) -> BTreeSet<String> {
     let mut flat = BTreeSet::new();
     for item in items.iter().map(Value::bare) {
         let Value::Object(map) = item else { continue };
-        let plural = |it: &Value| matches!(it, Value::List(_) | Value::Bool(_));
-        let common: Vec<_> = map.iter().filter(|(_, it)| !plural(it) && **it != Value::Null).collect();
+        let common = common(&map);
         for (name, value) in &map {
             match value {
-                Value::List(things) => flat.extend(things.iter().map(|it| format!("{common:?} {name} {it:?}"))),
-                Value::Bool(true) => _ = flat.insert(format!("{common:?} {name}")),
+                Value::List(things) => flat.extend(things.iter().map(|it| format!("{common} {name} {it:?}"))),
+                Value::Bool(true) => _ = flat.insert(format!("{common} {name}")),
                 _ => {}
             }
         }
     }
     flat
+}
+
+/// Whether two names of KMS keys may mean the same: AWS shows the ARN of a key, whatever the program called it by. Which key
+/// an alias stands for only KMS knows.
+fn same_key(one: &str, other: &str) -> bool {
+    let is_alias = |it: &str| it.contains("alias/");
+    is_alias(one) != is_alias(other) || is_arn(one) != is_arn(other) && name_in_arn(one) == name_in_arn(other)
 }
 
 fn is_arn(text: &str) -> bool {
@@ -233,5 +346,49 @@ fn document(value: &Value) -> Option<Json> {
         Value::String(it) => serde_json::from_str(it).ok().map(document::normal),
         Value::Object(_) if !value.contains_unknown() => codec::json(value).ok().map(document::normal),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ordered(wanted: serde_json::Value, shown: serde_json::Value, property: serde_json::Value) -> Option<Value> {
+        let shapes = crate::schema::Shapes::from_json(property);
+        in_order_of(&wanted.into(), &shown.into(), shapes.root())
+    }
+
+    #[test]
+    fn what_aws_shows_keeps_the_order_of_the_program() {
+        let flattened = json!({ "type": "array", "compare": "flattened" });
+        let rule = |port: i32, blocks: &[&str]| json!({ "port": port, "blocks": blocks });
+        for (wanted, shown, expected) in [
+            // Somebody added one.
+            (vec![rule(3000, &["a"])], vec![rule(22, &["a"]), rule(3000, &["a"])], vec![rule(3000, &["a"]), rule(22, &["a"])]),
+            // AWS shows as one what the program writes as two, and somebody added to it.
+            (
+                vec![rule(80, &["b"]), rule(80, &["a"])],
+                vec![rule(80, &["a", "b", "c"])],
+                vec![rule(80, &["b"]), rule(80, &["a"]), rule(80, &["c"])],
+            ),
+            // Somebody removed one, or a part of one, or changed one.
+            (vec![rule(80, &["a"]), rule(443, &["a"])], vec![rule(443, &["a"])], vec![rule(443, &["a"])]),
+            (vec![rule(80, &["a", "b"])], vec![rule(80, &["b"])], vec![rule(80, &["b"])]),
+            (
+                vec![rule(80, &["a"]), rule(443, &["a"])],
+                vec![rule(443, &["a"]), rule(8080, &["a"])],
+                vec![rule(8080, &["a"]), rule(443, &["a"])],
+            ),
+        ] {
+            assert_eq!(ordered(json!(wanted), json!(shown), flattened.clone()), Some(json!(expected).into()));
+        }
+        let keyed = json!({ "type": "array", "keyedBy": "to" });
+        let route = |to: &str, way: &str| json!({ "to": to, "way": way });
+        let (wanted, shown) =
+            (json!([route("c", "x"), route("a", "x")]), json!([route("a", "y"), route("b", "x"), route("c", "x")]));
+        assert_eq!(ordered(wanted, shown, keyed), Some(json!([route("c", "x"), route("a", "y"), route("b", "x")]).into()));
+        assert_eq!(ordered(json!([1]), json!([2]), json!({ "type": "array" })), None);
     }
 }

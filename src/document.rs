@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// A JSON document, as a map or as text. All ways to write the same document mean the same.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -15,6 +15,13 @@ impl Document {
     /// The document that AWS shows.
     pub fn new(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.to_owned())))
+    }
+
+    /// Whether it says nothing: no text, an empty map, or a lifecycle policy without a rule.
+    pub fn is_empty(&self) -> bool {
+        let text = self.to_text();
+        let nothing = |it: Json| it.as_object().is_some_and(|it| it.values().all(|it| it.as_array().is_some_and(Vec::is_empty)));
+        text.trim().is_empty() || serde_json::from_str(&text).is_ok_and(nothing)
     }
 
     /// The text for AWS.
@@ -65,34 +72,57 @@ impl PartialEq for Document {
     }
 }
 
-/// A document in the one form that all its spellings share: AWS takes one value for a list of one, lists in any order, and
-/// shows the number of an account as the ARN of its root user.
+/// A document in the one form that all its spellings share, by the grammar of IAM's JSON policies: one value stands for a list
+/// of one, lists have no order, the number of an account stands for the ARN of its root user, and anybody is `*` or
+/// `{"AWS": "*"}`. What says nothing may be left out: an empty `Sid` or `Condition`, and the version that is the default.
 pub fn normal(json: Json) -> Json {
     match json {
         Json::Array(items) => {
             let mut items: Vec<_> = items.into_iter().map(normal).collect();
             items.sort_by_key(ToString::to_string);
+            items.dedup();
             if items.len() == 1 { items.swap_remove(0) } else { Json::Array(items) }
         }
-        Json::Object(map) => {
-            let entry = |(key, it): (String, Json)| match (key.as_str(), it) {
-                ("AWS", Json::Array(items)) => (key, normal(items.into_iter().map(principal).collect())),
-                ("AWS", it) => (key, principal(it)),
-                (_, it) => (key, normal(it)),
-            };
-            Json::Object(map.into_iter().map(entry).collect())
-        }
-        Json::Number(it) => Json::String(it.to_string()),
+        Json::Object(map) => Json::Object(map.into_iter().filter(|(key, it)| says_something(key, it)).map(entry).collect()),
+        Json::Number(it) => Json::String(match it.as_f64() {
+            Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
+            _ => it.to_string(),
+        }),
         Json::Bool(it) => Json::String(it.to_string()),
         other => other,
     }
 }
 
+fn says_something(key: &str, value: &Json) -> bool {
+    match key {
+        "Sid" => value != "",
+        "Condition" => value.as_object().is_none_or(|it| !it.is_empty()),
+        "Version" => value != "2008-10-17",
+        _ => !value.is_null(),
+    }
+}
+
+fn entry((key, value): (String, Json)) -> (String, Json) {
+    let value = match (key.as_str(), value) {
+        ("Principal" | "NotPrincipal", Json::String(it)) if it == "*" => json!({ "AWS": "*" }),
+        ("AWS", Json::Array(items)) => normal(items.into_iter().map(principal).collect()),
+        ("AWS", it) => principal(it),
+        (_, it) => normal(it),
+    };
+    (key, value)
+}
+
+/// A principal in AWS; of the root user of an account, in any partition, the number of the account.
 fn principal(json: Json) -> Json {
-    match json {
-        Json::String(it) if it.len() == 12 && it.bytes().all(|it| it.is_ascii_digit()) => {
-            Json::String(format!("arn:aws:iam::{it}:root"))
+    let account = |it: &str| {
+        let parts: Vec<_> = it.split(':').collect();
+        match parts[..] {
+            ["arn", _, "iam", "", account, "root"] => Some(account.to_owned()),
+            _ => None,
         }
+    };
+    match json {
+        Json::String(it) => Json::String(account(&it).unwrap_or(it)),
         other => normal(other),
     }
 }
@@ -113,8 +143,6 @@ impl JsonSchema for Document {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -125,5 +153,43 @@ mod tests {
         assert_eq!(Document::new(text), Document(map.clone()));
         assert_eq!(Document(json!(text)), Document(map));
         assert_ne!(Document::new(text), Document(json!({ "Statement": [] })));
+    }
+
+    #[test]
+    fn spellings_that_aws_changes_mean_the_same() {
+        let statement = |more: Json| {
+            let mut it = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
+            it.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Document(json!({ "Version": "2012-10-17", "Statement": [it] }))
+        };
+        for (one, other) in [
+            (json!({ "Principal": "*" }), json!({ "Principal": { "AWS": ["*"] } })),
+            (
+                json!({ "Principal": { "AWS": "123456789012" } }),
+                json!({ "Principal": { "AWS": "arn:aws-cn:iam::123456789012:root" } }),
+            ),
+            (json!({}), json!({ "Sid": "", "Condition": {} })),
+            (
+                json!({ "Condition": { "Bool": { "aws:SecureTransport": true }, "NumericLessThan": { "a": 3.0 } } }),
+                json!({ "Condition": { "Bool": { "aws:SecureTransport": ["true"] }, "NumericLessThan": { "a": "3" } } }),
+            ),
+            (json!({ "Action": ["s3:Get*", "s3:Put*"] }), json!({ "Action": ["s3:Put*", "s3:Get*", "s3:Put*"] })),
+        ] {
+            assert_eq!(statement(one), statement(other));
+        }
+        let oldest = json!({ "Statement": [] });
+        assert_eq!(Document(json!({ "Version": "2008-10-17", "Statement": [] })), Document(oldest.clone()));
+        assert_ne!(Document(json!({ "Version": "2012-10-17", "Statement": [] })), Document(oldest));
+        let one = |role: &str| statement(json!({ "Principal": { "AWS": format!("arn:aws:iam::123456789012:{role}") } }));
+        assert_ne!(one("root"), one("role/app"));
+    }
+
+    #[test]
+    fn documents_that_say_nothing() {
+        for nothing in [json!(""), json!(" "), json!("{}"), json!({}), json!({ "rules": [] }), json!(r#"{"rules": []}"#)] {
+            assert!(Document(nothing.clone()).is_empty(), "{nothing}");
+        }
+        assert!(!Document(json!({ "rules": [{ "rulePriority": 1 }] })).is_empty());
+        assert!(!Document(json!({ "Version": "2012-10-17", "Statement": [] })).is_empty());
     }
 }

@@ -81,8 +81,9 @@ impl Package {
             "language": {
                 "nodejs": respect,
                 "python": { "respectSchemaVersion": true, "pyproject": { "enabled": true } },
+                // No `importBasePath`: `pulumi package add` up to 3.259 prints an import path without it (pulumi/pulumi#24433),
+                // and the two would differ.
                 "go": {
-                    "importBasePath": format!("{0}/sdk/go/{0}", self.name),
                     "generateResourceContainerTypes": true,
                     "respectSchemaVersion": true,
                 },
@@ -166,8 +167,10 @@ impl Package {
         if let Some(name) = shape.reference() {
             let reference = json!({ "$ref": format!("#/types/{}", self.token(name)) });
             return match shape.resolve().kind() {
-                // Relaxed: AWS may know names that we do not.
-                Some(_) if shape.resolve().names().is_some() => json!({ "oneOf": [{ "type": "string" }, reference] }),
+                // Relaxed: AWS may know names that we do not. The type is that of a default.
+                Some(_) if shape.resolve().names().is_some() => {
+                    json!({ "type": "string", "oneOf": [{ "type": "string" }, reference] })
+                }
                 Some(_) => reference,
                 None => self.type_spec(shape.resolve()),
             };
@@ -206,6 +209,10 @@ impl Types<'_> {
         let query = resource.query();
         self.add_all(query);
         let mut spec = self.inputs_and_outputs(resource.inputs(), resource.outputs());
+        for it in resource.foreign() {
+            let description = format!("Not supported, and accepted only where it makes no difference: it {}.", it.reason);
+            spec["inputProperties"][it.name] = json!({ "$ref": "pulumi.json#/Any", "description": description });
+        }
         spec["listInputs"] = self.package.object_spec(query.root());
         // `pulumi do` has flags for text, but not for names: they are text, as in outputs.
         spec["listInputs"]["properties"] = self.package.output_properties(query.root());
@@ -229,7 +236,11 @@ impl Types<'_> {
         json!({
             "description": function.description(),
             "inputs": self.package.object_spec(arguments.root()),
-            "outputs": self.package.object_spec(result.root()),
+            "outputs": {
+                "type": "object",
+                "properties": self.package.output_properties(result.root()),
+                "required": result.root().always().collect::<Vec<_>>(),
+            },
         })
     }
 
@@ -280,6 +291,45 @@ mod tests {
         assert!(fs::read_to_string(path).unwrap() == fresh, "schema.json is stale: run `UPDATE=1 cargo test schema`");
     }
 
+    /// An output that may be missing is a pointer in Go, of which a URL would hold the address in memory.
+    #[test]
+    fn outputs_that_always_have_a_value_are_required() {
+        let schema = FARGATE.schema();
+        for (resource, outputs) in [
+            ("ListenerRule", &["priority", "arn"][..]),
+            ("LoadBalancer", &["dnsName", "zoneId", "name", "region"]),
+            ("RedisGroup", &["port", "primaryEndpointAddress", "engineVersion", "numCacheClusters"]),
+            ("Repository", &["repositoryUrl"]),
+            ("SecurityGroup", &["vpcId", "name"]),
+            ("Service", &["desiredCount", "name", "cluster"]),
+            ("Subnet", &["availabilityZone", "vpcId", "cidrBlock"]),
+        ] {
+            let required = schema["resources"][FARGATE.token(resource)]["required"].as_array().unwrap();
+            for output in outputs {
+                assert!(required.contains(&json!(output)), "{resource}.{output} is not required");
+            }
+        }
+        let vpc = &schema["functions"][FARGATE.token("getVpc")]["outputs"];
+        assert_eq!(vpc["required"].as_array().unwrap().len(), vpc["properties"].as_object().unwrap().len());
+    }
+
+    #[test]
+    fn names_are_listed_for_inputs_and_others_are_taken() {
+        let schema = FARGATE.schema();
+        let types = schema["types"].as_object().unwrap();
+        let name = FARGATE.token("TargetGroupProtocol");
+        let resource = &schema["resources"][FARGATE.token("TargetGroup")];
+        let input = &resource["inputProperties"]["protocol"];
+        assert_eq!(input["oneOf"], json!([{ "type": "string" }, { "$ref": format!("#/types/{name}") }]));
+        assert_eq!(resource["properties"]["protocol"]["type"], "string");
+        assert!(types[&name]["enum"].as_array().unwrap().iter().any(|it| it["value"] == "HTTP"));
+        let references = Regex::new("\"#/types/([^\"]+)\"").unwrap();
+        let text = schema.to_string();
+        for it in references.captures_iter(&text) {
+            assert!(types.contains_key(&it[1]), "nothing says what {} is", &it[1]);
+        }
+    }
+
     fn all_shapes() -> impl Iterator<Item = &'static Shapes> {
         let resources = FARGATE.resources.iter().flat_map(|it| [it.inputs(), it.outputs(), it.query()]);
         let functions = FARGATE.functions.iter().flat_map(|it| [it.arguments(), it.result()]);
@@ -295,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_field_is_documented_and_says_only_known_keywords() {
-        const JSON_SCHEMA: [&str; 19] = [
+        const JSON_SCHEMA: [&str; 20] = [
             "$ref",
             "additionalProperties",
             "anyOf",
@@ -313,6 +363,7 @@ mod tests {
             "minLength",
             "oneOf",
             "pattern",
+            "propertyNames",
             "type",
             "uniqueItems",
         ];

@@ -48,6 +48,16 @@ pub enum Link {
     Unknown,
 }
 
+impl Link {
+    /// What it leads to, if that is surely something else than what `other` leads to.
+    pub fn differs_from(&self, other: &Self) -> Option<&str> {
+        match (self, other) {
+            (Self::Known(one), Self::Known(other)) if one != other => Some(one),
+            _ => None,
+        }
+    }
+}
+
 /// What a reference may refer to, of what the program declares.
 #[derive(Debug)]
 pub struct Candidates<T> {

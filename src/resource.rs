@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
-    check::{self, Autonaming, Failure, Findings, Report},
+    check::{self, Autonaming, Failure, Findings, Foreign, Report},
     codec,
     config::TagRules,
     diff::{self, Change},
@@ -33,6 +33,8 @@ pub struct Context {
     pub aws: Arc<Aws>,
     /// Waits, tells how it goes, and knows when to stop.
     pub observer: Observer,
+    /// Whether the request belongs to a preview.
+    pub preview: bool,
     tags: TagRules,
     made: OnceLock<String>,
     ignored: Vec<String>,
@@ -41,13 +43,19 @@ pub struct Context {
 impl Context {
     /// The context of one request.
     pub fn new(urn: &str, aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
-        Self { urn: urn.to_owned(), aws, observer, tags, made: OnceLock::new(), ignored: Vec::new() }
+        Self { urn: urn.to_owned(), aws, observer, preview: false, tags, made: OnceLock::new(), ignored: Vec::new() }
     }
 
     /// The same, for a program that leaves the changes of these properties alone.
     #[must_use]
     pub fn ignoring(self, ignored: Vec<String>) -> Self {
         Self { ignored, ..self }
+    }
+
+    /// The same, for a request that belongs to a preview or not.
+    #[must_use]
+    pub fn in_preview(self, preview: bool) -> Self {
+        Self { preview, ..self }
     }
 
     /// Whether the program leaves the changes of a property alone, as somebody else makes them.
@@ -69,7 +77,8 @@ impl Context {
 
 /// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
 ///
-/// No methods but `normalize`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by` and `facts` run in a preview.
+/// No methods but `adapt`, `normalize`, `defaults`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
+/// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
@@ -88,14 +97,26 @@ pub trait Resource: Send + Sync + 'static {
     /// [`Context::made`], or has changed nothing in AWS.
     const HAPPENED: bool = false;
 
-    /// Changes inputs, as a program writes them, into the one form that is compared and sent, before their shape is checked.
-    /// Reports what it takes away that says something. Runs on the inputs of an earlier time as well.
-    fn normalize(_inputs: &mut Map) -> Findings {
+    /// Inputs that there are elsewhere, and that programs from there may say as far as they make no difference.
+    const FOREIGN: &'static [Foreign] = &[];
+
+    /// Changes inputs, as a program writes them, into the form whose shape is checked: takes out what is there elsewhere and means
+    /// nothing here, and reads other spellings. Reports what it takes away that says something.
+    fn adapt(_inputs: &mut Map) -> Findings {
         Findings::default()
     }
 
+    /// Brings inputs into the one form that Check, Diff and update compare: fills in defaults that depend on other inputs, and
+    /// takes out what has no effect, as `read` does. Defaults of the shape are there already; any value may be unknown.
+    fn normalize(_inputs: &mut Map) {}
+
     /// Rules over several inputs; the shape of each is checked already.
     fn check(_inputs: &Self::Inputs, _report: &mut Report<'_>) {}
+
+    /// Defaults that Check fills in which depend on other inputs and on how the resource was before.
+    fn defaults(_inputs: &Self::Inputs, _report: &Report<'_>) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 
     /// What other resources of the program have to know of this one, as far as `report` knows it.
     fn facts(_inputs: &Self::Inputs, _report: &Report<'_>) -> Option<Facts> {
@@ -111,9 +132,20 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
+    /// not known yet reads as nothing.
+    fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
+        false
+    }
+
     /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
     /// likely does not mean to change them.
     fn left_out(_seen: &Self::Inputs, _old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// What AWS has of it that no program can say here, by the names of AWS: updates leave it alone, and an import would lose it.
+    fn unsupported(_outputs: &Self::Outputs) -> Vec<String> {
         Vec::new()
     }
 
@@ -215,6 +247,10 @@ pub trait AnyResource: Send + Sync {
     fn inputs(&self) -> &Shapes;
     fn outputs(&self) -> &Shapes;
     fn query(&self) -> &Shapes;
+    /// Inputs that there are elsewhere.
+    fn foreign(&self) -> &'static [Foreign] {
+        &[]
+    }
     fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked>;
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
     /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
@@ -228,6 +264,8 @@ pub trait AnyResource: Send + Sync {
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
     /// What AWS has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
     async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
+    /// The inputs that an import of what AWS shows so gives the program.
+    fn imported(&self, outputs: &Map) -> Map;
     /// A page of what AWS has; `query` is one that has been checked.
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page>;
     async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
@@ -312,10 +350,14 @@ impl<R: Resource> Erased<R> {
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
             // What AWS fills in, inside of it, is no difference.
-            let same = map.get(name).is_some_and(|shown| diff::means_the_same(shown, wanted, property));
-            if same {
-                map.insert(name.to_owned(), wanted.clone());
-            }
+            let Some(shown) = map.get(name) else { continue };
+            let is_latest = property.keyword("latest").as_str().is_some_and(|it| wanted.as_str() == Some(it));
+            let as_written = if is_latest || diff::means_the_same(shown, wanted, property) {
+                Some(wanted.clone())
+            } else {
+                diff::in_order_of(wanted, shown, property)
+            };
+            map.extend(as_written.map(|it| (name.to_owned(), it)));
         }
         codec::mark_secrets(&mut map, self.outputs.root());
         Ok(Some((R::id(&outputs), map)))
@@ -366,6 +408,11 @@ impl<R: Resource> Erased<R> {
                 outputs.insert(name.to_owned(), before.clone());
             }
         }
+        // Tags that somebody else added are in no plan before a refresh has shown them.
+        if let Some(Value::Object(tags)) = outputs.get_mut("tags") {
+            let says = |map: &Map, tag: &str| matches!(map.get("tags").map(Value::plain), Some(Value::Object(it)) if it.contains_key(tag));
+            tags.retain(|tag, _| says(old.inputs, tag) || says(new, tag));
+        }
         let inputs = (self.completed(&outputs), self.completed(old.inputs), self.completed(new));
         if let (Ok(seen), Ok(before), Ok(wanted)) = inputs {
             let left_out = R::left_out(&seen, &before, &wanted).into_iter();
@@ -374,11 +421,18 @@ impl<R: Resource> Erased<R> {
         outputs
     }
 
+    /// Completes inputs by the defaults of their shape and those that depend on other inputs.
+    fn complete(&self, inputs: &mut Map) -> Findings {
+        let mut findings = R::adapt(inputs);
+        findings.extend(check::complete(inputs, self.inputs.root()));
+        R::normalize(inputs);
+        findings
+    }
+
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
-        R::normalize(&mut inputs);
-        check::complete(&mut inputs, self.inputs.root());
+        self.complete(&mut inputs);
         codec::decode(&inputs)
     }
 
@@ -411,24 +465,40 @@ impl<R: Resource> AnyResource for Erased<R> {
         &self.query
     }
 
+    fn foreign(&self) -> &'static [Foreign] {
+        R::FOREIGN
+    }
+
     fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
-        let mut findings = R::normalize(&mut inputs);
-        findings.failures.extend(name(&mut inputs, self.inputs.root(), subject));
+        let fixed_name = gives_name(&inputs, self.inputs.root());
+        let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
         if self.inputs.root().property("tags").is_some() {
             subject.tags.add_defaults(&mut inputs);
         }
-        findings.extend(check::complete(&mut inputs, self.inputs.root()));
-        let mut report = Report::within(&inputs, subject.urn, subject.plan);
+        findings.failures.extend(check::take_foreign(&mut inputs, R::FOREIGN));
+        let written = inputs.clone();
+        findings.extend(self.complete(&mut inputs));
+        let old = Some(subject.old).filter(|it| !it.is_empty());
+        let defaults = {
+            let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
+            R::defaults(&codec::decode(&inputs)?, &report)
+        };
+        for (name, value) in defaults {
+            let secret = inputs.get(name).is_some_and(Value::contains_secret);
+            inputs.insert(name.to_owned(), if secret { value.secret() } else { value });
+        }
+        let replaces_in_place = self.shares_name(subject.name, subject.old, &inputs);
+        let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
+        let mut report = report.completing(&written).in_place(replaces_in_place);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
-        if !subject.old.is_empty()
-            && let Ok(old) = self.completed(subject.old)
+        if let Some(inputs_before) = old
+            && let Ok(old) = self.completed(inputs_before)
         {
-            let changes = self.diff(subject.old, &inputs).into_iter().filter(|it| it.replaces);
-            report = report.after(subject.old);
+            let changes = self.diff(inputs_before, &inputs).into_iter().filter(|it| it.replaces);
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
-            warn_of_kept(&inputs, subject.old, self.inputs.root(), &mut report);
+            warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
         }
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
@@ -442,15 +512,13 @@ impl<R: Resource> AnyResource for Erased<R> {
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         // A default that a newer version of the provider added is not a change.
         let (mut old, mut new) = (old.clone(), new.clone());
-        R::normalize(&mut old);
-        R::normalize(&mut new);
-        check::complete(&mut old, self.inputs.root());
-        check::complete(&mut new, self.inputs.root());
+        self.complete(&mut old);
+        self.complete(&mut new);
         let mut changes = diff::diff(&old, &new, self.inputs.root());
         let known = |name: &str| !new.get(name).is_some_and(Value::contains_unknown);
         if let (Ok(old), Ok(new)) = (codec::decode(&old), codec::decode(&new)) {
             let (left_out, replaced) = (R::left_out(&old, &old, &new), R::replaced_by(&old, &new));
-            changes.retain(|it| !left_out.contains(&it.property()));
+            changes.retain(|it| !left_out.contains(&it.property()) || !known(it.property()));
             for change in &mut changes {
                 change.replaces |= replaced.contains(&change.property()) && known(change.property());
             }
@@ -463,6 +531,11 @@ impl<R: Resource> AnyResource for Erased<R> {
         let differs = |scope: &str| old.get(scope).map(Value::bare) != new.get(scope).map(Value::bare);
         if self.inputs.root().properties().any(|(name, it)| it.flag("nameScope") && differs(name)) {
             return false;
+        }
+        if let (Ok(old), Ok(new)) = (self.completed(old), self.completed(new))
+            && R::excludes(&old, &new)
+        {
+            return true;
         }
         self.inputs.root().properties().any(|(property, shape)| {
             let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
@@ -537,6 +610,14 @@ impl<R: Resource> AnyResource for Erased<R> {
         let none = Map::new();
         let shown = context.observer.ask(self.show(context, id, old.unwrap_or(&none))).await?;
         let Some((id, outputs)) = shown else { return Ok(None) };
+        if old.is_none() {
+            let unsupported = R::unsupported(&self.last_seen(&outputs)?).join(", ");
+            ensure!(
+                unsupported.is_empty(),
+                "{id} cannot be imported: this provider does not support {unsupported}, and would lose it; remove that in AWS first, \
+                 or leave {id} to what manages it now"
+            );
+        }
         let mut inputs = self.inputs_of(&outputs, old);
         if let Some(old) = old {
             self.leave_moved(context, old, &outputs, &mut inputs).await?;
@@ -545,6 +626,10 @@ impl<R: Resource> AnyResource for Erased<R> {
             inputs.remove("region");
         }
         Ok(Some(Found { id, inputs, outputs }))
+    }
+
+    fn imported(&self, outputs: &Map) -> Map {
+        self.inputs_of(outputs, None)
     }
 
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
@@ -572,9 +657,15 @@ const TAKEN: &[&str] = &[
 
 /// What to say of a name that something else has, which an import takes by `id`.
 pub fn taken<R: Resource>(name: &str, id: &str) -> String {
+    occupied::<R>(name, "name", id)
+}
+
+/// What to say of one that stands where `R` is to be created, `what`, and that an import takes by `id`; `property` is what to
+/// change to have both.
+pub fn occupied<R: Resource>(what: &str, property: &str, id: &str) -> String {
     let kind = R::NAME;
     format!(
-        "{kind} {name} exists already; set another name, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
+        "{kind} {what} exists already; set another {property}, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
          if only the program calls it otherwise now, give it its old name by the option aliases, for an import would let the old \
          one be deleted"
     )
@@ -616,16 +707,21 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
     let kept = shape.properties().filter(|(name, it)| it.flag("computed") && *name != "region" && !inputs.contains_key(*name));
     for (name, _) in kept.filter(|(name, _)| old.get(*name).is_some_and(|it| !it.is_empty())) {
         let was = report.written_before(name).unwrap_or_default();
-        let reason =
-            format!("is left out now, so AWS keeps {was}, and what that refers to cannot be deleted; write it out to change it");
+        let reason = format!("is left out now: AWS keeps {was}, which stays in use; write it out to change it");
         report.warn(&[name], false, reason);
     }
+}
+
+/// Whether the program itself names the resource.
+fn gives_name(inputs: &Map, shape: Shape<'_>) -> bool {
+    let name = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null());
+    name.is_some_and(|(name, _)| inputs.get(name).is_some_and(|it| *it.plain() != Value::Null))
 }
 
 /// Names what the program leaves nameless: as before, or anew.
 fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
     let Some((name, property)) = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else { return Vec::new() };
-    if inputs.get(name).is_some_and(|it| *it.plain() != Value::Null) {
+    if gives_name(inputs, shape) {
         return Vec::new();
     }
     let named = match subject.old.get(name) {
@@ -719,6 +815,35 @@ pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>,
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let resource = Erased::<R>::NEW;
     let checked = resource.check(&Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan }, inputs).unwrap();
+    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
+    (texts(checked.failures), texts(checked.warnings))
+}
+
+/// The paths at which Diff finds that inputs differ, as after Check.
+#[cfg(test)]
+pub(crate) fn changes<R: Resource>(old: Value, new: Value) -> Vec<String> {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    let resource = Erased::<R>::NEW;
+    resource.diff(&old, &new).into_iter().map(|it| it.path).collect()
+}
+
+/// Whether what replaces a resource of the name `it` can only be created once the old one is gone.
+#[cfg(test)]
+pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    let resource = Erased::<R>::NEW;
+    resource.shares_name("it", &old, &new)
+}
+
+/// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.
+#[cfg(test)]
+pub(crate) fn findings_of_change<R: Resource>(old: Value, new: Value) -> (Vec<String>, Vec<String>) {
+    let (Value::Object(mut old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
+    let (tags, plan, resource) = (TagRules::default(), Plan::default(), Erased::<R>::NEW);
+    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
+    resource.complete(&mut old);
+    let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan };
+    let checked = resource.check(&subject, new).unwrap();
     let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
     (texts(checked.failures), texts(checked.warnings))
 }

@@ -16,17 +16,20 @@ use serde_json::{Map, Value as Json, json};
 /// - `reserved`: what names may not start with.
 /// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
+/// - `always`: outputs always have it, although the program may leave it out. In the SDKs it is then no pointer, which a URL
+///   made of it would hold the address of (Go), nor `undefined` (TypeScript).
 /// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
 /// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
 ///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
-///   several items could say, `"never"` for what other properties say already.
+///   several items could say, `"kmsKey"` for the id, alias or ARN of a key, `"never"` for what other properties say already.
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
+/// - `latest`: the value for which AWS takes what is the latest, and shows that; it stays as the program gave it.
 /// - `writeOnly`: AWS never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 17] = [
+pub const KEYWORDS: [&str; 19] = [
     "nameScope",
     "reserved",
     "replaceOnChanges",
@@ -36,9 +39,11 @@ pub const KEYWORDS: [&str; 17] = [
     "lowercase",
     "exclusive",
     "computed",
+    "always",
     "initial",
     "compare",
     "keyedBy",
+    "latest",
     "writeOnly",
     "changesOnUpdate",
     "output",
@@ -71,6 +76,7 @@ impl Shapes {
         {
             shapes.root = definition;
         }
+        shapes.definitions.values_mut().for_each(list_names);
         shapes
     }
 
@@ -84,6 +90,7 @@ impl Shapes {
             "expects": "a region such as eu-central-1",
             "replaceOnChanges": true,
             "computed": true,
+            "always": true,
             "nameScope": true,
         });
         shapes
@@ -92,7 +99,7 @@ impl Shapes {
     /// The same, with keywords that the Rust types do not say, by the path of the input that they are about. A field's own come
     /// first. Tags have bounds of their own, which are the same wherever there are tags.
     #[must_use]
-    pub fn bounded(mut self, bounds: &Map<String, Json>) -> Self {
+    pub fn bounded<'a>(mut self, bounds: impl Iterator<Item = (&'a String, &'a Json)>) -> Self {
         for (path, keywords) in bounds {
             if let Some(Json::Object(schema)) = self.at(path) {
                 for (name, value) in keywords.as_object().into_iter().flatten() {
@@ -153,9 +160,27 @@ impl Shapes {
         Shape { schema: &self.root, definitions: &self.definitions }
     }
 
+    /// A shape that a test makes up.
+    #[cfg(test)]
+    pub(crate) fn from_json(root: Json) -> Self {
+        Self { root, definitions: Map::new() }
+    }
+
     /// Every named type in here.
     pub fn types(&self) -> impl Iterator<Item = (&str, Shape<'_>)> {
         self.definitions.iter().map(|(name, it)| (name.as_str(), self.root().with(it)))
+    }
+}
+
+/// An enum with a variant for names that it does not list is `anyOf` to schemars, which is also what an `Option` is. The names
+/// that it lists exclude each other, as in any enum.
+fn list_names(definition: &mut Json) {
+    let is_name = |it: &Json| it["const"].is_string() || it["enum"].is_array();
+    if definition["anyOf"].as_array().is_some_and(|it| it.iter().all(is_name))
+        && let Some(definition) = definition.as_object_mut()
+        && let Some(names) = definition.remove("anyOf")
+    {
+        definition.insert("oneOf".to_owned(), names);
     }
 }
 
@@ -285,12 +310,27 @@ impl<'a> Shape<'a> {
 
     /// The properties that an output always has, whether the program set them or not.
     pub fn always(self) -> impl Iterator<Item = &'a str> {
-        // The region is read off the provider where the program leaves it out.
-        self.properties().filter(|(name, it)| !it.is_nullable() || *name == "region").map(|(name, _)| name)
+        let always = |it: Shape<'_>| !it.is_nullable() || it.flag("always");
+        self.properties().filter(move |(_, it)| always(*it)).map(|(name, _)| name)
     }
 
     /// The properties that a program has to give.
     pub fn required_inputs(self) -> impl Iterator<Item = &'a str> {
         self.required().filter(move |name| self.schema["properties"][*name]["autoname"].is_null())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::repository::RepositoryInputs;
+
+    #[test]
+    fn an_enum_with_a_variant_for_other_names_lists_those_that_it_knows() {
+        let shapes = Shapes::of::<RepositoryInputs>();
+        let mutability = shapes.root().property("imageTagMutability").unwrap().resolve();
+        let names: Vec<_> = mutability.names().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]);
+        assert_eq!((mutability.kind(), mutability.is_optional()), (Some("string"), false));
     }
 }

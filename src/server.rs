@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Request, Response, Status, codegen::BoxStream, transport::Endpoint};
 
 use crate::{
-    aws::{Observer, Session, default_region, missing_region},
+    aws::{NoAccess, Observer, Session, default_region, missing_region},
     check::{self, Autonaming, Failure},
     config::{self, Config, TagRules},
     diff::{self, Change, Kind},
@@ -215,17 +215,31 @@ impl Provider {
         let (progress, say) = (Box::new(self.line(urn, true)), Box::new(self.line(urn, false)));
         let observer = Observer { cancel, deadline, progress, say };
         let session = self.session()?;
-        let aws = observer
-            .ask_for("GetCallerIdentity, its first call", Box::pin(session.aws(region)))
-            .await
-            .map_err(|error| refuse(&error, &[]))?;
+        let aws = match observer.ask_for("GetCallerIdentity, its first call", Box::pin(session.aws(region))).await {
+            Ok(aws) => aws,
+            Err(error) => return Err(self.no_access(error).await),
+        };
         Ok(Context::new(urn, aws, observer, self.tags()))
+    }
+
+    /// An error that is every resource's: told once and in full, at the top, where the engine shows what concerns the stack.
+    async fn no_access(&self, error: Error) -> Status {
+        let Some(cause) = error.downcast_ref::<NoAccess>().filter(|it| it.is_new) else { return refuse(&error, &[]) };
+        let message = without_secrets(cause.in_full().replace('\n', "\n\t  "), &[]);
+        let request =
+            rpc::LogRequest { severity: rpc::LogSeverity::Error.into(), message: message.clone(), ..Default::default() };
+        let (sent, arrived) = oneshot::channel();
+        let told = self.log().is_some_and(|log| log.send(Line::Report(request, sent)).is_ok());
+        let told = told && matches!(timeout(Duration::from_secs(2), arrived).await, Ok(Ok(true)));
+        if told { refuse(&error, &[]) } else { Status::aborted(message) }
     }
 }
 
 /// What is on its way to the engine's log.
 enum Line {
     Tell(rpc::LogRequest),
+    /// Someone waits to hear whether the engine takes it.
+    Report(rpc::LogRequest, oneshot::Sender<bool>),
     /// Someone waits until all lines before are there.
     Told(oneshot::Sender<()>),
 }
@@ -243,6 +257,7 @@ fn connect(address: &str) -> Option<UnboundedSender<Line>> {
                         tracing::debug!("the engine takes no log lines");
                     }
                 }
+                Line::Report(request, sent) => _ = sent.send(engine.log(request).await.is_ok()),
                 // Whoever waited may have given up.
                 Line::Told(waiting) => _ = waiting.send(()),
             }
@@ -532,9 +547,10 @@ impl ResourceProvider for Provider {
                 let failures = failures.iter().map(failure).collect();
                 return Ok(Response::new(rpc::InvokeResponse { failures, ..Default::default() }));
             }
-            let context = self.context("", 0.0, region(&arguments)).await?;
-            let answer =
-                context.until_done(function.call(&context, &arguments)).await.map_err(|error| refuse(&error, &[&arguments]))?;
+            let context = self.context("", 0.0, region(&arguments)).await?.in_preview(request.preview);
+            let answer = context.until_done(function.call(&context, &arguments)).await;
+            self.told().await;
+            let answer = answer.map_err(|error| refuse(&error, &[&arguments]))?;
             Ok(Response::new(rpc::InvokeResponse { r#return: write(answer), failures: Vec::new() }))
         })
         .await

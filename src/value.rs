@@ -191,7 +191,7 @@ impl Value {
         }
     }
 
-    /// The value itself, to be changed.
+    /// The same, to be changed in place: what is secret stays so.
     pub fn plain_mut(&mut self) -> &mut Self {
         match self {
             Self::Secret(inner) | Self::Output(inner, _) => inner.plain_mut(),

@@ -2,13 +2,15 @@
 
     app.py target/release/pulumi-resource-fargate
 
-The three sprints come up, then service and worker run as their task definitions say, and a client uploads videos. Each
-step checks what it tells; a table at the end sums them up. Nothing is left running."""
+The three sprints come up as the READMEs of examples/ say, command by command. In between, service and worker run as their
+task definitions say, and a client uploads videos. Each step checks what it tells; a table at the end sums them up. Nothing is
+left running."""
 
 import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,11 +25,16 @@ import boto3
 import requests
 
 import local_aws
+import readme
 from fargate_task import PROGRAMS, Service, Task
-from sprints import TITLES, Sprints
+from sprints import CONNECTED, TITLES, Sprints
+from stand_ins import remember
 
-BUCKET, TABLE = "video-uploads", "video_metadata"
-SHORT = {"visibilityTimeout": 6, "stopTimeout": 20}  # seconds, of sprint C: nobody wants to wait for minutes here
+REGION, BUCKET, TABLE = "eu-central-1", f"my-videos-{local_aws.ACCOUNT}", "video_metadata"  # as the READMEs have them
+STOP_TIMEOUT = 20
+SHORT = {"300": "6", "120": str(STOP_TIMEOUT)}  # seconds, of sprint C: nobody wants to wait for minutes here
+PLANNED = {"fastapi_app": {"s3:GetObjectAcl"}, "celery_worker": {"s3:GetObjectAcl", "dynamodb:PutItem"}}
+"""What the plan gives the roles, and the application does not need."""
 LIMIT = 120  # seconds that anything may take
 STEPS = []
 
@@ -68,8 +75,13 @@ class Stage:
 
     def __init__(self, provider, folder, ends):
         self.provider, self.folder, self.ends = Path(provider).resolve(), folder, ends
-        self.password, self.tasks = secrets.token_hex(16), []
+        self.tasks = []
         self.clip = make_video(folder / "clip.mp4", seconds=2, size="320x240")
+
+    def follow(self, file, title):
+        """Does what a README says."""
+        for done in self.shell.follow(file, title):
+            show(*done)
 
     def run(self, service):
         self.tasks.append(Task(service, self.record["aws"]["url"], self.redis.certificate))
@@ -111,7 +123,7 @@ def say(text):
 
 @step("A local AWS, and a Redis with TLS and a password")
 def _(it):
-    it.redis = Redis(it.folder, it.password)
+    it.redis = Redis(it.folder, secrets.token_hex(16))
     it.ends.callback(it.redis.stop)
     # What AWS says of Redis leads to this one. Without a Docker, ministack starts none of its own.
     os.environ |= {"REDIS_HOST": local_aws.HOST, "REDIS_PORT": str(it.redis.port)}
@@ -133,24 +145,94 @@ def make_storage():
 
 @step("What is there before the plan: a bucket and a table")
 def _(it):
-    it.sprints = Sprints(it.folder, f"app-{os.getpid()}")
-    it.sprints.enter(it.record)
-    it.ends.callback(it.sprints.forget)
-    it.sprints.install(it.provider)
-    make_storage()
+    sprints = Sprints(it.folder, "dev")
+    sprints.enter(it.record)
+    sprints.install(it.provider)
+    os.environ |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    it.shell = readme.Shell(it.folder)
+    it.ends.callback(it.shell.close)
+    shutil.copy(it.clip, it.shell.examples / "a.mp4")
+    program = it.shell.examples / "c-worker" / "Pulumi.yaml"
+    text = program.read_text()
+    for default, short in SHORT.items():
+        text = text.replace(f"default: {default}\n", f"default: {short}\n")
+    program.write_text(text)
+    it.follow("README.md", "Before the first sprint")
+    expect("the buckets", [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]], [BUCKET])
     return f"s3://{BUCKET}, {TABLE}"
 
 
-def sprint_up(name):
-    def up(it):
-        it.sprints.prepare(name, it.password, **(SHORT if name == "c-worker" else {}))
-        it.sprints.pulumi(name, "up", "--yes", "--skip-preview", quiet=True)
-        return ", ".join(f"{count} {what}" for what, count in it.sprints.last_changes(name).items())
-
-    return up
+@step(TITLES["a-core"])
+def _(it):
+    it.follow("a-core/README.md", "Bring it up")
+    return changes(it, "a-core")
 
 
-STEPS += [(title, sprint_up(name)) for name, title in TITLES.items()]
+@step("The images, built and pushed by hand")
+def _(it):
+    it.follow("a-core/README.md", "Push the images")
+    return "in the repositories"
+
+
+@step("One task, run by hand")
+def _(it):
+    it.follow("a-core/README.md", "Run one task by hand")
+    it.follow("a-core/README.md", "Check it")
+    return "ended with 0; cluster and images are there"
+
+
+@step(TITLES["b-web"])
+def _(it):
+    it.follow("b-web/README.md", "Bring it up")
+    return changes(it, "b-web")
+
+
+@step("The service, without a queue")
+def _(it):
+    service = Service("video", "fastapi_app")
+    tell(service)
+    web = it.run(service)
+    it.ends.push(it.end_tasks)
+    client = Client(f"http://{local_aws.HOST}:{web.port}")
+    wait_for("the service", client.answers, bool, web)
+    remember("web", client.url, it.folder / "stand-ins.json")
+    it.follow("b-web/README.md", "Check it")
+    begun = client.initiate(it.clip)
+    expect("nothing is uploaded yet", client.complete(begun["video_id"]).status_code, 409)
+    client.put(begun["upload_url"], it.clip)
+    refused = client.complete(begun["video_id"])
+    expect("status code", refused.status_code, 503)
+    expect("the reason is said", "there is no queue yet" in refused.json()["detail"], True)
+    expect("the record stays as it was", record_of(begun["video_id"])["status"], "initiated")
+    expect("it ended by itself", web.stop() is not None, True)
+    return "health and upload work; complete: 503, there is no queue yet"
+
+
+@step(TITLES["c-worker"])
+def _(it):
+    it.follow("c-worker/README.md", "Bring it up")
+    url = urlsplit(Service("video", "celery_worker").environment["REDIS_URL"])
+    it.redis.use(url.password)
+    return changes(it, "c-worker")
+
+
+@step(CONNECTED)
+def _(it):
+    it.follow("c-worker/README.md", "Give the web service its queue")
+    return changes(it, "b-web")
+
+
+def changes(it, sprint):
+    """What the last update did."""
+    history = it.shell.run(f"pulumi -C {sprint} stack history --json --page-size 1")
+    return ", ".join(f"{count} {what}" for what, count in json.loads(history)[0]["resourceChanges"].items())
+
+
+def show(command, line):
+    """A command, and the line of what it printed that the README is about."""
+    say(f"$ {command.splitlines()[0]}")
+    if line:
+        say(f"  {line[:120]}")
 
 
 @step("The service, as its task definition says")
@@ -158,9 +240,9 @@ def _(it):
     it.api = Service("video", "fastapi_app")
     tell(it.api)
     it.web = it.run(it.api)
-    it.ends.push(it.end_tasks)
     it.client = Client(f"http://{local_aws.HOST}:{it.web.port}")
     wait_for("the service", it.client.answers, bool, it.web)
+    remember("web", it.client.url, it.folder / "stand-ins.json")
     expect("the load balancer's health check", it.client.get(it.api.health_path).status_code, 200)
     expect("/health", it.client.get("/health").json(), {"status": "ok"})
     expect("/docs", it.client.get("/docs").status_code, 200)
@@ -177,6 +259,22 @@ def _(it):
     await_line(it.worker, "ready.")
     expect("its health check", it.worker.healthy, True)
     return "its health check passes"
+
+
+@step("The video of sprint B: its job, end to end")
+def _(it):
+    complete, *rest = readme.sections(it.shell.examples / "c-worker/README.md")["Check it"]
+    show(*it.shell.check(*complete))
+    it.client.wait(it.shell.run("echo $id").strip())
+    wait_for("QueueDepth", published, lambda names: "QueueDepth" in names)
+    for command in rest:
+        show(*it.shell.check(*command))
+    expect("codecs of the result", probe(it.shell.examples / "result.mp4")[0], ["aac", "h264"])
+    return "completed once there is a queue, it is done"
+
+
+def published():
+    return {metric["MetricName"] for metric in boto3.client("cloudwatch").list_metrics(Namespace="Video")["Metrics"]}
 
 
 def tell(service):
@@ -312,7 +410,7 @@ def _(it):
     expect("status when SIGTERM comes", record_of(video)["status"], "processing")
     took = it.worker.stop()
     expect("status", it.client.status(video)["status"], "done")
-    return f"the job is done, the worker ended after {took:.0f} s of {SHORT['stopTimeout']}"
+    return f"the job is done, the worker ended after {took:.0f} s of {STOP_TIMEOUT}"
 
 
 @step("SIGTERM while a long job runs")
@@ -327,7 +425,7 @@ def _(it):
     it.worker, began = it.run(it.workers), time.monotonic()
     await_line(it.worker, it.video, "started")
     later = time.monotonic() - began
-    return f"handed back after {took:.0f} s of {SHORT['stopTimeout']}, another worker has it {later:.0f} s later"
+    return f"handed back after {took:.0f} s of {STOP_TIMEOUT}, another worker has it {later:.0f} s later"
 
 
 @step("Its record goes away while the worker has it")
@@ -433,11 +531,11 @@ def _(it):
     policies = {
         one["PolicyARN"]: one for one in scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     }
-    published = boto3.client("cloudwatch").list_metrics(Namespace="Video")["Metrics"]
+    metrics = boto3.client("cloudwatch").list_metrics(Namespace="Video")["Metrics"]
     for name, policy in {"video-queue-long": "more-workers", "video-queue-empty": "fewer-workers"}.items():
         alarm = alarms()[name]
         metric = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions")}
-        expect(f"the metric of the alarm {name} is published", metric in published, True)
+        expect(f"the metric of the alarm {name} is published", metric in metrics, True)
         [arn] = alarm["AlarmActions"]
         expect(f"what {name} sets off", policies[arn]["PolicyName"], policy)
         expect(f"what {policy} scales", policies[arn]["ResourceId"], "service/video/celery_worker")
@@ -448,10 +546,11 @@ def _(it):
 @step("What they called of AWS, and what their roles allow")
 def _(it):
     for service in (it.api, it.workers):
-        gates = [task.gate for task in it.tasks if task.service is service]
+        gates = [task.gate for task in it.tasks if task.service.name == service.name]
         refused, used = (set().union(*(getattr(gate, what) for gate in gates)) for what in ("refused", "used"))
         expect(f"refused to {service.name}", refused, set())
-        vain = {f"{right.action} on {right.resource}" for right in set(service.rights) - used}
+        unused = {right for right in set(service.rights) - used if right.action not in PLANNED[service.name]}
+        vain = {f"{right.action} on {right.resource}" for right in unused}
         # Parts are taken back only when a large upload fails.
         expect(f"allowed to {service.name} in vain", {it for it in vain if "AbortMultipartUpload" not in it}, set())
         say(f"{service.name}: {', '.join(sorted({right.action for right in used}))}")
@@ -464,6 +563,17 @@ def _(it):
     expect("both ended by themselves", None in (web, worker), False)
     expect("the service's last words", "shut down" in "".join(it.web.lines[-5:]), True)
     return f"the service ended after {web:.1f} s, the worker after {worker:.1f} s"
+
+
+@step("A new version, and all of it away again")
+def _(it):
+    it.follow("b-web/README.md", "A new version")
+    for sprint in reversed(TITLES):
+        it.follow(f"{sprint}/README.md", "Take it away")
+    it.follow("README.md", "After the last sprint")
+    left = [boto3.client("ecs").list_clusters()["clusterArns"], boto3.client("s3").list_buckets()["Buckets"]]
+    expect("clusters and buckets left", left, [[], []])
+    return "the READMEs leave nothing behind"
 
 
 # Who and what takes part --------------------------------------------------------------------------------------------
@@ -521,7 +631,7 @@ class Client:
 
 
 class Redis:
-    """A real one, with TLS and a password, as sprint B's is."""
+    """A real one, with TLS and a password, as sprint C's is."""
 
     def __init__(self, folder, password):
         self.certificate, self.log, key = folder / "redis.crt", folder / "redis.log", folder / "redis.key"
@@ -529,7 +639,7 @@ class Redis:
         command += ["-addext", f"subjectAltName=IP:{local_aws.HOST}", "-out", self.certificate, "-keyout", key]
         subprocess.run(command, check=True, capture_output=True)
         [self.port] = local_aws.free_ports(1)
-        self.settings = f"""
+        self.password, self.settings = password, f"""
             bind {local_aws.HOST}
             port 0
             tls-port {self.port}
@@ -537,7 +647,6 @@ class Redis:
             tls-key-file {key}
             tls-ca-cert-file {self.certificate}
             tls-auth-clients no
-            requirepass {password}
             save ""
             dir {folder}
         """
@@ -547,9 +656,15 @@ class Redis:
         """With its settings on stdin, so that the password stands in no list of processes."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(["redis-server", "-"], stdin=subprocess.PIPE, stdout=log, text=True)
-        self.process.stdin.write(self.settings)
+        self.process.stdin.write(f"{self.settings}\nrequirepass {self.password}\n")
         self.process.stdin.close()
         wait_for("Redis", self.listens, bool, self)
+
+    def use(self, password):
+        """Starts anew, empty, with another password."""
+        self.stop()
+        self.password = password
+        self.start()
 
     def listens(self):
         with socket.socket() as caller:
@@ -642,7 +757,7 @@ def said(task, *parts):
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except (Wrong, local_aws.Failed) as failed:
+    except (Wrong, readme.Wrong, local_aws.Failed) as failed:
         sys.exit(f"\nNot as it must be: {failed}")
     except KeyboardInterrupt:
         sys.exit(130)

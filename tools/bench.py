@@ -1,27 +1,42 @@
 """`make bench`: what the provider weighs, how fast it starts, what the three sprints cost in time,
-memory and calls to AWS, and how soon a failure is told. On a local AWS of its own, behind a proxy that counts.
+memory and calls to AWS, how the time grows with the size of a stack, and how soon a failure is told. On a local AWS of its own,
+behind a proxy that counts.
 
-    bench.py target/release/pulumi-resource-fargate
+    bench.py target/release/pulumi-resource-fargate [--scale-only] [BEFORE]
+
+BEFORE is another build of the provider, to be measured side by side as the size of a stack grows.
 """
 
 import collections
 import concurrent.futures
 import contextlib
+import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import local_aws
 from aws_proxy import Proxy
-from sprints import TITLES, Sprints
+from sprints import ROOT, TITLES, Sprints
 
 
-def main(provider):
+def main(provider, *options):
+    before = [it for it in options if it != "--scale-only"]
+    if "--scale-only" not in options:
+        alone(provider)
+    scale(provider, *before)
+    if "--scale-only" not in options:
+        failures(provider)
+
+
+def alone(provider):
     print("The provider alone:")
     row("binary", megabytes(Path(provider).stat().st_size))
     row("start to port line", f"{statistics.median(start_time(provider) for _ in range(11)) * 1000:.1f} ms")
@@ -39,7 +54,107 @@ def main(provider):
             finally:
                 sprints.forget()
 
-    failures(provider)
+
+SIZES = [68, 308, 1210]
+COMMANDS = ["preview", "up", "up again", "refresh"]
+PAIRS = 3  # runs of each command, before and after in turn; the table has the medians
+
+
+def scale(provider, before=None):
+    """How long the commands take for stacks of many resources, and what they were before, in turn in one run."""
+    providers = {"before": before, "after": provider} if before else {"": provider}
+    print(f"\nStacks of many resources, all of one VPC (medians of {PAIRS}; up is the first, of one run):")
+    row("", *(f"{command} {which}".strip() for command in COMMANDS for which in providers), width=17)
+    for size in SIZES:
+        with contextlib.ExitStack() as stack:
+            runs = {it: stack.enter_context(many(size, providers[it])) for it in providers}
+            times = {
+                command: {it: statistics.median(taken) for it, taken in interleaved(runs, command, count).items()}
+                for command, count in (("preview", PAIRS), ("up", 1), ("up again", PAIRS), ("refresh", PAIRS))
+            }
+        row(f"{size} resources", *(f"{taken:.1f} s" for of in times.values() for taken in of.values()), width=17)
+
+
+def interleaved(runs, command, count):
+    arguments = {
+        "preview": ["preview"],
+        "refresh": ["refresh", "--yes", "--skip-preview"],
+    }.get(command, ["up", "--yes", "--skip-preview"])
+    taken = {it: [] for it in runs}
+    for _ in range(count):
+        for it, pulumi in runs.items():
+            begun = time.monotonic()
+            pulumi(*arguments)
+            taken[it].append(time.monotonic() - begun)
+    return taken
+
+
+@contextlib.contextmanager
+def many(size, provider):
+    """A stack of `size` resources on a local AWS of its own; what runs `pulumi` on it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        home = Path(name)
+        with local_aws.alone(home / "aws") as record:
+            version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+            plugin = home / "pulumi" / "plugins" / f"resource-fargate-v{version}" / "pulumi-resource-fargate"
+            plugin.parent.mkdir(parents=True)
+            shutil.copy2(provider, plugin)
+            (home / "program").mkdir()
+            (home / "program" / "Pulumi.yaml").write_text(json.dumps(program(size)))
+            environment = {it: value for it, value in os.environ.items() if not it.startswith(("AWS_", "PULUMI_"))}
+            environment |= local_aws.environment(record) | {
+                "PULUMI_HOME": str(home / "pulumi"),
+                "PULUMI_BACKEND_URL": home.as_uri(),
+                "PULUMI_CONFIG_PASSPHRASE": "bench",
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                "PATH": f"{ROOT}/.tools/bin:{os.environ['PATH']}",
+            }
+
+            def pulumi(*arguments):
+                command = ["pulumi", "-C", str(home / "program"), "--non-interactive", *arguments]
+                done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stdout + done.stderr
+
+            pulumi("stack", "init", "bench")
+            yield pulumi
+
+
+def program(size):
+    """A YAML program of that many resources: a VPC, and log groups, roles, security groups and task definitions in turn."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    kinds = [
+        ("LogGroup", lambda it: {"name": f"/bench/{it}", "retentionInDays": 7}),
+        ("Role", lambda it: {"assumeRolePolicy": {"Version": "2012-10-17", "Statement": [trust]}}),
+        ("SecurityGroup", lambda it: {"vpcId": "${vpc.id}", "description": f"number {it}"}),
+        (
+            "TaskDefinition",
+            lambda it: {
+                "family": f"bench-{it}",
+                "containerDefinitions": [
+                    {
+                        "name": "app",
+                        "image": "example/app:1",
+                        "logConfiguration": {
+                            "logDriver": "awslogs",
+                            "options": {
+                                "awslogs-group": "/bench",
+                                "awslogs-region": local_aws.REGION,
+                                "awslogs-stream-prefix": "app",
+                            },
+                        },
+                    }
+                ],
+                "executionRoleArn": "arn:aws:iam::000000000000:role/execution",
+            },
+        ),
+    ]
+    resources = {"vpc": {"type": "fargate:Vpc", "properties": {"cidrBlock": "10.0.0.0/16"}}}
+    # The stack itself is a resource, too.
+    for number in range(size - 2):
+        kind, properties = kinds[number % len(kinds)]
+        resources[f"it{number}"] = {"type": f"fargate:{kind}", "properties": properties(number)}
+    return {"name": "bench", "runtime": "yaml", "resources": resources}
 
 
 FAILURES = ["image-not-found", "secret-missing", "no-route-to-the-registry", "rolled-back", "stopped-by-an-alarm"]
@@ -87,13 +202,17 @@ def measure(sprints, calls):
         begun = time.monotonic()
         with PeakMemory(sprints.home) as memory:
             for sprint in order:
+                if (name, sprint) == ("destroy", "a-core"):
+                    sprints.delete_images()
                 sprints.pulumi(sprint, *command, quiet=True)
+                if (name, sprint) == ("up", "a-core"):
+                    sprints.push_images()
         often = ", ".join(f"{call} {count}" for call, count in calls.most_common(5))
         row(name, f"{time.monotonic() - begun:.1f} s", str(calls.total()), megabytes(memory.peak), often)
 
 
-def row(name, *cells):
-    print(f"  {name:26}" + "".join(f"{cell:10}" for cell in cells).rstrip(), flush=True)
+def row(name, *cells, width=10):
+    print(f"  {name:26}" + "".join(f"{cell:{width}}" for cell in cells).rstrip(), flush=True)
 
 
 def start_time(provider):
@@ -171,4 +290,4 @@ def megabytes(number):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

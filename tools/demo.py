@@ -7,7 +7,7 @@ import sys
 import boto3
 
 import local_aws
-from sprints import TITLES, Sprints
+from sprints import CONNECTED, TITLES, Sprints
 
 HOME = local_aws.HOME
 BASELINE = HOME / "baseline.json"
@@ -28,16 +28,17 @@ def up(provider):
 
     changes = {}
     for sprint, title in TITLES.items():
-        heading(title)
-        SPRINTS.prepare(sprint)
-        SPRINTS.pulumi(sprint, "up", "--yes")
-        changes[sprint] = SPRINTS.last_changes(sprint)
+        bring_up(sprint, title, changes)
+        if sprint == "a-core":
+            heading("The images of B and C, pushed by hand")
+            print(f"in place of docker push, for the local AWS runs no containers: {', '.join(SPRINTS.push_images())}")
+    bring_up("b-web", CONNECTED, changes, queueProject="c-worker")
 
     heading("What exists now, asked of AWS")
     show_what_exists()
     heading("What this run did")
-    for sprint, counts in changes.items():
-        print(f"{sprint:16}" + ", ".join(f"{count} {what}" for what, count in counts.items()))
+    for title, counts in changes.items():
+        print(f"{title.split(':')[0]:20}" + ", ".join(f"{count} {what}" for what, count in counts.items()))
     if all(set(counts) == {"unchanged"} for counts in changes.values()):
         print("Everything was there already: no changes.")
 
@@ -46,6 +47,13 @@ def up(provider):
                 pulumi -C examples/b-web stack
                 pulumi -C examples/b-web preview --diff   (after a change to the program)
 take it down    make demo-down""")
+
+
+def bring_up(sprint, title, changes, **settings):
+    heading(title)
+    SPRINTS.prepare(sprint, **settings)
+    SPRINTS.pulumi(sprint, "up", "--yes")
+    changes[title] = SPRINTS.last_changes(sprint)
 
 
 def down():
@@ -59,6 +67,9 @@ def down():
     for sprint, title in reversed(TITLES.items()):
         if SPRINTS.exists(sprint):
             heading(f"Taking down {title}")
+            if sprint == "a-core":
+                SPRINTS.delete_images()
+                print("The images are deleted first: a repository with images in it is not deleted.")
             SPRINTS.pulumi(sprint, "destroy", "--yes")
             SPRINTS.pulumi(sprint, "stack", "rm", "--yes", quiet=True)
 

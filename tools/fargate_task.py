@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -35,24 +36,31 @@ APP = ROOT / "examples" / "app"
 PROGRAMS = ROOT / ".tools" / "app-venv" / "bin"
 
 
-class Service:
-    """What AWS knows of a service, asked of AWS."""
+class Definition:
+    """What AWS knows of a task definition, asked of AWS."""
 
-    def __init__(self, cluster, name):
-        ecs = boto3.client("ecs")
-        service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
-        task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        self.name, self.revision = name, service["taskDefinition"].split("/")[-1]
+    def __init__(self, arn):
+        task = boto3.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        self.name, self.revision = task["family"], arn.split("/")[-1]
         [self.container] = task["containerDefinitions"]
-        self.environment = {it["name"]: it["value"] for it in self.container["environment"]}
-        self.rights = list(rights(task["taskRoleArn"].split("/")[-1]))
+        self.environment = {it["name"]: it["value"] for it in self.container.get("environment", [])}
+        self.rights = list(rights(role.split("/")[-1])) if (role := task.get("taskRoleArn")) else []
         self.command = self.container["command"]
         self.health_check = self.container.get("healthCheck", {}).get("command")
+        self.image = re.split("[:@]", self.container["image"].split("/")[-1])[0]
+        self.image_environment = Image(APP / self.image / "Dockerfile").environment
+
+
+class Service(Definition):
+    """What AWS knows of a service."""
+
+    def __init__(self, cluster, name):
+        service = boto3.client("ecs").describe_services(cluster=cluster, services=[name])["services"][0]
+        super().__init__(service["taskDefinition"])
+        self.name = name
         if balanced := service.get("loadBalancers"):
             targets = boto3.client("elbv2").describe_target_groups(TargetGroupArns=[balanced[0]["targetGroupArn"]])
             self.health_path = targets["TargetGroups"][0]["HealthCheckPath"]
-        image = Image(APP / self.container["image"].split("/")[-1].split(":")[0] / "Dockerfile")
-        self.image_environment = image.environment
 
 
 class Image:
@@ -71,9 +79,9 @@ class Image:
 
 
 class Task:
-    """One running container of a service."""
+    """One running container of a service, or of a task definition that is run once."""
 
-    def __init__(self, service, aws, certificate):
+    def __init__(self, service, aws, certificate=None):
         self.id, self.service = uuid.uuid4().hex, service
         self.gate = RoleGate(aws, service.rights)
         self.folder = tempfile.TemporaryDirectory(prefix="task-")
@@ -86,13 +94,14 @@ class Task:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "TMPDIR": self.folder.name,
-            "SSL_CERT_FILE": str(certificate),  # of Redis; AWS's own every image knows
             "UVICORN_HOST": local_aws.HOST,
             "UVICORN_PORT": str(self.port),
         }
+        if certificate:
+            given_by_fargate["SSL_CERT_FILE"] = str(certificate)  # of Redis; AWS's own every image knows
         self.environment = service.image_environment | service.environment | given_by_fargate
         self.process = subprocess.Popen(
-            [str(PROGRAMS / service.command[0]), *service.command[1:]],
+            [shutil.which(service.command[0], path=given_by_fargate["PATH"]), *service.command[1:]],
             cwd=APP,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -232,14 +241,16 @@ PARTS_OF_AN_UPLOAD = {"uploads", "uploadId", "partNumber"}
 
 
 def action(method, path, headers):
-    """The IAM action that a call needs. What is asked of an object beside its content (?acl, ?tagging) has actions of
-    its own, which no role here allows."""
+    """The IAM action that a call needs. What is asked of an object beside its content and who may have it (?tagging) has
+    actions of its own, which no role here allows."""
     if target := headers.get("X-Amz-Target"):
         service, name = target.split(".")
         return f"{SERVICES[service]}:{name}"
     query = query_of(path).keys()
     if method == "GET" and "list-type" in query:
         return "s3:ListBucket"
+    if method == "GET" and "acl" in query:
+        return "s3:GetObjectAcl"
     if unknown := {it for it in query if not it.startswith("X-Amz-")} - PARTS_OF_AN_UPLOAD:
         return f"s3:{method}?{'&'.join(sorted(unknown))}"
     if method == "DELETE" and "uploadId" in query:

@@ -1,6 +1,7 @@
 """The three programs of examples/, run by the real Pulumi with its state, its plugins and its
 settings in a folder of ours."""
 
+import contextlib
 import filecmp
 import json
 import os
@@ -11,14 +12,18 @@ import sys
 import tomllib
 from pathlib import Path
 
+import boto3
+
 import local_aws
 
 ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "a-core": "Sprint A: cluster, repositories, network, execution role",
-    "b-web": "Sprint B: the web service behind its load balancer, and its Redis",
-    "c-worker": "Sprint C: the workers and their scaling",
+    "b-web": "Sprint B: the web service behind its load balancer",
+    "c-worker": "Sprint C: the queue, the workers and their scaling",
 }
+CONNECTED = "Sprint B once more: the web service gets its queue"
+IMAGES = ["fastapi_app", "celery_worker"]
 
 
 class Sprints:
@@ -58,14 +63,28 @@ class Sprints:
         shutil.rmtree(home / "schemas", ignore_errors=True)  # Pulumi's copy of the old one's schema
 
     def prepare(self, sprint, token=None, **settings):
-        """Makes the stack, and gives it the one setting that has no default: the password of Redis."""
+        """Creates the stack, and gives it the one setting that has no default: the password of Redis."""
         self.pulumi(sprint, "stack", "select", "--create", self.stack, quiet=True)
         known = json.loads(self.pulumi(sprint, "config", "--json", quiet=True))
-        if sprint == "b-web" and (token or "b-web:redisAuthToken" not in known):
+        if sprint == "c-worker" and (token or "c-worker:redisAuthToken" not in known):
             token = token or secrets.token_hex(16)
             self.pulumi(sprint, "config", "set", "--secret", "redisAuthToken", quiet=True, input=token)
         for name, value in settings.items():
             self.pulumi(sprint, "config", "set", name, str(value), quiet=True)
+
+    def push_images(self, tag="latest"):
+        """What a person does with Docker after sprint A: puts an image into each repository. The local AWS runs none of
+        them, so an empty one will do. Returns what is there by now."""
+        for name in IMAGES:
+            push_image(name, tag)
+        return [f"{name}:{tag}" for name in IMAGES]
+
+    def delete_images(self):
+        """A repository with images in it is not deleted; what a person does about that before sprint A goes away."""
+        ecr = boto3.client("ecr")
+        for name in IMAGES:
+            if ids := ecr.list_images(repositoryName=name)["imageIds"]:
+                ecr.batch_delete_image(repositoryName=name, imageIds=ids)
 
     def exists(self, sprint):
         return self.stack in {one["name"] for one in json.loads(self.pulumi(sprint, "stack", "ls", "--json", quiet=True))}
@@ -88,3 +107,14 @@ class Sprints:
         shutil.rmtree(self.state, ignore_errors=True)
         for sprint in TITLES:
             (ROOT / "examples" / sprint / f"Pulumi.{self.stack}.yaml").unlink(missing_ok=True)
+
+
+def push_image(repository, tag, ecr=None):
+    """Puts an image without any layers into a repository, or finds it there. Returns its digest."""
+    ecr = ecr or boto3.client("ecr")
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "annotations": {"image": f"{repository}:{tag}"}})
+    with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
+        ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+    found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    return found["imageDetails"][0]["imageDigest"]

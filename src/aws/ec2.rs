@@ -1,5 +1,8 @@
 //! What the resources of EC2 share: ids and ARNs, tags, and deleting what others may still use.
 
+pub mod id;
+pub mod reach;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Error, Result, ensure};

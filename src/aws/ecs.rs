@@ -38,16 +38,26 @@ pub fn all_on_fargate() -> Vec<CapacityProviderStrategy> {
     vec![CapacityProviderStrategy { capacity_provider: "FARGATE".to_owned(), weight: Some(1), base: 0 }]
 }
 
+/// Whether all tasks run on `FARGATE`, which a launch type says as well.
+pub fn are_all_on_fargate(strategies: &[CapacityProviderStrategy]) -> bool {
+    match strategies {
+        [it] => it.capacity_provider == "FARGATE" && it.weight.unwrap_or(1) == 1 && it.base == 0,
+        _ => false,
+    }
+}
+
 /// Where in the network tasks are.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkConfiguration {
     /// The ids of the subnets, all of one VPC.
     #[schemars(length(min = 1, max = 16), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnets: Vec<String>,
     /// The ids of the security groups. Default: the VPC's own.
     #[serde(default)]
     #[schemars(length(max = 5), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_groups: Vec<String>,
     /// Whether each task gets a public address, without which it needs a NAT gateway or VPC endpoints to reach AWS. Default:
     /// false.
@@ -67,6 +77,17 @@ pub fn to_vpc(it: &NetworkConfiguration) -> Result<types::AwsVpcConfiguration> {
 
 /// Reports strategies by which nothing could be placed.
 pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Report<'_>) {
+    for (index, strategy) in strategies.iter().enumerate() {
+        // CreateCapacityProvider: "The name can't be prefixed with "aws", "ecs", or "fargate"".
+        let name = &strategy.capacity_provider;
+        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let meant = if plain == "fargate" { "FARGATE" } else { "FARGATE_SPOT" };
+        report.rule(
+            &[&format!("capacityProviderStrategies[{index}].capacityProvider")],
+            !plain.starts_with("fargate") || ["FARGATE", "FARGATE_SPOT"].contains(&name.as_str()),
+            format!("is {name:?}, which is not a capacity provider of AWS; did you mean {meant}?"),
+        );
+    }
     report.rule(
         &["capacityProviderStrategies"],
         strategies.iter().any(|it| it.weight.map_or(strategies.len() == 1, |it| it > 0)),
@@ -77,6 +98,15 @@ pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Re
         strategies.iter().filter(|it| it.base > 0).count() <= 1,
         "has more than one base; AWS allows one",
     );
+}
+
+/// The strategies, where those that leave their weight out keep that of `seen`.
+pub fn keep_weights(strategies: &[CapacityProviderStrategy], seen: &[CapacityProviderStrategy]) -> Vec<CapacityProviderStrategy> {
+    let keep = |it: &CapacityProviderStrategy| {
+        let before = seen.iter().find(|seen| seen.capacity_provider == it.capacity_provider);
+        CapacityProviderStrategy { weight: it.weight.or(before.and_then(|it| it.weight)), ..it.clone() }
+    };
+    strategies.iter().map(keep).collect()
 }
 
 /// The strategies for AWS.

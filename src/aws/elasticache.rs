@@ -11,13 +11,28 @@ use aws_sdk_elasticache::types::{CacheCluster, Tag};
 use tokio::time::Instant;
 
 use super::{Aws, Explain as _, Lookup, Passing, Patience, Seen, refused_with, status_of};
-use crate::resource::{Context, tag_changes};
+use crate::{
+    check::Report,
+    resource::{Context, tag_changes},
+};
 
 /// What AWS says of a replication group that something else is being done to.
 pub const BUSY: &[Passing] = &[("InvalidReplicationGroupState", ""), ("InvalidCacheClusterState", "")];
 
 /// How long nodes that are about to be deleted may not be said to be.
 const NOTICED: Duration = Duration::from_secs(30);
+
+/// Refuses an empty description, which the console of AWS allows, where AWS would be asked to take it.
+pub fn check_description(description: &str, report: &mut Report<'_>) {
+    let holds = !description.is_empty() || !report.changes("description");
+    report.rule(&["description"], holds, "is empty, but AWS wants some text: give one, or leave it out");
+}
+
+/// The name that a group of subnets or parameters had, if the program gives it another one.
+pub fn renamed_from(name: &str, report: &Report<'_>) -> Option<String> {
+    let before = report.before("name")?.as_str()?;
+    (report.knows("name") && !before.eq_ignore_ascii_case(name)).then(|| report.shown(before))
+}
 
 /// The tags for AWS.
 pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {

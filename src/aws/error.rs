@@ -100,7 +100,7 @@ fn operation<E>() -> String {
 }
 
 /// The innermost cause: what a person can act on.
-fn root_cause(error: &dyn StdError) -> String {
+pub(super) fn root_cause(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -9,6 +9,7 @@ pub mod elasticache;
 pub mod elb;
 mod error;
 pub mod logs;
+pub mod metrics;
 mod retry;
 pub mod scaling;
 mod session;
@@ -26,7 +27,7 @@ use aws_config::SdkConfig;
 pub use batch::Lookup;
 pub use error::{Explain, Refusal, refused_with, status_of};
 pub use retry::until;
-pub use session::{Session, default_region, missing_region};
+pub use session::{NoAccess, Session, default_region, missing_region};
 pub use wait::{Observer, Passing, Patience, Seen, TimedOut};
 
 use crate::config::{Config, Endpoints};

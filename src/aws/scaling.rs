@@ -12,6 +12,8 @@ use super::{Aws, Explain as _, Lookup, Passing};
 use crate::{
     check::Report,
     codec::{Unlisted, name_of, named},
+    facts::ServiceFacts,
+    plan::Link,
 };
 
 /// What AWS says while it has not heard of the service or its role yet, or while another call is under way.
@@ -35,6 +37,8 @@ pub enum ServiceNamespace {
     Ecs,
     /// `ElastiCache`, for Redis.
     Elasticache,
+    /// EC2, for spot fleets.
+    Ec2,
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
@@ -54,6 +58,9 @@ pub enum ScalableDimension {
     /// The number of replicas of each shard of a Redis replication group.
     #[serde(rename = "elasticache:replication-group:Replicas")]
     Replicas,
+    /// The number of nodes of a cluster of `ElastiCache`.
+    #[serde(rename = "elasticache:cache-cluster:Nodes")]
+    CacheNodes,
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
@@ -79,18 +86,13 @@ impl Scaled {
     }
 
     /// Reads it off `ecs/service/cluster/name/ecs:service:DesiredCount`, and what follows, the name of a policy. For the
-    /// number of tasks, `service/cluster/name` or the service's ARN say enough.
+    /// number of tasks, `service/cluster/name` or the service's ARN say enough, and a slash and the name of a policy may follow.
     pub fn parse(id: &str) -> Result<(Self, Option<&str>)> {
         let resource = if id.starts_with("arn:aws") { id.rsplit(':').next().unwrap_or(id) } else { id };
-        if is_service(resource) {
-            return Ok((
-                Self {
-                    namespace: ServiceNamespace::Ecs,
-                    resource: resource.to_owned(),
-                    dimension: ScalableDimension::DesiredCount,
-                },
-                None,
-            ));
+        if let ["service", cluster, name, policy @ ..] = resource.splitn(4, '/').collect::<Vec<_>>().as_slice()
+            && ![cluster, name].into_iter().chain(policy).any(|it| it.is_empty())
+        {
+            return Ok((Self::service(cluster, name), policy.first().copied()));
         }
         let Some((namespace, rest)) = id.split_once('/') else { bail!("{id} {NO_ID}") };
         let Some((resource, rest)) = rest.split_once(&format!("/{namespace}:")) else { bail!("{id} {NO_ID}") };
@@ -100,9 +102,10 @@ impl Scaled {
             resource: resource.to_owned(),
             dimension: named(&format!("{namespace}:{dimension}"))?,
         };
-        let known =
-            !matches!(scaled.namespace, ServiceNamespace::Other(_)) && !matches!(scaled.dimension, ScalableDimension::Other(_));
-        ensure!(known, "{id} {NO_ID}");
+        // Whether a dimension fits is known only of services that are.
+        let fits = matches!(scaled.namespace, ServiceNamespace::Other(_) | ServiceNamespace::Ec2)
+            || !matches!(scaled.dimension, ScalableDimension::Other(_));
+        ensure!(fits, "{id} {NO_ID}");
         Ok((scaled, policy))
     }
 
@@ -131,14 +134,30 @@ impl Scaled {
         );
         let (holds, form) = match self.namespace {
             ServiceNamespace::Ecs => (is_service(&self.resource), "service/cluster/name"),
-            ServiceNamespace::Elasticache => (self.resource.starts_with("replication-group/"), "replication-group/id"),
-            ServiceNamespace::Other(_) => (true, ""),
+            ServiceNamespace::Elasticache => {
+                let is_one = ["replication-group/", "cache-cluster/"].iter().any(|it| self.resource.starts_with(it));
+                (is_one, "replication-group/id")
+            }
+            ServiceNamespace::Ec2 | ServiceNamespace::Other(_) => (true, ""),
         };
         report.rule(
             &["resourceId", "serviceNamespace"],
             holds,
             format!("is {:?}, which does not have the form {form}", self.resource),
         );
+        // The program may well scale a service of another one.
+        let services: Vec<_> = report.others::<ServiceFacts>().into_iter().filter_map(|it| it.resource_id).collect();
+        if let Some(near) = services.iter().find(|it| strsim::damerau_levenshtein(it, &self.resource) <= 2)
+            && !services.contains(&self.resource)
+        {
+            let reason = format!("is {:?}, which is not a service of this program; did you mean {near}?", self.resource);
+            report.warn(&["resourceId"], false, reason);
+        }
+    }
+
+    /// Whether two resources of a program are certain to be about the same thing: what is scaled, in the same region.
+    pub fn same(one: (&Link, &str, &Option<String>), other: (&Link, &str, &Option<String>)) -> bool {
+        matches!(one.0, Link::Known(_)) && one == other
     }
 }
 
@@ -165,6 +184,9 @@ impl ScaledQuery {
         Some(Scaled { namespace: self.service_namespace, resource, dimension: named(dimension.as_str()).ok()? })
     }
 }
+
+/// What else to do where something stands in the way that may be what the program has renamed.
+pub const RENAMED: &str = "if only the program calls it otherwise now, give it its old name by the option aliases, for an import would let the old one be deleted";
 
 const NO_ID: &str = "does not say what is scaled: that is service/cluster/name, or \
                      ecs/service/cluster/name/ecs:service:DesiredCount, and for a policy a slash and its name after that";
@@ -218,8 +240,16 @@ mod tests {
         for id in ["service/video/app", "arn:aws:ecs:eu-west-1:123456789012:service/video/app", &scaled.id()] {
             assert_eq!(Scaled::parse(id).unwrap(), (scaled.clone(), None));
         }
-        let policy = format!("{}/cpu/60", scaled.id());
-        assert_eq!(Scaled::parse(&policy).unwrap(), (scaled, Some("cpu/60")));
+        for policy in [format!("{}/cpu/60", scaled.id()), "service/video/app/cpu/60".to_owned()] {
+            assert_eq!(Scaled::parse(&policy).unwrap(), (scaled.clone(), Some("cpu/60")));
+        }
+        // What AWS scales besides.
+        for id in [
+            "dynamodb/table/jobs/dynamodb:table:ReadCapacityUnits",
+            "elasticache/cache-cluster/x/elasticache:cache-cluster:Nodes",
+        ] {
+            assert_eq!(Scaled::parse(id).unwrap().0.id(), id);
+        }
         let (redis, _) = Scaled::parse("elasticache/replication-group/queue/elasticache:replication-group:Replicas").unwrap();
         assert_eq!(redis.resource, "replication-group/queue");
         for id in ["app", "service/app", "ecs/service/video/app", "ecs/service/video/app/ecs:service:Desired"] {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,16 +15,22 @@ use aws_config::{
     AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
     environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain,
-    profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
+    profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider},
     retry::RetryConfig,
     sts::AssumeRoleProvider,
     timeout::TimeoutConfig,
 };
-use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_sdk_sts::{
+    config::{Credentials, ProvideCredentials as _, SharedCredentialsProvider},
+    error::DisplayErrorContext,
+};
+use aws_types::os_shim_internal::{Env, Fs};
 use tokio::sync::OnceCell;
 
-use super::{Aws, Explain as _, Refusal, retry};
-use crate::config::Config;
+use super::{Aws, Explain as _, Refusal, error::root_cause, retry};
+use crate::{check::nearest, config::Config};
 
 /// The provider as it is configured, and the clients that were needed so far.
 pub struct Session {
@@ -32,14 +39,14 @@ pub struct Session {
     sdk: OnceCell<SdkConfig>,
     account: OnceCell<Result<Option<String>, String>>,
     regions: Mutex<HashMap<String, Arc<Aws>>>,
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 impl Session {
     /// A session, in `region`, that has not called anyone yet.
     pub fn new(config: Config, region: String) -> Self {
         let (sdk, account) = (OnceCell::new(), OnceCell::new());
-        Self { config, region, sdk, account, regions: Mutex::default(), told: AtomicBool::new(false) }
+        Self { config, region, sdk, account, regions: Mutex::default(), reported: AtomicBool::new(false) }
     }
 
     /// The provider's own region.
@@ -55,15 +62,12 @@ impl Session {
     /// The clients for `region`, or for the provider's own.
     ///
     /// # Errors
-    /// When AWS does not let us in: in full the first time, in short after that.
+    /// [`NoAccess`] when AWS does not let us in.
     pub async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
         let sdk = self.sdk.get_or_init(|| load(&self.config, &self.region)).await;
         let account = match self.account.get_or_init(|| self.validate(sdk)).await {
             Ok(account) => account.clone(),
-            Err(error) if self.told.swap(true, Ordering::Relaxed) => {
-                bail!("not tried: {}", error.split([';', '\n']).next().unwrap_or_default())
-            }
-            Err(error) => bail!("{error}"),
+            Err(cause) => bail!(NoAccess { cause: cause.clone(), is_new: !self.reported.swap(true, Ordering::Relaxed) }),
         };
         let region = region.unwrap_or(&self.region);
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +90,7 @@ impl Session {
         let asked = aws.sts().get_caller_identity().customize().config_override(brief).send().await.explain();
         let account = match asked {
             Ok(identity) => identity.account.unwrap_or_default(),
-            Err(error) => return Err(self.explain_access(sdk, &error)),
+            Err(error) => return Err(self.explain_access(sdk, &error).await),
         };
         let allowed = &self.config.allowed_account_ids;
         if !allowed.is_empty() && !allowed.contains(&account) {
@@ -98,44 +102,170 @@ impl Session {
         Ok(Some(account))
     }
 
-    fn explain_access(&self, sdk: &SdkConfig, error: &anyhow::Error) -> String {
-        if error.downcast_ref::<Refusal>().is_some() {
-            return format!("AWS does not accept the credentials; {error}");
+    /// Why AWS does not let us in, and what to do. Credentials, where they come from, and the way to AWS are told apart.
+    async fn explain_access(&self, sdk: &SdkConfig, error: &anyhow::Error) -> String {
+        let profile = self.config.profile.clone().or_else(|| env("AWS_PROFILE")).filter(|_| !self.has_keys());
+        let log_in = profile.as_ref().map_or("`aws sso login`".to_owned(), |it| format!("`aws sso login --profile {it}`"));
+        if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            let from = self.source(profile.as_deref());
+            return match refusal.code.as_str() {
+                "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+                    format!(
+                        "the credentials {from} have expired\nfix: log in again, for instance by {log_in}\nAWS says: {refusal}"
+                    )
+                }
+                _ => format!("AWS does not accept the credentials {from}\nfix: correct them\nAWS says: {refusal}"),
+            };
         }
-        let text = error.to_string();
-        let endpoint = self
-            .config
-            .endpoints()
-            .sts
-            .or(sdk.endpoint_url().map(str::to_owned))
-            .or_else(|| std::env::var("AWS_ENDPOINT_URL").ok());
+        let broken = match sdk.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.err(),
+            None => Some(CredentialsError::not_loaded("no provider of credentials")),
+        };
+        let Some(broken) = broken else { return self.explain_unreachable(sdk, &error.to_string()) };
+        let (cause, all) = (root_cause(&broken), format!("{}", DisplayErrorContext(&broken)));
+        if let Some(name) = &profile
+            && let Ok(profiles) = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await
+            && profiles.get_profile(name).is_none()
+        {
+            let mut names: Vec<_> = profiles.profiles().collect();
+            names.sort_unstable();
+            let set = if self.config.profile.is_some() { "fargate:profile" } else { "AWS_PROFILE" };
+            let near = nearest(name, &names).map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+            let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+            return format!(
+                "profile {name} is not in the AWS configuration files\nfix: correct {set}, or add the profile by `aws configure \
+                 --profile {name}`: {near}{known}"
+            );
+        }
+        if ["SSO", "sso"].iter().any(|it| all.contains(it)) && profile.is_some() {
+            let name = profile.unwrap_or_default();
+            return format!("profile {name} has no valid SSO session\nfix: log in by {log_in}");
+        }
         if let Some(role) = &self.config.assume_role {
+            let arn = &role.role_arn;
             return format!(
-                "cannot take on the role {}; {text}; check fargate:assumeRole, and that the role's trust policy allows you",
-                role.role_arn
+                "cannot assume the role {arn}\nfix: check fargate:assumeRole, and that the trust policy of the role allows the \
+                 credentials it is assumed with\ncause: {cause}"
             );
         }
-        if let Some(profile) = &self.config.profile {
-            return format!(
-                "profile {profile} gives no way into AWS; {text}; check fargate:profile and `aws configure list-profiles`"
-            );
-        }
-        let credentials = ["credential", "profile", "token", "SSO"].iter().any(|it| text.contains(it));
-        match endpoint {
-            _ if credentials => format!(
-                "there are no AWS credentials; {text}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, \
-                 or run `pulumi config set fargate:profile <name>`, or log in with `aws sso login`"
-            ),
-            Some(endpoint) => format!(
-                "cannot reach AWS at {endpoint}; {text}; check that something listens there, or correct fargate:endpoint \
-                 or AWS_ENDPOINT_URL"
-            ),
+        match profile {
+            Some(name) => {
+                format!("profile {name} provides no credentials\nfix: correct it in the AWS configuration files\ncause: {cause}")
+            }
             None => format!(
-                "cannot reach AWS in region {}; {text}; check the network and the spelling of fargate:region",
-                self.region
+                "no AWS credentials were found\nfix: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run `pulumi \
+                 config set fargate:profile <name>`, or log in by `aws sso login`\ncause: {cause}"
             ),
         }
     }
+
+    fn explain_unreachable(&self, sdk: &SdkConfig, text: &str) -> String {
+        let own = self.config.endpoints().sts;
+        let set = match (&own, &self.config.endpoint) {
+            (Some(_), _) => "fargate:endpoints.sts",
+            (None, Some(_)) => "fargate:endpoint",
+            (None, None) => "AWS_ENDPOINT_URL",
+        };
+        match own.or(sdk.endpoint_url().map(str::to_owned)).or_else(|| env("AWS_ENDPOINT_URL")) {
+            Some(endpoint) => {
+                format!(
+                    "cannot reach AWS at {endpoint}\nfix: check that something listens there, or correct {set}\ncause: {text}"
+                )
+            }
+            None => {
+                let region = &self.region;
+                let near = nearest(region, &REGIONS).filter(|it| it != region);
+                let near = near.map(|it| format!(" (did you mean {it}?)")).unwrap_or_default();
+                format!(
+                    "cannot reach AWS in region {region}\nfix: check the spelling of fargate:region or AWS_REGION{near}, and the \
+                     network\ncause: {text}"
+                )
+            }
+        }
+    }
+
+    fn has_keys(&self) -> bool {
+        let set = self.config.access_key.is_some();
+        // The environment's keys come before its profile, but not before that of the program.
+        set || self.config.profile.is_none() && env("AWS_ACCESS_KEY_ID").is_some()
+    }
+
+    /// Where the credentials come from.
+    fn source(&self, profile: Option<&str>) -> String {
+        match profile {
+            Some(name) => format!("of profile {name}"),
+            None if self.config.access_key.is_some() => "in fargate:accessKey and fargate:secretKey".to_owned(),
+            None if env("AWS_ACCESS_KEY_ID").is_some() => "in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+            None => "of this machine".to_owned(),
+        }
+    }
+}
+
+/// AWS does not let us in: the cause on the first line, then the fix.
+#[derive(Debug)]
+pub struct NoAccess {
+    cause: String,
+    /// Whether nobody has been told yet.
+    pub is_new: bool,
+}
+
+impl NoAccess {
+    /// The cause, the fix, and what AWS or the SDK says.
+    pub fn in_full(&self) -> &str {
+        &self.cause
+    }
+}
+
+/// What to say of all that was not tried because of it.
+impl fmt::Display for NoAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "skipped, access to AWS failed earlier: {}", self.cause.lines().next().unwrap_or_default())
+    }
+}
+
+impl std::error::Error for NoAccess {}
+
+/// Regions that have ECS, to find the one that is meant by a misspelling.
+const REGIONS: [&str; 34] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// A variable of the environment that says something.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|it| !it.is_empty())
 }
 
 /// What to say when nobody names a region.

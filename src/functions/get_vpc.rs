@@ -20,6 +20,7 @@ pub struct GetVpc;
 #[serde(rename_all = "camelCase")]
 pub struct Arguments {
     /// The id of the VPC.
+    #[schemars(transform = ec2::id::vpc)]
     pub id: Option<String>,
     /// The IPv4 addresses of the VPC.
     #[schemars(extend("format" = "cidr"))]

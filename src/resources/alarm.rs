@@ -8,11 +8,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, refused_with},
-    check::Report,
+    aws::{
+        Aws, Explain as _, Lookup,
+        metrics::{Query, check_queries},
+        refused_with,
+    },
+    check::{Foreign, Report},
     codec::{Unlisted, name_of, named},
+    facts::AlarmFacts,
     list::{ByName, Cursor, Listed, Page},
+    plan::Facts,
     resource::{Context, Resource, tag_changes, taken},
+    value::{Map, Value},
 };
 
 pub struct Alarm;
@@ -181,7 +188,8 @@ pub struct AlarmMetricQuery {
     pub metric: Option<AlarmMetric>,
     /// What it is, for people.
     pub label: Option<String>,
-    /// How long a period of the expression is, in seconds. Default: as its metrics have it.
+    /// How long a period of the expression is, in seconds. Default: as its metrics have it. An expression that has none, such as
+    /// `SELECT AVG(CPUUtilization) FROM "AWS/ECS"`, has to say it.
     #[schemars(range(min = 1))]
     pub period: Option<i32>,
     /// Whether this is the value that is compared. Default: false; exactly one has to say true.
@@ -219,6 +227,9 @@ pub struct AlarmOutputs {
     pub inputs: AlarmInputs,
     /// The ARN of the alarm.
     pub arn: String,
+    /// The settings that the alarm has in AWS and this provider does not support, such as `evaluationWindow`: somebody else made
+    /// them. Updates leave them as they are.
+    pub unsupported_settings: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -230,6 +241,15 @@ impl Resource for Alarm {
     type Inputs = AlarmInputs;
     type Outputs = AlarmOutputs;
     type Query = ByName;
+    const FOREIGN: &'static [Foreign] = FOREIGN;
+
+    fn normalize(inputs: &mut Map) {
+        // It is about percentiles alone: of anything else, AWS shows nothing of it.
+        let says = |name: &str| inputs.get(name).is_some_and(|it| !it.is_empty());
+        if says("statistic") && !says("extendedStatistic") && !says("metricQueries") {
+            inputs.insert("evaluateLowSampleCountPercentiles".to_owned(), Value::String("evaluate".to_owned()));
+        }
+    }
 
     fn check(inputs: &AlarmInputs, report: &mut Report<'_>) {
         let periods = inputs.evaluation_periods;
@@ -250,16 +270,39 @@ impl Resource for Alarm {
                 | AlarmComparison::LessThanLowerThreshold
                 | AlarmComparison::GreaterThanUpperThreshold
         );
+        let is_listed = !matches!(inputs.comparison_operator, AlarmComparison::Other(_));
         report.rule(
             &["comparisonOperator", "thresholdMetricId"],
-            band == inputs.threshold_metric_id.is_some(),
+            !is_listed || band == inputs.threshold_metric_id.is_some(),
             if band { "compares with a band, which thresholdMetricId has to name" } else { "compares with no thresholdMetricId" },
         );
-        if inputs.metric_queries.is_empty() {
+        if report.sees("metricQueries") && inputs.metric_queries.is_empty() {
             inputs.check_metric(report);
         } else {
             inputs.check_queries(report);
         }
+        // "Alarms based on anomaly detection models cannot have Auto Scaling actions": PutMetricAlarm.
+        let actions = [&inputs.alarm_actions, &inputs.ok_actions, &inputs.insufficient_data_actions];
+        report.rule(
+            &["thresholdMetricId", "alarmActions", "okActions", "insufficientDataActions"],
+            inputs.threshold_metric_id.is_none() || !actions.into_iter().flatten().any(|it| it.contains(":autoscaling:")),
+            "is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions",
+        );
+        let mine = facts(inputs, report);
+        let taken = report.others::<AlarmFacts>().iter().any(|it| it.name.is_some() && it.name == mine.name && it.region == mine.region);
+        report.rule(
+            &["name"],
+            !taken,
+            format!("is {:?}, as that of another alarm of this program; set another name", inputs.name),
+        );
+    }
+
+    fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(facts(inputs, report)))
+    }
+
+    fn unsupported(outputs: &AlarmOutputs) -> Vec<String> {
+        outputs.unsupported_settings.clone()
     }
 
     async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
@@ -269,12 +312,14 @@ impl Resource for Alarm {
             bail!(taken::<Self>(name, name));
         }
         let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
-        put(context, inputs, tags).await?;
+        put(context, inputs, tags, None).await?;
         Ok(inputs.name.clone())
     }
 
     async fn update(context: &Context, _: &str, old: &AlarmOutputs, new: &AlarmInputs) -> Result<()> {
-        put(context, new, None).await?;
+        // An update replaces all that the alarm is: what no program can say here has to be said again.
+        let live = context.aws.look_up::<DescribeAlarms>(new.name.clone()).await?;
+        put(context, new, None, live.as_ref()).await?;
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
         let cloudwatch = context.aws.cloudwatch();
         if !removed.is_empty() {
@@ -291,7 +336,9 @@ impl Resource for Alarm {
         let arn = it.alarm_arn.clone().context("DescribeAlarms: AWS answered without an ARN")?;
         let tags = context.aws.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
         let tags = tags.unwrap_or_default().into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default())));
-        Ok(Some(AlarmOutputs { inputs: AlarmInputs { tags: tags.collect(), ..AlarmInputs::from_aws(it)? }, arn }))
+        let unsupported_settings = unsupported_settings(&it);
+        let inputs = AlarmInputs { tags: tags.collect(), ..AlarmInputs::from_aws(it)? };
+        Ok(Some(AlarmOutputs { inputs, arn, unsupported_settings }))
     }
 
     fn id(outputs: &AlarmOutputs) -> String {
@@ -302,7 +349,8 @@ impl Resource for Alarm {
         let request = context.aws.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
         let request = request.set_alarm_name_prefix(query.name_prefix.clone()).max_records(at.size(1..=100));
         let answer = request.set_next_token(at.token.clone()).send().await.explain()?;
-        let alarms = answer.metric_alarms.unwrap_or_default().into_iter().filter_map(|it| AlarmInputs::from_aws(it).ok());
+        let alarms = answer.metric_alarms.unwrap_or_default().into_iter().filter(|it| unsupported_settings(it).is_empty());
+        let alarms = alarms.filter_map(|it| AlarmInputs::from_aws(it).ok());
         Ok(Page::new(alarms.map(|it| Listed::named(it.name)), answer.next_token))
     }
 
@@ -331,7 +379,7 @@ impl AlarmInputs {
         );
         let Some(period) = self.period else { return };
         report.rule(&["period"], is_period(period), format!("is {period}, not 10, 20, 30 or a multiple of 60"));
-        let (most, in_words) = if period < 3600 { (86_400, "a day") } else { (7 * 86_400, "a week") };
+        let (most, in_words) = looks_back(period);
         report.rule(
             &["evaluationPeriods", "period"],
             i64::from(period) * i64::from(self.evaluation_periods) <= most,
@@ -352,26 +400,55 @@ impl AlarmInputs {
         for (property, given) in others {
             report.rule(&[property], !given, "is for an alarm without metricQueries: set it in there");
         }
+        let queries: Vec<_> = self.metric_queries.iter().map(AlarmMetricQuery::query).collect();
+        check_queries("metricQueries", &queries, "metric", report);
+        let no_metric = queries.iter().all(|it| !it.has_metric);
         for (index, query) in self.metric_queries.iter().enumerate() {
+            let path = format!("metricQueries[{index}]");
+            let periods = [("metric.period", query.metric.as_ref().map(|it| it.period)), ("period", query.period)];
+            for (property, period) in periods {
+                let period = period.unwrap_or(60);
+                report.rule(
+                    &[&format!("{path}.{property}")],
+                    is_period(period),
+                    format!("is {period}, not 10, 20, 30 or a multiple of 60"),
+                );
+            }
+            // AWS: "Period must not be null".
             report.rule(
-                &[&format!("metricQueries[{index}]")],
-                query.expression.is_some() != query.metric.is_some(),
-                "needs one of expression and metric",
-            );
-            let period = query.metric.as_ref().map_or(60, |it| it.period);
-            report.rule(
-                &[&format!("metricQueries[{index}].metric.period")],
-                is_period(period),
-                format!("is {period}, not 10, 20, 30 or a multiple of 60"),
+                &[&format!("{path}.period"), &format!("{path}.expression"), "metricQueries"],
+                query.expression.is_none() || query.period.is_some() || !(queries[index].is_sql() || no_metric),
+                "is required: no metric gives the expression a period, in seconds, such as 60",
             );
         }
-        // The band, and what is compared with it, both have to return their values.
-        let returned = self.metric_queries.iter().filter(|it| it.return_data).count();
-        let expected = if self.threshold_metric_id.is_some() { 2 } else { 1 };
+        let periods = self.metric_queries.iter().flat_map(|it| it.metric.as_ref().map(|it| it.period).into_iter().chain(it.period));
+        if let Some(period) = periods.max() {
+            let (most, in_words) = looks_back(period);
+            report.warn(
+                &["evaluationPeriods", "metricQueries"],
+                i64::from(period) * i64::from(self.evaluation_periods) <= most,
+                format!("times a period of {period} s is more than {in_words}, the most that AWS looks back"),
+            );
+        }
+        // What is compared returns its values; the band, if there is one, does so as well.
+        let is_band = |it: &&AlarmMetricQuery| self.threshold_metric_id.as_ref() == Some(&it.id);
+        let returned = self.metric_queries.iter().filter(|it| it.return_data && !is_band(it)).count();
+        let of = if self.threshold_metric_id.is_some() { " besides the band" } else { "" };
         report.rule(
             &["metricQueries", "thresholdMetricId"],
-            returned == expected,
-            format!("has {returned} with returnData, and needs {expected}: what is compared, and the band if there is one"),
+            returned == 1,
+            format!("has {returned} with returnData{of}, and needs 1: the one that is compared"),
+        );
+        report.warn(
+            &["metricQueries", "thresholdMetricId"],
+            self.metric_queries.iter().find(is_band).is_none_or(|it| it.return_data),
+            "has a band without returnData, which AWS may refuse: set it to true",
+        );
+        let metrics = queries.iter().filter(|it| it.has_metric).count();
+        report.warn(
+            &["metricQueries"],
+            metrics <= 10 && queries.len() - metrics <= 10,
+            "has more than 10 metrics or more than 10 expressions, which AWS may refuse",
         );
         if let Some(band) = &self.threshold_metric_id {
             report.rule(
@@ -384,6 +461,9 @@ impl AlarmInputs {
 
     /// All but the tags, which AWS shows elsewhere.
     fn from_aws(it: types::MetricAlarm) -> Result<Self> {
+        if it.evaluation_criteria.is_some() {
+            bail!("alarm {} is on a PromQL query, which this provider does not support", it.alarm_name.unwrap_or_default());
+        }
         let operator = it.comparison_operator.context("DescribeAlarms: AWS answered without a comparison operator")?;
         let statistic = it.statistic.filter(|_| it.extended_statistic.is_none());
         Ok(Self {
@@ -418,6 +498,10 @@ impl AlarmInputs {
 }
 
 impl AlarmMetricQuery {
+    fn query(&self) -> Query<'_> {
+        Query { id: &self.id, expression: self.expression.as_deref(), has_metric: self.metric.is_some() }
+    }
+
     fn to_aws(&self) -> types::MetricDataQuery {
         let stat = self.metric.as_ref().map(|it| {
             let metric = types::Metric::builder()
@@ -455,7 +539,7 @@ impl AlarmMetricQuery {
             expression: it.expression,
             metric,
             label: it.label.filter(|it| !it.is_empty()),
-            period: it.period,
+            period: it.period.filter(|it| *it > 0),
             // AWS takes what says nothing for true.
             return_data: it.return_data.unwrap_or(true),
             account_id: it.account_id,
@@ -463,10 +547,42 @@ impl AlarmMetricQuery {
     }
 }
 
-/// Makes the alarm all that `inputs` say; AWS takes `tags` only the first time.
-async fn put(context: &Context, inputs: &AlarmInputs, tags: Option<Vec<types::Tag>>) -> Result<()> {
+const UNSUPPORTED: &str = "is not supported by this provider; set it in AWS, where updates leave it as it is";
+const FOREIGN: &[Foreign] = &[
+    Foreign { name: "evaluationWindow", holds: &[], reason: UNSUPPORTED },
+    Foreign { name: "warmUpConfiguration", holds: &[], reason: UNSUPPORTED },
+    Foreign { name: "evaluationCriteria", holds: &[], reason: "is not supported by this provider; use metricQueries" },
+    Foreign { name: "evaluationInterval", holds: &["0"], reason: "is not supported by this provider; use period" },
+];
+
+/// The settings of an alarm that no program can say here, by the names of AWS.
+fn unsupported_settings(it: &types::MetricAlarm) -> Vec<String> {
+    let settings = [
+        ("evaluationWindow", it.evaluation_window.is_some()),
+        ("warmUpConfiguration", it.warm_up_configuration.is_some()),
+        ("evaluationCriteria", it.evaluation_criteria.is_some()),
+        ("evaluationInterval", it.evaluation_interval.is_some()),
+        ("actionConfiguration", it.action_configuration.is_some()),
+    ];
+    settings.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> AlarmFacts {
+    AlarmFacts { name: report.known("name", inputs.name.clone()), region: report.written("region") }
+}
+
+/// Makes the alarm all that `inputs` say, and what `live` has besides; AWS takes `tags` only the first time.
+async fn put(
+    context: &Context,
+    inputs: &AlarmInputs,
+    tags: Option<Vec<types::Tag>>,
+    live: Option<&types::MetricAlarm>,
+) -> Result<()> {
     let queries: Vec<_> = inputs.metric_queries.iter().map(AlarmMetricQuery::to_aws).collect();
-    let percentiles = inputs.extended_statistic.as_ref().map(|_| name_of(inputs.evaluate_low_sample_count_percentiles));
+    // AWS takes it for percentiles alone, which metric queries may be of.
+    let says = inputs.extended_statistic.is_some()
+        || !inputs.metric_queries.is_empty() && inputs.evaluate_low_sample_count_percentiles != AlarmFewSamples::Evaluate;
+    let percentiles = says.then(|| name_of(inputs.evaluate_low_sample_count_percentiles));
     let request = context
         .aws
         .cloudwatch()
@@ -492,6 +608,9 @@ async fn put(context: &Context, inputs: &AlarmInputs, tags: Option<Vec<types::Ta
         .set_alarm_actions(Some(inputs.alarm_actions.clone()))
         .set_ok_actions(Some(inputs.ok_actions.clone()))
         .set_insufficient_data_actions(Some(inputs.insufficient_data_actions.clone()))
+        .set_evaluation_window(live.and_then(|it| it.evaluation_window.clone()))
+        .set_warm_up_configuration(live.and_then(|it| it.warm_up_configuration.clone()))
+        .set_action_configuration(live.and_then(|it| it.action_configuration.clone()))
         .set_tags(tags);
     request.send().await.explain().map(drop)
 }
@@ -520,6 +639,11 @@ fn name_in(id: &str) -> Result<&str> {
         Some((_, name)) => Ok(name),
         None => bail!("{id} is not the ARN of an alarm, such as arn:aws:cloudwatch:eu-west-1:123456789012:alarm:name"),
     }
+}
+
+/// How far AWS looks back at most, in seconds and in words, by periods of so many seconds.
+fn looks_back(period: i32) -> (i64, &'static str) {
+    if period < 3600 { (86_400, "a day") } else { (7 * 86_400, "a week") }
 }
 
 fn is_period(seconds: i32) -> bool {
@@ -587,10 +711,46 @@ mod tests {
         inputs.period = Some(60);
         let expected = [
             "period is for an alarm without metricQueries: set it in there",
-            "metricQueries[0].metric.period is 45, not 10, 20, 30 or a multiple of 60",
             "metricQueries[1] needs one of expression and metric",
-            "metricQueries has 0 with returnData, and needs 1: what is compared, and the band if there is one",
+            "metricQueries[0].metric.period is 45, not 10, 20, 30 or a multiple of 60",
+            "metricQueries has 0 with returnData, and needs 1: the one that is compared",
         ];
         assert_eq!(mistakes(&inputs), expected);
+    }
+
+    #[test]
+    fn queries_need_a_period_and_ids_of_their_own() {
+        let sql = json!({ "id": "load", "expression": "select AVG(CPUUtilization) FROM SCHEMA(\"AWS/ECS\")", "returnData": true });
+        let mut insights = queries(&json!([sql]));
+        let reason = "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60";
+        assert_eq!(mistakes(&insights), [reason]);
+        insights.metric_queries[0].period = Some(60);
+        assert!(mistakes(&insights).is_empty());
+        let share = json!({ "id": "all", "expression": "100 * all", "returnData": true });
+        let same = queries(&json!([metric("all", "RequestCount", 60), share]));
+        assert_eq!(mistakes(&same), ["metricQueries[1].id is all, as that of another query; AWS takes an id once"]);
+    }
+
+    #[test]
+    fn a_band_may_go_without_return_data() {
+        let band = json!({ "id": "band", "expression": "ANOMALY_DETECTION_BAND(all, 2)" });
+        let mut all = metric("all", "RequestCount", 60);
+        all["returnData"] = true.into();
+        let mut inputs = queries(&json!([all, band]));
+        inputs.threshold = None;
+        inputs.threshold_metric_id = Some("band".to_owned());
+        inputs.comparison_operator = AlarmComparison::GreaterThanUpperThreshold;
+        assert!(mistakes(&inputs).is_empty());
+        inputs.alarm_actions = vec!["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/x:policyName/y".to_owned()];
+        let reason = "thresholdMetricId is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions";
+        assert_eq!(mistakes(&inputs), [reason]);
+    }
+
+    #[test]
+    fn settings_without_an_input_are_named() {
+        let warm_up = types::WarmUpConfiguration::builder().warm_up_period_duration_in_minutes(5).build();
+        let alarm = types::MetricAlarm::builder().alarm_name("it").warm_up_configuration(warm_up).build();
+        assert_eq!(unsupported_settings(&alarm), ["warmUpConfiguration"]);
+        assert!(unsupported_settings(&types::MetricAlarm::builder().build()).is_empty());
     }
 }

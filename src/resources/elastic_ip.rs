@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Unlisted,
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
+    check::Report,
     list::{All, Cursor, Page},
     resource::{Context, Resource},
+    value::{Map, Value},
 };
 
 /// How AWS refuses to release an address that something uses. It says `AuthFailure` where that is AWS's own, such as the
@@ -38,7 +40,7 @@ pub struct ElasticIpInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub public_ipv4_pool: Option<String>,
     /// The group of zones from which AWS advertises the address, for local zones. Default: the region.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub network_border_group: Option<String>,
     /// Tags to put on the address.
     #[serde(default)]
@@ -76,6 +78,18 @@ impl Resource for ElasticIp {
     type Inputs = ElasticIpInputs;
     type Outputs = ElasticIpOutputs;
     type Query = All;
+
+    fn normalize(inputs: &mut Map) {
+        // So AWS calls its own addresses.
+        if inputs.get("publicIpv4Pool").and_then(Value::as_str) == Some("amazon") {
+            inputs.remove("publicIpv4Pool");
+        }
+    }
+
+    fn check(inputs: &ElasticIpInputs, report: &mut Report<'_>) {
+        let reason = "is not vpc, the only place for an address since AWS has ended EC2-Classic; leave it out";
+        report.rule(&["domain"], inputs.domain == ElasticIpDomain::Vpc, reason);
+    }
 
     async fn create(context: &Context, inputs: &ElasticIpInputs) -> Result<String> {
         let request = context
@@ -179,5 +193,26 @@ fn key_in(id: &str) -> Result<String> {
     match ec2::id_in(id, "eipalloc-", "Elastic IP address") {
         Err(error) => bail!("{error}, or the address"),
         id => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::resource::{AnyResource as _, Erased, mistakes};
+
+    #[test]
+    fn the_pool_of_aws_is_no_pool_of_ones_own() {
+        let resource = Erased::<ElasticIp>::NEW;
+        let pool = [("publicIpv4Pool".to_owned(), Value::String("amazon".to_owned()))].into();
+        assert_eq!(resource.diff(&Map::new(), &pool), []);
+    }
+
+    #[test]
+    fn an_address_is_for_a_vpc() {
+        assert!(mistakes::<ElasticIp>(json!({ "domain": "vpc" }).into()).is_empty());
+        assert!(mistakes::<ElasticIp>(json!({ "domain": "standard" }).into())[0].starts_with("domain is not vpc"));
     }
 }

@@ -27,8 +27,9 @@ pub struct InternetGateway;
 pub struct InternetGatewayInputs {
     // A replacement, and not a move: AWS lets go of a gateway only when no public address is left behind it, so that
     // the old network can be taken down after the new one is up.
-    /// The VPC to attach the gateway to, which has none yet. Default: none.
-    #[schemars(extend("replaceOnChanges" = true))]
+    /// The VPC to attach the gateway to, which has none yet. Default: none, and what somebody else attaches it to stays.
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: Option<String>,
     /// Tags to put on the gateway.
     #[serde(default)]

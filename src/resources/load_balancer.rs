@@ -1,6 +1,6 @@
 //! elbv2: a load balancer, the address that clients reach services by.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_elasticloadbalancingv2::types;
@@ -16,8 +16,11 @@ use crate::{
     },
     check::Report,
     codec::{Unlisted, name_of, named},
+    facts::{LoadBalancerFacts, SubnetFacts},
     list::{All, Cursor, Listed, Page},
+    plan::{Candidates, Facts, Link},
     resource::{Context, Resource, changed, taken},
+    value::{Map, Value},
 };
 
 /// What AWS says of a bucket for logs whose policy was just written.
@@ -71,6 +74,7 @@ pub struct LoadBalancerInputs {
     /// public ones, unless it is internal.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnets: Vec<String>,
     /// In place of `subnets`, for network load balancers that are to have fixed addresses.
     #[serde(default)]
@@ -78,6 +82,7 @@ pub struct LoadBalancerInputs {
     pub subnet_mappings: Vec<LoadBalancerSubnetMapping>,
     /// The ids of its security groups. Default: for an application load balancer, the default group of the VPC.
     #[schemars(extend("compare" = "set", "computed" = true))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_groups: Option<Vec<String>>,
     /// The kinds of IP addresses it has. Default: `ipv4`.
     #[serde(default = "ipv4")]
@@ -126,7 +131,8 @@ pub struct LoadBalancerInputs {
     /// What happens to the header `X-Forwarded-For`. Application load balancers only.
     #[serde(default = "append")]
     pub xff_header_processing_mode: LoadBalancerXffHeaderProcessingMode,
-    /// Whether each zone sends to the targets of all zones; an application load balancer always does. Network load balancers only.
+    /// Whether each zone sends to the targets of all zones. For network load balancers: an application load balancer always does,
+    /// whatever it says here.
     #[serde(default)]
     pub enable_cross_zone_load_balancing: bool,
     /// Which addresses clients within the VPC are given. Network load balancers only.
@@ -156,9 +162,11 @@ pub enum LoadBalancerType {
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerSubnetMapping {
     /// The id of the subnet.
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnet_id: String,
     /// The allocation id of an Elastic IP address, for a load balancer that is reached from the internet.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::ec2::id::allocation)]
     pub allocation_id: Option<String>,
     /// An address of the subnet, for an internal load balancer.
     #[serde(rename = "privateIpv4Address")]
@@ -300,6 +308,27 @@ impl Resource for LoadBalancer {
     type Outputs = LoadBalancerOutputs;
     type Query = All;
 
+    fn normalize(inputs: &mut Map) {
+        let is = |it: Option<&Value>, flag: bool| it.map(Value::plain) == Some(&Value::Bool(flag));
+        for logs in ["accessLogs", "connectionLogs"] {
+            if let Some(Value::Object(it)) = inputs.get(logs).map(Value::plain)
+                && is(it.get("enabled"), false)
+            {
+                // As if there were no bucket.
+                inputs.remove(logs);
+            }
+        }
+        if inputs.get("loadBalancerType").and_then(Value::as_str) == Some("application") {
+            if is(inputs.get("enableCrossZoneLoadBalancing"), true) {
+                inputs.insert("enableCrossZoneLoadBalancing".to_owned(), Value::Bool(false));
+            }
+            if matches!(inputs.get("securityGroups").map(Value::plain), Some(Value::List(it)) if it.is_empty()) {
+                // It cannot be without.
+                inputs.remove("securityGroups");
+            }
+        }
+    }
+
     fn check(inputs: &LoadBalancerInputs, report: &mut Report<'_>) {
         report.rule(&["name"], !inputs.name.starts_with("internal-"), "starts with internal-, which AWS keeps for itself");
         let application = inputs.load_balancer_type == LoadBalancerType::Application;
@@ -322,6 +351,7 @@ impl Resource for LoadBalancer {
             application || (subnets == 0) != (mappings == 0),
             "is wrong: a network load balancer needs one of subnets and subnetMappings",
         );
+        check_subnets(inputs, report);
         for (index, mapping) in inputs.subnet_mappings.iter().enumerate() {
             report.rule(
                 &[&format!("subnetMappings[{index}]"), "loadBalancerType"],
@@ -354,6 +384,43 @@ impl Resource for LoadBalancer {
         }
     }
 
+    fn check_change(old: &LoadBalancerInputs, new: &LoadBalancerInputs, _: &BTreeSet<String>, report: &mut Report<'_>) {
+        let some = |it: &LoadBalancerInputs| it.security_groups.as_ref().is_some_and(|it| !it.is_empty());
+        let none = new.security_groups.as_ref().is_some_and(Vec::is_empty);
+        let reason = "is empty, but takes no security group away: to be without, a network load balancer has to be created without";
+        report.warn(&["securityGroups"], !some(old) || !none, reason);
+    }
+
+    fn replaced_by(old: &LoadBalancerInputs, new: &LoadBalancerInputs) -> Vec<&'static str> {
+        // "You can't perform this operation on a Network Load Balancer unless you specified a security group for the load
+        // balancer when you created it" (SetSecurityGroups in ELBv2's model).
+        let none = old.security_groups.as_ref().is_none_or(Vec::is_empty);
+        if none && new.load_balancer_type == LoadBalancerType::Network { vec!["securityGroups"] } else { vec![] }
+    }
+
+    fn excludes(old: &LoadBalancerInputs, new: &LoadBalancerInputs) -> bool {
+        // An address belongs to one.
+        let same = |it: &LoadBalancerSubnetMapping, was: &LoadBalancerSubnetMapping| {
+            it.allocation_id.is_some() && it.allocation_id == was.allocation_id
+                || it.private_ipv4_address.is_some()
+                    && it.private_ipv4_address == was.private_ipv4_address
+                    && it.subnet_id == was.subnet_id
+        };
+        new.subnet_mappings.iter().any(|it| old.subnet_mappings.iter().any(|was| same(it, was)))
+    }
+
+    fn facts(inputs: &LoadBalancerInputs, report: &Report<'_>) -> Option<Facts> {
+        let groups = inputs.security_groups.as_ref().filter(|it| !it.is_empty());
+        let group = |(index, id): (usize, &String)| report.link(&format!("securityGroups[{index}]"), id);
+        Some(Facts::new(LoadBalancerFacts {
+            name: report.shown(&inputs.name),
+            kind: report.known("loadBalancerType", name_of(inputs.load_balancer_type)),
+            internal: report.known("internal", inputs.internal),
+            subnets: subnets(inputs, report),
+            security_groups: groups.map(|it| it.iter().enumerate().map(group).collect()),
+        }))
+    }
+
     async fn create(context: &Context, inputs: &LoadBalancerInputs) -> Result<String> {
         let client = context.aws.elb();
         let name = &inputs.name;
@@ -383,17 +450,34 @@ impl Resource for LoadBalancer {
         let client = context.aws.elb();
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
         let changed = changed(&old.inputs, new)?;
-        if let Some(groups) = new.security_groups.as_ref().filter(|_| changed.contains("securityGroups")) {
-            client.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups.clone())).send().await.explain()?;
+        let groups = new.security_groups.clone().and_then(some).filter(|_| changed.contains("securityGroups"));
+        let subnets = changed.contains("subnets") || changed.contains("subnetMappings");
+        let network = new.load_balancer_type == LoadBalancerType::Network;
+        // What the program cannot say, and AWS might take back to its default where it is not told.
+        let shown = if network && (groups.is_some() || subnets) {
+            context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?
+        } else {
+            None
+        };
+        if let Some(groups) = groups {
+            let enforced = shown.as_ref().and_then(|it| it.enforce_security_group_inbound_rules_on_private_link_traffic());
+            let request = client
+                .set_security_groups()
+                .load_balancer_arn(arn)
+                .set_security_groups(Some(groups))
+                .set_enforce_security_group_inbound_rules_on_private_link_traffic(enforced.map(Into::into));
+            request.send().await.explain()?;
         }
         let address_type = types::IpAddressType::from(name_of(new.ip_address_type).as_str());
-        if changed.contains("subnets") || changed.contains("subnetMappings") {
+        if subnets {
+            let source_nat = shown.as_ref().and_then(|it| it.enable_prefix_for_ipv6_source_nat()).cloned();
             let request = client
                 .set_subnets()
                 .load_balancer_arn(arn)
                 .set_subnets(some(new.subnets.clone()))
                 .set_subnet_mappings(some(mappings(new)))
-                .ip_address_type(address_type.clone());
+                .ip_address_type(address_type.clone())
+                .set_enable_prefix_for_ipv6_source_nat(source_nat);
             request.send().await.explain()?;
         }
         if changed.contains("ipAddressType") {
@@ -476,7 +560,9 @@ impl Resource for LoadBalancer {
         let answer = request.send().await.explain()?;
         let listed = answer.load_balancers.unwrap_or_default().into_iter().filter_map(|it| {
             // Gateways for packets are none of ours.
-            named::<LoadBalancerType>(it.r#type()?.as_str()).ok()?;
+            if matches!(named(it.r#type()?.as_str()).ok()?, LoadBalancerType::Other(_)) {
+                return None;
+            }
             Some(Listed::new(it.load_balancer_arn?, it.load_balancer_name.unwrap_or_default()))
         });
         Ok(Page::new(listed, answer.next_marker))
@@ -522,6 +608,50 @@ impl Lookup for DescribeLoadBalancers {
         }
         Ok(found)
     }
+}
+
+/// The links to all subnets, be they plain or with addresses.
+fn subnets(inputs: &LoadBalancerInputs, report: &Report<'_>) -> Vec<Link> {
+    let plain = inputs.subnets.iter().enumerate().map(|(index, id)| (format!("subnets[{index}]"), id));
+    let mapped = inputs.subnet_mappings.iter().enumerate();
+    let mapped = mapped.map(|(index, it)| (format!("subnetMappings[{index}].subnetId"), &it.subnet_id));
+    plain.chain(mapped).map(|(path, id)| report.link(&path, id)).collect()
+}
+
+/// Reports subnets that are too few or too many for their zones: a load balancer takes one in each, an application load balancer
+/// in two or more.
+fn check_subnets(inputs: &LoadBalancerInputs, report: &mut Report<'_>) {
+    let property = if inputs.subnets.is_empty() { "subnetMappings" } else { "subnets" };
+    let links = subnets(inputs, report);
+    let twice = links.iter().enumerate().find(|(index, it)| matches!(it, Link::Known(_)) && links[..*index].contains(it));
+    if let Some((index, Link::Known(id))) = twice {
+        let reason = format!("is {id}, which is there already; a load balancer takes one subnet per availability zone");
+        return report.rule(&[&format!("{property}[{index}]")], false, reason);
+    }
+    // Whichever subnets those are that are not known yet, they are all different.
+    let mut zones = BTreeSet::new();
+    let mut certain = true;
+    for link in &links {
+        let found = report.follow::<SubnetFacts>(link);
+        certain &= found.certain;
+        let known: Option<Vec<_>> = found.those.into_iter().map(|it| it.availability_zone).collect();
+        match known {
+            Some(known) if !known.is_empty() => zones.extend(known),
+            _ => return,
+        }
+    }
+    let names = zones.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let zones = Candidates { certain, those: vec![zones.len()] };
+    report.compare(property, &["loadBalancerType"], &zones, |zones| {
+        let least = if inputs.load_balancer_type == LoadBalancerType::Application { ", and an application load balancer needs two" } else { "" };
+        (links.len() > *zones).then(|| {
+            format!(
+                "has {} subnets, but those of the program are in {names} only: a load balancer takes one subnet per availability \
+                 zone{least}; set availabilityZone of each subnet to another zone",
+                links.len()
+            )
+        })
+    });
 }
 
 /// The attributes that the inputs ask for, of those that this kind of load balancer has.
@@ -624,7 +754,77 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{resource::mistakes, value::Value};
+    use crate::{
+        plan::Plan,
+        resource::{AnyResource as _, Erased, changes, findings, findings_of_change, goes_first, mistakes},
+    };
+
+    fn subnet(zone: &str) -> Facts {
+        Facts::new(SubnetFacts { availability_zone: Some(zone.to_owned()), block: None, vpc: Link::Unknown })
+    }
+
+    fn in_subnets(subnets: Vec<Value>) -> Value {
+        let name = Value::String("web".to_owned());
+        Value::Object([("name".to_owned(), name), ("subnets".to_owned(), Value::List(subnets))].into())
+    }
+
+    #[test]
+    fn a_load_balancer_takes_one_subnet_in_each_zone() {
+        let plan = Plan::default();
+        plan.declare("a", subnet("eu-west-1a"));
+        plan.declare("b", subnet("eu-west-1a"));
+        // In the first preview, each of the two may be either of them.
+        let found = findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0;
+        let reason = "subnets has 2 subnets, but those of the program are in eu-west-1a only";
+        assert!(found.len() == 1 && found[0].starts_with(reason), "{found:?}");
+        plan.declare("c", subnet("eu-west-1b"));
+        assert!(findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0.is_empty());
+        for (name, id) in [("a", "subnet-a"), ("b", "subnet-b"), ("c", "subnet-c")] {
+            plan.record(name, Some(id), &Map::new());
+        }
+        let of = |ids: &[&str]| {
+            let ids = ids.iter().map(|it| Value::String((*it).to_owned())).collect();
+            findings::<LoadBalancer>(&plan, in_subnets(ids)).0
+        };
+        assert!(of(&["subnet-a", "subnet-c"]).is_empty());
+        assert!(of(&["subnet-a", "subnet-of-others"]).is_empty());
+        assert_eq!(of(&["subnet-a", "subnet-b"]).len(), 1);
+        assert_eq!(of(&["subnet-a", "subnet-b", "subnet-c"]).len(), 1, "two are in one zone");
+        assert_eq!(
+            of(&["subnet-a", "subnet-a"]),
+            ["subnets[1] is subnet-a, which is there already; a load balancer takes one subnet per availability zone"]
+        );
+    }
+
+    #[test]
+    fn what_only_one_can_have_goes_first() {
+        let network = |internal: bool, mapping: serde_json::Value| {
+            Value::from(json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }))
+        };
+        let fixed = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-1" });
+        let other = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-2" });
+        assert!(goes_first::<LoadBalancer>(network(false, fixed.clone()), network(true, fixed.clone())));
+        assert!(!goes_first::<LoadBalancer>(network(false, fixed), network(true, other)));
+    }
+
+    #[test]
+    fn security_groups_of_a_network_load_balancer_come_and_go_with_it() {
+        let network = |groups: serde_json::Value| {
+            let inputs = json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
+            let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are a map") };
+            inputs
+        };
+        let resource = Erased::<LoadBalancer>::NEW;
+        let replaced = |old, new| resource.diff(&network(old), &network(new)).iter().any(|it| it.replaces);
+        assert!(replaced(json!([]), json!(["sg-1"])));
+        assert!(!replaced(json!(["sg-1"]), json!(["sg-2"])));
+        let taken = (Value::Object(network(json!(["sg-1"]))), Value::Object(network(json!([]))));
+        assert_eq!(findings_of_change::<LoadBalancer>(taken.0, taken.1).1.len(), 1);
+        let application = |groups: serde_json::Value| {
+            Value::from(json!({ "name": "web", "subnets": ["subnet-1", "subnet-2"], "securityGroups": groups }))
+        };
+        assert!(changes::<LoadBalancer>(application(json!([])), application(json!(null))).is_empty());
+    }
 
     #[test]
     fn an_application_load_balancer_needs_two_subnets() {

@@ -1,8 +1,8 @@
 //! ec2: a NAT gateway, through which private subnets reach the internet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ec2::types::{self, NatGatewayState as State, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,9 @@ use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
     codec::{Unlisted, name_of},
+    facts::NatGatewayFacts,
     list::{Cursor, Page},
+    plan::Facts,
     resource::{Context, Resource},
 };
 
@@ -27,17 +29,19 @@ pub struct NatGateway;
 pub struct NatGatewayInputs {
     /// The subnet that the gateway is in. For a public gateway: a public one, with a route to an internet gateway.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = ec2::id::subnet)]
     pub subnet_id: String,
     /// The `allocationId` of the `ElasticIp` from which the traffic comes. A public gateway needs one.
     // Written so that it stays where AWS does not show it; it never changes there.
     #[schemars(extend("replaceOnChanges" = true, "writeOnly" = true, "exclusive" = true))]
+    #[schemars(transform = ec2::id::allocation)]
     pub allocation_id: Option<String>,
     /// Where the gateway leads. Default: `public`.
     #[serde(default)]
     #[schemars(extend("replaceOnChanges" = true))]
     pub connectivity_type: NatGatewayConnectivityType,
     /// The gateway's own address in the subnet. Default: AWS picks one.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub private_ip: Option<String>,
     /// Tags to put on the gateway.
     #[serde(default)]
@@ -96,6 +100,24 @@ impl Resource for NatGateway {
         );
     }
 
+    fn facts(inputs: &NatGatewayInputs, report: &Report<'_>) -> Option<Facts> {
+        let is_public = inputs.connectivity_type == NatGatewayConnectivityType::Public;
+        Some(Facts::new(NatGatewayFacts {
+            subnet: report.link("subnetId", &inputs.subnet_id),
+            is_public: report.known("connectivityType", is_public).unwrap_or_default(),
+        }))
+    }
+
+    fn check_change(_: &NatGatewayInputs, _: &NatGatewayInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        let changed: Vec<_> = replacing.iter().map(String::as_str).collect();
+        let reason = format!(
+            "stays while {} changes, which AWS cannot do in place. An address is for one NAT gateway, so the old one is deleted before \
+             the new one is created: for some minutes, private subnets have no way out; to avoid that, use another ElasticIp",
+            changed.join(" and ")
+        );
+        report.warn(&[&["allocationId"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
+    }
+
     async fn create(context: &Context, inputs: &NatGatewayInputs) -> Result<String> {
         let client = context.aws.ec2();
         let create = || async {
@@ -134,6 +156,8 @@ impl Resource for NatGateway {
         if matches!(gateway.state(), Some(State::Deleted | State::Deleting | State::Failed)) {
             return Ok(None);
         }
+        let id = gateway.nat_gateway_id().unwrap_or_default();
+        ensure!(is_zonal(&gateway), "{id} is a regional NAT gateway, which is in no subnet; a NatGateway of this package is in one");
         let addresses = gateway.nat_gateway_addresses();
         let first = addresses.iter().find(|it| it.is_primary() == Some(true)).or(addresses.first());
         let text = |it: Option<&str>| it.map(str::to_owned);
@@ -165,7 +189,7 @@ impl Resource for NatGateway {
         let request = context.aws.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
-        let listed = answer.nat_gateways().iter().filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
+        let listed = answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
         Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
@@ -204,6 +228,11 @@ async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
         })
     };
     context.observer.wait(format!("NAT gateway {id}"), Patience::minutes(10), look).await
+}
+
+/// There are NAT gateways for all zones of a VPC, too, which are in no subnet.
+fn is_zonal(gateway: &types::NatGateway) -> bool {
+    gateway.subnet_id().is_some_and(|it| !it.is_empty())
 }
 
 /// `DescribeNatGateways`, by ID. A gateway stays visible for an hour after it is gone.

@@ -27,10 +27,12 @@ use crate::{
         elasticache::{self, BUSY},
         refused_with, status_of,
     },
-    check::Report,
-    codec::{Unlisted, name_of},
+    check::{Loss, Report},
+    codec::{Unlisted, name_of, named},
+    facts::{RedisParameterGroupFacts, RedisSubnetGroupFacts},
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource},
+    value::Value,
 };
 
 /// What AWS says in an account that has never used `ElastiCache`, until the role that it makes for itself is known everywhere.
@@ -51,23 +53,24 @@ pub struct RedisGroup;
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisGroupInputs {
-    /// The name of the replication group. Default: the resource's name and seven random digits.
-    #[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 40, "lowercase" = true))]
-    #[schemars(extend("expects" = "made of lower-case letters, digits and single hyphens, with a letter first"))]
+    /// The name of the replication group; AWS keeps it in lower case. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 40, "lowercase" = true, "compare" = "caseless"))]
+    #[schemars(extend("expects" = "made of letters, digits and single hyphens, with a letter first"))]
     pub replication_group_id: String,
     /// What the Redis is for. Default: "Managed by Pulumi", for AWS wants some description.
     #[serde(default = "managed")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(max = 255))]
     pub description: String,
-    /// The engine. A change from `redis` to `valkey` is made in place and needs `engineVersion`; the way back is another
-    /// group, without the data. Default: `redis`.
+    /// The engine. A change from `redis` to `valkey` is made in place and needs `engineVersion`, and so is the way back from
+    /// `valkey` 7.2 to `redis` 7.1; from a later `valkey` it is another group, without the data. Default: `redis`.
     #[serde(default = "redis")]
     pub engine: RedisGroupEngine,
-    /// The version of the engine, such as `7.1`; before 6 with all three parts, such as `5.0.6`. A higher one is taken over
-    /// in place; a lower one only another group can have, without the data. Default: the newest that AWS offers when the group is created.
-    #[schemars(regex(pattern = r"^([2-5]\.\d+\.\d+|([6-9]|[1-9]\d+)\.\d+)$"))]
-    #[schemars(extend("computed" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
+    /// The version of the engine, such as `7.1`; before 6 with all three parts, such as `5.0.6`. Since 6, AWS chooses the third
+    /// part, so `7.1.0` means `7.1`; and `6.x` means any version 6. A higher one is taken over in place; a lower one only another
+    /// group can have, without the data. Default: the newest that AWS offers when the group is created.
+    #[schemars(regex(pattern = r"^([2-5]\.\d+\.\d+|6\.x|([6-9]|[1-9]\d+)\.\d+(\.\d+)?)$"))]
+    #[schemars(extend("computed" = true, "always" = true, "expects" = "a version such as 7.1, or before 6 such as 5.0.6"))]
     pub engine_version: Option<String>,
     /// The size of the nodes, such as `cache.t4g.small`.
     #[schemars(regex(pattern = r"^cache\.[a-z0-9-]+\.[a-z0-9]+$"))]
@@ -75,22 +78,22 @@ pub struct RedisGroupInputs {
     pub node_type: String,
     /// How many nodes there are, the primary and its replicas. Default: 2 in a new group, so that a replica can take over;
     /// a group that exists stays as it is.
-    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    #[schemars(range(min = 1, max = 500), extend("computed" = true, "always" = true))]
     pub num_cache_clusters: Option<i32>,
     /// How many node groups (shards) the data are spread over, each with a primary and replicas of its own. More than one
     /// makes it a Redis in cluster mode, which only clients that know of it can use. Default: 1 in a new group.
-    #[schemars(range(min = 1, max = 500), extend("computed" = true))]
+    #[schemars(range(min = 1, max = 500), extend("computed" = true, "always" = true))]
     pub num_node_groups: Option<i32>,
     /// How many replicas the primary of each node group has: another way to say `numCacheClusters`. Default: 1 in a new group.
-    #[schemars(range(min = 0, max = 5), extend("computed" = true))]
+    #[schemars(range(min = 0, max = 5), extend("computed" = true, "always" = true))]
     pub replicas_per_node_group: Option<i32>,
-    /// Whether a replica takes over when the primary fails. Default: true, for without it a failed primary is down until a
-    /// new one is up, and its data are lost.
-    #[serde(default = "yes")]
-    pub automatic_failover_enabled: bool,
-    /// Whether primary and replicas are in different zones. Default: true, so that one survives if a zone fails.
-    #[serde(default = "yes")]
-    pub multi_az_enabled: bool,
+    /// Whether a replica takes over when the primary fails. Default: true where there is a replica, and in cluster mode, which
+    /// needs it: without it a failed primary is down until a new one is up, and its data are lost. A group that exists stays as
+    /// it is where nothing says how many nodes there are.
+    pub automatic_failover_enabled: Option<bool>,
+    /// Whether primary and replicas are in different zones. Default: true where there is a replica that can take over, so that
+    /// one node survives if a zone fails. A group that exists stays as it is where nothing says how many nodes there are.
+    pub multi_az_enabled: Option<bool>,
     /// The zones of the nodes, one a node, the primary's first. Only looked at where nodes are made: a change moves none that
     /// exist. Default: AWS chooses.
     #[serde(default)]
@@ -107,13 +110,13 @@ pub struct RedisGroupInputs {
     #[serde(default = "yes")]
     #[schemars(extend("replaceOnChanges" = true))]
     pub at_rest_encryption_enabled: bool,
-    /// The ARN of the KMS key that data on disk are encrypted with. Default: a key of AWS's own.
-    #[schemars(regex(pattern = r"^arn:[^:]+:kms:[^:]+:\d{12}:key/.+$"))]
-    #[schemars(extend("replaceOnChanges" = true))]
-    #[schemars(extend("expects" = "the ARN of a key, such as arn:aws:kms:eu-central-1:123456789012:key/…"))]
+    /// The KMS key that data on disk are encrypted with, by its ARN or its id. Default: a key of AWS's own.
+    #[schemars(regex(pattern = r"^(arn:[^:]+:kms:[^:]+:\d{12}:key/)?[A-Za-z0-9-]+$"))]
+    #[schemars(extend("replaceOnChanges" = true, "compare" = "kmsKey"))]
+    #[schemars(extend("expects" = "the ARN of a key, such as arn:aws:kms:eu-central-1:123456789012:key/…, or its id"))]
     pub kms_key_id: Option<String>,
-    /// The password of Redis: 16 to 128 printable characters, none of them a space, `/`, `"` or `@`. AWS takes it away only
-    /// where `userGroupIds` come in its place.
+    /// The password of Redis: 16 to 128 letters, digits and any of `!&#$^<>-`. AWS takes it away only where `userGroupIds` come
+    /// in its place.
     #[schemars(length(min = 16, max = 128), regex(pattern = "^[!#-.0-?A-~]+$"))]
     #[schemars(extend("secret" = true, "writeOnly" = true))]
     #[schemars(extend("expects" = "made of printable characters other than space, /, \" and @"))]
@@ -128,14 +131,15 @@ pub struct RedisGroupInputs {
     #[schemars(length(max = 1), extend("compare" = "set"))]
     pub user_group_ids: Vec<String>,
     /// The subnet group, whose subnets the nodes are in. Default: the one of the default VPC.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true, "compare" = "caseless"))]
     pub subnet_group_name: Option<String>,
     /// The security groups of the nodes, which should let in nobody but the services that use Redis. Default: the default one
     /// of the VPC.
     #[schemars(extend("compare" = "set", "computed" = true))]
+    #[schemars(transform = crate::aws::ec2::id::security_group)]
     pub security_group_ids: Option<Vec<String>>,
     /// The parameter group, which holds the settings of Redis. Default: the one that AWS has for the version of the engine.
-    #[schemars(extend("computed" = true))]
+    #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless"))]
     pub parameter_group_name: Option<String>,
     /// The port that the nodes listen at. Default: 6379, where clients of Redis look.
     #[serde(default = "port")]
@@ -151,14 +155,17 @@ pub struct RedisGroupInputs {
     pub snapshot_window: Option<String>,
     /// When AWS may maintain the nodes, in UTC, such as `sun:05:00-sun:06:00`. Default: AWS chooses an hour of the week.
     #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
-    #[schemars(extend("computed" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
+    #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
-    /// Whether AWS may install new minor versions in the maintenance window. What AWS has installed stays, though `engineVersion`
-    /// still names a lower one of the same major version. Default: true, for they mend security holes.
+    /// Whether AWS may install new minor versions in the maintenance window; it does so since version 6. What AWS has installed
+    /// stays, though `engineVersion` still names a lower one of the same major version. Default: true, for they fix security
+    /// holes.
     #[serde(default = "yes")]
     pub auto_minor_version_upgrade: bool,
     /// Whether changes are made at once. Default: true; otherwise `pulumi up` ends before the next maintenance window makes
-    /// those of `nodeType`, `engine` and `engineVersion`, which `pendingModifiedValues` shows until then.
+    /// those of `nodeType`, `engine` and `engineVersion`, which `pendingModifiedValues` shows until then. AWS makes changes of
+    /// `logDeliveryConfigurations`, `authToken`, encryption and the number of nodes only at once, and together with them what
+    /// still waits.
     #[serde(default = "yes")]
     #[schemars(extend("writeOnly" = true))]
     pub apply_immediately: bool,
@@ -180,7 +187,7 @@ pub struct RedisGroupInputs {
     pub notification_topic_arn: Option<String>,
     /// Where logs go.
     #[serde(default)]
-    #[schemars(length(max = 2), extend("keyedBy" = "logType"))]
+    #[schemars(extend("keyedBy" = "logType"))]
     pub log_delivery_configurations: Vec<RedisGroupLogDeliveryConfiguration>,
     /// Tags to put on the group and its nodes.
     #[serde(default)]
@@ -309,10 +316,40 @@ impl Resource for RedisGroup {
     type Outputs = RedisGroupOutputs;
     type Query = All;
 
+    fn defaults(inputs: &RedisGroupInputs, report: &Report<'_>) -> Vec<(&'static str, Value)> {
+        let text = |name: &'static str, it: Option<&String>, canonical: fn(&str) -> String| {
+            it.filter(|_| report.knows(name)).map(|it| (name, Value::String(canonical(it))))
+        };
+        let spelled = [
+            text("engineVersion", inputs.engine_version.as_ref(), asked_version),
+            text("maintenanceWindow", inputs.maintenance_window.as_ref(), str::to_lowercase),
+        ];
+        let mut completed: Vec<_> = spelled.into_iter().flatten().collect();
+        let says = |name: &&str| report.written(name).is_some();
+        let sized = report.is_new() || COUNTS.iter().any(says);
+        let known = COUNTS.iter().chain(&["automaticFailoverEnabled"]).all(|it| report.knows(it));
+        let (failover, zones) = switches(inputs, cluster_mode(inputs, report).unwrap_or_default());
+        let without_failover = inputs.automatic_failover_enabled == Some(false);
+        for (name, default, applies) in
+            [("automaticFailoverEnabled", failover, sized), ("multiAzEnabled", zones, sized || without_failover)]
+        {
+            let fresh = if known { Value::Bool(default) } else { Value::Unknown };
+            // How many nodes there are is left to AWS, and so is this: it stays as it was.
+            let kept = report.before(name).filter(|_| !applies);
+            if !says(&name) {
+                completed.push((name, kept.cloned().unwrap_or(fresh)));
+            }
+        }
+        completed
+    }
+
     fn check(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         check_size(inputs, report);
         check_engine(inputs, report);
         check_encryption(inputs, report);
+        check_windows(inputs, report);
+        check_names(inputs, report);
+        elasticache::check_description(&inputs.description, report);
         report.rule(
             &["skipFinalSnapshot", "finalSnapshotIdentifier"],
             !inputs.skip_final_snapshot || inputs.final_snapshot_identifier.is_none(),
@@ -324,40 +361,61 @@ impl Resource for RedisGroup {
                 !inputs.log_delivery_configurations[..index].iter().any(|other| other.log_type == it.log_type),
                 format!("is {}, which goes somewhere already; AWS delivers each log to one place", it.log_type),
             );
+            // As the documentation of ElastiCache on log delivery says.
+            let (major, minor) = match it.log_type.as_str() {
+                "slow-log" => (6, 0),
+                "engine-log" => (6, 2),
+                _ => continue,
+            };
+            report.rule(
+                &[&format!("logDeliveryConfigurations[{index}].logType"), "engineVersion"],
+                version(inputs).is_none_or(|it| it >= (major, minor)),
+                format!("is {}, which AWS delivers since version {major}.{minor}: raise engineVersion, or leave this out", it.log_type),
+            );
         }
     }
 
     fn check_change(old: &RedisGroupInputs, new: &RedisGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
-        // In another region, all else is another, too.
-        let moves = replacing.contains("region");
-        for property in replacing.iter().filter(|it| !moves || *it == "region") {
-            let why = match property.as_str() {
-                "engine" => "AWS makes no Valkey a Redis again",
+        let loss = Loss {
+            switch: "allowDataLoss",
+            allowed: new.allow_data_loss,
+            why: |property| match property {
+                "engine" => "AWS changes the engine from valkey to redis only where the versions are 7.2 and 7.1",
                 "engineVersion" => "AWS goes back to no lower version",
                 "transitEncryptionEnabled" => "before version 7, AWS does not change this",
-                "region" => "No group leaves its region",
                 _ => "AWS does not change this of a group that exists",
-            };
-            let was = report.written_before(property);
-            let way_out = match &was {
-                Some(was) if property == "region" => format!("Set it, or the region of the provider (fargate:region, or AWS_REGION), to {was}"),
-                Some(was) => format!("Set it to {was}"),
-                None => "Leave it out".to_owned(),
-            };
-            let loss = format!(
-                "{why}, so an empty group would take the place of {}. {way_out}; or set allowDataLoss to true, and what is in the \
-                 group now is only in its final snapshot",
-                old.replication_group_id
-            );
-            let was = was.unwrap_or_else(|| "not set".to_owned());
-            let is = report.written(property).unwrap_or_else(|| "not set".to_owned());
-            let reason = format!("cannot change without data loss: it was {was} and is {is} now. {loss}");
-            report.rule(&[property, "allowDataLoss"], new.allow_data_loss, reason);
-            if !new.allow_data_loss && report.knows("allowDataLoss") {
-                let doubt = "will only be known when what it comes from has been changed; `pulumi up` then ends there, unless it is";
-                report.foretell(property, format!("{doubt} {was} as before: {loss}"));
-            }
-        }
+            },
+            what: format!("an empty group would take the place of {}", old.replication_group_id),
+            rest: "what is in the group now is only in its final snapshot".to_owned(),
+        };
+        // In another region, all else is another, too.
+        let moves = replacing.contains("region");
+        report.refuse_loss(replacing.iter().filter(|it| !moves || *it == "region"), &loss);
+        check_what_waits(old, new, report);
+        report.warn(
+            &["engine"],
+            replacing.contains("engine") || !goes_back(old, new),
+            "goes back from valkey 7.2 to redis 7.1, which AWS makes in place; user groups must be of users of the engine redis",
+        );
+        report.warn(
+            &["snapshotRetentionLimit"],
+            !replacing.is_empty() || new.snapshot_retention_limit >= old.snapshot_retention_limit,
+            match new.snapshot_retention_limit {
+                0 => "is 0 now: AWS takes no more daily snapshots, and deletes those that it took".to_owned(),
+                days => format!("is {days} now and was {}: AWS deletes daily snapshots that are older", old.snapshot_retention_limit),
+            },
+        );
+        let same_group = old.parameter_group_name.is_some() && old.parameter_group_name == new.parameter_group_name;
+        let parameters = report.resolve::<RedisParameterGroupFacts>("parameterGroupName", new.parameter_group_name.as_deref());
+        report.compare("parameterGroupName", &["parameterGroupName"], &parameters, |it| {
+            (same_group && it.recreated && replacing.is_empty()).then(|| {
+                format!(
+                    "is {}, which has to be deleted and created anew, and AWS deletes none that is in use: give that \
+                     RedisParameterGroup another name, or leave its name out, and the new one is created first",
+                    it.name
+                )
+            })
+        });
         if RedisGroup::left_out(old, old, new).contains(&"engineVersion")
             && let (Some(before), Some(after)) = (&old.engine_version, &new.engine_version)
         {
@@ -386,7 +444,7 @@ impl Resource for RedisGroup {
 
     fn replaced_by(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
         match (old.engine, new.engine) {
-            (RedisGroupEngine::Valkey, RedisGroupEngine::Redis) => vec!["engine"],
+            (RedisGroupEngine::Valkey, RedisGroupEngine::Redis) if !goes_back(old, new) => vec!["engine"],
             (before, after) if before == after && is_lower(new, old) => vec!["engineVersion"],
             // TLS comes and goes in place since 7.0.5, the first 7 that AWS has.
             _ if version(new).is_some_and(|it| it < (7, 0)) => vec!["transitEncryptionEnabled"],
@@ -399,7 +457,11 @@ impl Resource for RedisGroup {
         let same = old.engine_version == new.engine_version;
         // After a refresh, the version that AWS has installed is what the program seems to have said.
         let by_aws = seen.engine == new.engine && is_lower(new, seen) && (same || is_lower(new, old) && minor);
-        if by_aws { vec!["engineVersion"] } else { vec![] }
+        let any_minor = new.engine_version.as_deref() == Some("6.x") && major(seen) == Some(6);
+        // Before 6, AWS keeps it off.
+        let without_upgrades = major(new).is_some_and(|it| it < 6) && !seen.auto_minor_version_upgrade;
+        let properties = [("engineVersion", by_aws || any_minor), ("autoMinorVersionUpgrade", without_upgrades)];
+        properties.into_iter().filter_map(|(name, stays)| stays.then_some(name)).collect()
     }
 
     fn check_update(old: &RedisGroupOutputs, new: &RedisGroupInputs) -> Result<()> {
@@ -413,18 +475,23 @@ impl Resource for RedisGroup {
 
     async fn create(context: &Context, inputs: &RedisGroupInputs) -> Result<String> {
         let (groups, replicas) = size(inputs, NEW);
+        let in_cluster_mode = inputs.parameter_group_name.as_deref().is_some_and(|it| it.ends_with(CLUSTER_ON));
+        let (failover, zones) = switches(inputs, groups > 1 || in_cluster_mode);
+        // AWS insists on data tiering for the nodes that have disks for it.
+        let tiering = inputs.node_type.starts_with("cache.r6gd.").then_some(true);
         let create = || async {
             let request = context
                 .aws
                 .elasticache()
                 .create_replication_group()
-                .replication_group_id(&inputs.replication_group_id)
+                .replication_group_id(inputs.replication_group_id.to_lowercase())
                 .replication_group_description(&inputs.description)
                 .engine(inputs.engine.to_string())
                 .set_engine_version(inputs.engine_version.clone())
                 .cache_node_type(&inputs.node_type)
-                .automatic_failover_enabled(inputs.automatic_failover_enabled)
-                .multi_az_enabled(inputs.multi_az_enabled)
+                .set_data_tiering_enabled(tiering)
+                .automatic_failover_enabled(failover)
+                .multi_az_enabled(zones)
                 .set_preferred_cache_cluster_azs(some(&inputs.preferred_cache_cluster_azs))
                 .transit_encryption_enabled(inputs.transit_encryption_enabled)
                 .set_transit_encryption_mode(inputs.transit_encryption_mode.map(Into::into))
@@ -446,7 +513,7 @@ impl Resource for RedisGroup {
             // AWS takes one way to say how many, or the other. A parameter group may make one node group a Redis in cluster mode.
             let request = if groups > 1 {
                 request.num_node_groups(groups).replicas_per_node_group(replicas).cluster_mode(types::ClusterMode::Enabled)
-            } else if inputs.num_node_groups.is_some() && inputs.parameter_group_name.is_some() {
+            } else if in_cluster_mode || inputs.num_node_groups.is_some() && inputs.parameter_group_name.is_some() {
                 request.num_node_groups(groups).replicas_per_node_group(replicas)
             } else {
                 request.num_cache_clusters(replicas + 1)
@@ -454,7 +521,7 @@ impl Resource for RedisGroup {
             request.send().await.explain()
         };
         context.observer.settle(ROLE_UNKNOWN, create).await?;
-        Ok(inputs.replication_group_id.clone())
+        Ok(inputs.replication_group_id.to_lowercase())
     }
 
     /// AWS takes one change at a time: nodes are added first and taken away last, for failover and zones need them.
@@ -473,9 +540,9 @@ impl Resource for RedisGroup {
                 new.engine
             ));
         }
+        let waiting = pending(&group, &first_node(context, &group).await?);
         if new.apply_immediately {
             // What waits for the maintenance window is not done, and to be done now.
-            let waiting = pending(&group, &first_node(context, &group).await?);
             if waiting.contains_key("nodeType") {
                 old.node_type.clear();
             }
@@ -496,17 +563,23 @@ impl Resource for RedisGroup {
         if wanted.1 > live.1 {
             add_replicas(context, id, &group, wanted.1, &new.preferred_cache_cluster_azs).await?;
         }
-        let request = modifications(context, id, &group, old, new);
-        let deferred = request.as_ref().map(deferred).filter(|it| !new.apply_immediately && !it.is_empty());
-        modify(context, id, request, Expected::OfGroup).await?;
-        if let Some(deferred) = deferred {
-            let window = new.maintenance_window.as_ref().or(old.maintenance_window.as_ref()).map_or("", String::as_str);
+        let (settings, later) = match modifications(context, id, &group, old, new) {
+            Some(request) if !new.apply_immediately => deferring(context, id, request),
+            request => (request, None),
+        };
+        modify(context, id, settings, Expected::OfGroup).await?;
+        // From here to what may wait, AWS makes each change only at once, and with it all that waits.
+        let at_once = changed_at_once(old, new);
+        let swept: Vec<_> = ["nodeType", "engineVersion"].into_iter().filter(|it| waiting.contains_key(*it)).collect();
+        if !new.apply_immediately && !at_once.is_empty() && !swept.is_empty() {
             (context.observer.say)(&format!(
-                "{id}: {} will change in the maintenance window, {window} UTC, for applyImmediately is false; until then, \
-                 pendingModifiedValues shows what waits",
-                deferred.join(" and ")
+                "{id}: {}, which waited for the maintenance window, changes now, for AWS makes a change of {} only at once and together \
+                 with what waits",
+                swept.join(" and "),
+                at_once.join(" and ")
             ));
         }
+        modify(context, id, log_modification(context, id, old, new), Expected::OfGroup).await?;
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
             let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
@@ -525,6 +598,18 @@ impl Resource for RedisGroup {
                 (context.observer.say)(&format!(
                     "{id}: clients {others} are still let in. Once all have the new one, set authTokenUpdateStrategy to SET, which \
                      ends that"
+                ));
+            }
+        }
+        if let Some(request) = later {
+            let deferred = deferred(&request);
+            modify(context, id, Some(request), Expected::OfGroup).await?;
+            if !deferred.is_empty() {
+                let window = new.maintenance_window.as_ref().or(old.maintenance_window.as_ref()).map_or("", String::as_str);
+                (context.observer.say)(&format!(
+                    "{id}: {} will change in the maintenance window, {window} UTC, for applyImmediately is false; until then, \
+                     pendingModifiedValues shows what waits",
+                    deferred.join(" and ")
                 ));
             }
         }
@@ -601,6 +686,40 @@ fn not_in_cluster_mode(id: &str) -> Error {
     )
 }
 
+/// Whether it is the one way back from Valkey to Redis that AWS goes in place, by its documentation on cross-engine upgrades.
+fn goes_back(old: &RedisGroupInputs, new: &RedisGroupInputs) -> bool {
+    use RedisGroupEngine::{Redis, Valkey};
+    (old.engine, new.engine) == (Valkey, Redis) && (version(old), version(new)) == (Some((7, 2)), Some((7, 1)))
+}
+
+/// The properties that say how many nodes there are.
+const COUNTS: [&str; 3] = ["numCacheClusters", "numNodeGroups", "replicasPerNodeGroup"];
+/// How the names of AWS's own parameter groups for cluster mode end.
+const CLUSTER_ON: &str = ".cluster.on";
+
+/// Whether a replica takes over, and whether it is in another zone: what the program says, or else what the number of nodes
+/// allows.
+fn switches(inputs: &RedisGroupInputs, in_cluster_mode: bool) -> (bool, bool) {
+    let (groups, replicas) = size(inputs, NEW);
+    let failover = inputs.automatic_failover_enabled.unwrap_or(replicas > 0 || groups > 1 || in_cluster_mode);
+    (failover, inputs.multi_az_enabled.unwrap_or(failover && replicas > 0))
+}
+
+/// Whether the group is in cluster mode, if that can be told.
+fn cluster_mode(inputs: &RedisGroupInputs, report: &Report<'_>) -> Option<bool> {
+    if size(inputs, NEW).0 > 1 && report.knows("numNodeGroups") {
+        return Some(true);
+    }
+    let parameters = report.resolve::<RedisParameterGroupFacts>("parameterGroupName", inputs.parameter_group_name.as_deref());
+    match inputs.parameter_group_name.as_deref() {
+        _ if !report.knows("parameterGroupName") => parameters.only().and_then(|it| it.cluster_enabled),
+        // A group that exists may have been made with one, and with more node groups.
+        None => (report.is_new() || inputs.num_node_groups.is_none()).then_some(false),
+        Some(name) if name.starts_with("default.") => Some(name.ends_with(CLUSTER_ON)),
+        Some(_) => parameters.only().and_then(|it| it.cluster_enabled),
+    }
+}
+
 /// Node groups, and replicas in each, of a new group for which the program says nothing else.
 const NEW: (i32, i32) = (1, 1);
 
@@ -631,24 +750,28 @@ fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         format!("does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"),
     );
     report.rule(&counts, replicas <= 5, format!("makes {replicas} replicas of a primary; AWS allows 5"));
-    report.rule(
-        &[&counts[..], &["automaticFailoverEnabled"]].concat(),
-        !fits || replicas > 0 || groups > 1 || !inputs.automatic_failover_enabled,
-        "leaves no replica to fail over to: add one, or set automaticFailoverEnabled and multiAzEnabled to false",
-    );
+    let (failover, zones) = (inputs.automatic_failover_enabled, inputs.multi_az_enabled);
+    let mode = cluster_mode(inputs, report);
+    let alone = fits && replicas == 0;
+    let over = [&counts[..], &["automaticFailoverEnabled"]].concat();
+    let fix = "leaves no replica to fail over to: add one, or leave out automaticFailoverEnabled and multiAzEnabled";
+    report.rule(&over, !alone || mode != Some(false) || failover != Some(true), fix);
+    // In cluster mode, AWS insists on failover even where there is no replica.
+    let fix = "leaves no replica to fail over to, which AWS takes in cluster mode only: add one, or set automaticFailoverEnabled to false";
+    report.warn(&over, !alone || mode.is_some() || failover != Some(true), fix);
     report.rule(
         &[&counts[..], &["multiAzEnabled"]].concat(),
-        !fits || replicas > 0 || groups == 1 || !inputs.multi_az_enabled,
-        "leaves no replica to be in another zone: add one, or set multiAzEnabled to false",
+        !alone || zones != Some(true) || mode == Some(false) && failover == Some(true),
+        "leaves no replica to be in another zone: add one, or leave out multiAzEnabled",
     );
     report.rule(
         &["automaticFailoverEnabled", "numNodeGroups"],
-        groups == 1 || inputs.automatic_failover_enabled,
-        "is false, but more than one node group needs it",
+        mode != Some(true) || failover != Some(false),
+        "is false, but cluster mode needs it: leave it out",
     );
     report.rule(
         &["multiAzEnabled", "automaticFailoverEnabled"],
-        inputs.automatic_failover_enabled || !inputs.multi_az_enabled,
+        failover != Some(false) || zones != Some(true),
         "needs automaticFailoverEnabled: set both to true, or both to false",
     );
     let zones = inputs.preferred_cache_cluster_azs.len();
@@ -668,27 +791,134 @@ fn check_engine(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     if let Some((version, number)) = inputs.engine_version.as_ref().and_then(|it| Some((it, as_number(it)?))) {
         report.rule(
             &["engineVersion", "engine"],
-            if inputs.engine == RedisGroupEngine::Redis { number <= (7, 1) } else { number >= (7, 2) },
+            match inputs.engine {
+                RedisGroupEngine::Redis => number <= (7, 1),
+                RedisGroupEngine::Valkey => number >= (7, 2),
+                RedisGroupEngine::Other(_) => true,
+            },
             format!("is {version}, which is no version of {}: redis ends with 7.1, and valkey begins with 7.2", inputs.engine),
         );
     }
     let family = inputs.parameter_group_name.as_ref().and_then(|it| it.strip_prefix("default."));
-    report.rule(
-        &["parameterGroupName", "engine"],
-        family.is_none_or(|it| it.starts_with(&inputs.engine.to_string())),
-        format!("is for another engine than {}", inputs.engine),
+    let family = family.map(|it| it.trim_end_matches(CLUSTER_ON));
+    let misfit = family.and_then(|it| family_misfit(it, inputs));
+    report.rule(&["parameterGroupName", "engine", "engineVersion"], misfit.is_none(), misfit.unwrap_or_default());
+    let groups = report.resolve::<RedisParameterGroupFacts>("parameterGroupName", inputs.parameter_group_name.as_deref());
+    report.compare("parameterGroupName", &["engine", "engineVersion"], &groups, |it| {
+        family_misfit(it.family.as_deref()?, inputs).map(|reason| format!("refers to {}, and {reason}", it.name))
+    });
+    report.warn(
+        &["engineVersion", "engine"],
+        !report.is_new() || inputs.engine_version.is_some() || report.written("parameterGroupName").is_none(),
+        "is left out, so AWS takes its newest, and refuses it once that is not of the family of parameterGroupName: set it as well",
     );
     let family = inputs.node_type.split('.').nth(1).unwrap_or_default();
     report.rule(
         &["nodeType", "automaticFailoverEnabled", "transitEncryptionEnabled", "atRestEncryptionEnabled"],
         !["t1", "m1", "m2", "c1"].contains(&family)
-            || !(inputs.automatic_failover_enabled || inputs.transit_encryption_enabled || inputs.at_rest_encryption_enabled),
+            || !(inputs.automatic_failover_enabled == Some(true) || inputs.transit_encryption_enabled || inputs.at_rest_encryption_enabled),
         format!("is {}, which is too old for failover and encryption; choose one such as cache.t4g.micro", inputs.node_type),
     );
 }
 
+/// Why a parameter group of this family is not for the engine and its version.
+fn family_misfit(family: &str, inputs: &RedisGroupInputs) -> Option<String> {
+    let engine = match inputs.engine {
+        RedisGroupEngine::Other(_) => return None,
+        engine => engine.to_string(),
+    };
+    if !family.starts_with(&engine) {
+        return Some(format!("is of family {family}, which is for another engine than {engine}"));
+    }
+    let wanted = match version(inputs)? {
+        (6, _) if engine == "redis" => "redis6.x".to_owned(),
+        (major, minor) if major < 6 => format!("{engine}{major}.{minor}"),
+        (major, _) => format!("{engine}{major}"),
+    };
+    let version = inputs.engine_version.as_deref().unwrap_or_default();
+    (family != wanted).then(|| format!("is of family {family}, which is not for {engine} {version}: that needs one of {wanted}"))
+}
+
+/// A group that is named in so many words, and that the program gives another name, is deleted while it is in use.
+fn check_names(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    let subnets = report.others::<RedisSubnetGroupFacts>().into_iter().map(|it| (it.renamed_from, it.name));
+    let parameters = report.others::<RedisParameterGroupFacts>().into_iter().map(|it| (it.renamed_from, it.name));
+    let groups = [
+        ("subnetGroupName", "RedisSubnetGroup", inputs.subnet_group_name.as_ref(), subnets.collect::<Vec<_>>()),
+        ("parameterGroupName", "RedisParameterGroup", inputs.parameter_group_name.as_ref(), parameters.collect()),
+    ];
+    for (property, kind, wanted, renamed) in groups {
+        let gone = renamed.into_iter().find(|(before, _)| before.is_some() && before.as_ref() == wanted);
+        let (before, after) = gone.clone().unwrap_or_default();
+        report.rule(
+            &[property],
+            gone.is_none(),
+            format!(
+                "is {}, which is deleted, for its {kind} is called {after} now, and AWS deletes none that is in use: refer to that \
+                 {kind} by its output name",
+                before.unwrap_or_default()
+            ),
+        );
+    }
+}
+
+/// The windows, which AWS wants to be an hour long at least.
+fn check_windows(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    let maintenance = inputs.maintenance_window.as_deref().and_then(minutes);
+    report.rule(
+        &["maintenanceWindow"],
+        maintenance.is_none_or(|it| it >= 60),
+        "is shorter than an hour, which AWS refuses: end it later",
+    );
+    let snapshot = inputs.snapshot_window.as_deref().and_then(minutes);
+    report.warn(&["snapshotWindow"], snapshot.is_none_or(|it| it >= 60), "is shorter than an hour, which AWS may refuse: end it later");
+}
+
+/// How long a window is, in minutes: `03:00-04:00` of any day, or `sun:05:00-sun:06:00` of the week.
+fn minutes(window: &str) -> Option<u32> {
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    const DAY: u32 = 24 * 60;
+    let at = |time: &str| {
+        let mut parts = time.rsplit(':');
+        let (minute, hour, day) = (parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?, parts.next());
+        let days = day.and_then(|day| DAYS.iter().position(|it| day.eq_ignore_ascii_case(it))).unwrap_or_default();
+        Some(u32::try_from(days).ok()? * DAY + hour * 60 + minute)
+    };
+    let (begin, end) = window.split_once('-')?;
+    let whole = if begin.len() > 5 { 7 * DAY } else { DAY };
+    Some((at(end)? + whole - at(begin)?) % whole)
+}
+
+/// What AWS makes at once needs a version that it only takes over in the maintenance window.
+fn check_what_waits(old: &RedisGroupInputs, new: &RedisGroupInputs, report: &mut Report<'_>) {
+    let Some((before, after)) = version(old).zip(version(new)) else { return };
+    let logs = logs_change(old, new) && !new.log_delivery_configurations.is_empty();
+    let users = old.user_group_ids != new.user_group_ids && !new.user_group_ids.is_empty();
+    let encrypted = old.transit_encryption_enabled != new.transit_encryption_enabled;
+    for (property, changes, needs) in
+        [("logDeliveryConfigurations", logs, (6, 0)), ("userGroupIds", users, (6, 0)), ("transitEncryptionEnabled", encrypted, (7, 0))]
+    {
+        report.rule(
+            &[property, "engineVersion", "applyImmediately"],
+            new.apply_immediately || !changes || before >= needs || after < needs,
+            format!(
+                "needs version {}.{}, which waits for the maintenance window, while AWS makes this change at once: set applyImmediately \
+                 to true, or change this after the window",
+                needs.0, needs.1
+            ),
+        );
+    }
+}
+
 fn check_encryption(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     let encrypted = inputs.transit_encryption_enabled;
+    // As the documentation of CreateReplicationGroup says. A password that AWS took once is not asked about again.
+    let legal = |it: &String| it.chars().all(|it| it.is_ascii_alphanumeric() || "!&#$^<>-".contains(it));
+    report.rule(
+        &["authToken"],
+        inputs.auth_token.as_ref().is_none_or(legal) || !report.changes("authToken"),
+        "has characters that AWS refuses: beside letters and digits, it takes ! & # $ ^ < > and -",
+    );
     let way_out = "needs transitEncryptionEnabled: set that to true, or leave this out";
     report.rule(&["authToken", "transitEncryptionEnabled"], encrypted || inputs.auth_token.is_none(), way_out);
     report.rule(&["userGroupIds", "transitEncryptionEnabled"], encrypted || inputs.user_group_ids.is_empty(), way_out);
@@ -731,7 +961,8 @@ fn is_lower(this: &RedisGroupInputs, that: &RedisGroupInputs) -> bool {
 
 /// Major and minor version.
 fn as_number(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split('.').map(str::parse);
+    let number = |part: &str| if part == "x" { Ok(u32::MAX) } else { part.parse::<u32>() };
+    let mut parts = version.split('.').map(number);
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
@@ -803,6 +1034,7 @@ fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster], expected: Exp
             || it.user_groups.is_some()
             || it.transit_encryption_enabled.is_some()
             || it.transit_encryption_mode.is_some()
+            || !it.log_delivery_configurations().is_empty()
     });
     let of_node = |it: &types::PendingModifiedValues| it.engine_version.is_some() || it.cache_node_type.is_some();
     match expected {
@@ -861,13 +1093,47 @@ fn deferred(request: &ModifyReplicationGroupFluentBuilder) -> Vec<&'static str> 
     properties.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
 }
 
+type Modification = Option<ModifyReplicationGroupFluentBuilder>;
+
+/// What of a request is made at once, and what waits for the maintenance window if it may.
+fn deferring(context: &Context, id: &str, request: ModifyReplicationGroupFluentBuilder) -> (Modification, Modification) {
+    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(false);
+    let later = nothing
+        .clone()
+        .set_engine(request.get_engine().clone())
+        .set_engine_version(request.get_engine_version().clone())
+        .set_cache_node_type(request.get_cache_node_type().clone())
+        .set_cache_parameter_group_name(request.get_cache_parameter_group_name().clone());
+    let settings = request.set_engine(None).set_engine_version(None).set_cache_node_type(None);
+    let settings = settings.set_cache_parameter_group_name(None);
+    let some = |it: ModifyReplicationGroupFluentBuilder| (it.as_input() != nothing.as_input()).then_some(it);
+    (some(settings), some(later))
+}
+
+/// The change of where logs go. AWS: "You must set the apply-immediately parameter for all log delivery modifications."
+fn log_modification(context: &Context, id: &str, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Modification {
+    let deliveries = log_deliveries(&old.log_delivery_configurations, &new.log_delivery_configurations);
+    let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+    logs_change(old, new).then(|| request.set_log_delivery_configurations(some(&deliveries)))
+}
+
+fn logs_change(old: &RedisGroupInputs, new: &RedisGroupInputs) -> bool {
+    let (olds, news) = (&old.log_delivery_configurations, &new.log_delivery_configurations);
+    olds.len() != news.len() || olds.iter().any(|it| !news.contains(it))
+}
+
+/// The properties that change, of those that AWS changes only at once.
+fn changed_at_once(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Vec<&'static str> {
+    let token = new.auth_token.is_some()
+        && (old.auth_token != new.auth_token || old.auth_token_update_strategy != new.auth_token_update_strategy);
+    let encrypted = encryption(old, None) != encryption(new, old.transit_encryption_mode);
+    let changes =
+        [("logDeliveryConfigurations", logs_change(old, new)), ("transitEncryptionEnabled", encrypted), ("authToken", token)];
+    changes.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
+}
+
 /// Sends a modification, if there is one, once AWS is ready for it.
-async fn modify(
-    context: &Context,
-    id: &str,
-    request: Option<ModifyReplicationGroupFluentBuilder>,
-    expected: Expected,
-) -> Result<()> {
+async fn modify(context: &Context, id: &str, request: Modification, expected: Expected) -> Result<()> {
     let Some(request) = request else { return Ok(()) };
     at_rest(context, id, expected).await?;
     match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
@@ -879,14 +1145,14 @@ async fn modify(
     }
 }
 
-/// All that one call can change, if anything has to.
+/// All that one call can change, at once or in the maintenance window, if anything has to.
 fn modifications(
     context: &Context,
     id: &str,
     group: &ReplicationGroup,
     old: &RedisGroupInputs,
     new: &RedisGroupInputs,
-) -> Option<ModifyReplicationGroupFluentBuilder> {
+) -> Modification {
     let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id);
     let nothing = nothing.apply_immediately(new.apply_immediately);
     let upgrade = old.engine != new.engine || changed(old.engine_version.as_ref(), new.engine_version.as_ref()).is_some();
@@ -903,8 +1169,8 @@ fn modifications(
         .set_engine(upgrade.then(|| new.engine.to_string()))
         .set_engine_version(changed(old.engine_version.as_ref(), new.engine_version.as_ref()))
         .set_cache_node_type(changed(Some(&old.node_type), Some(&new.node_type)))
-        .set_automatic_failover_enabled(changed(Some(&old.automatic_failover_enabled), Some(&new.automatic_failover_enabled)))
-        .set_multi_az_enabled(changed(Some(&old.multi_az_enabled), Some(&new.multi_az_enabled)))
+        .set_automatic_failover_enabled(changed(old.automatic_failover_enabled.as_ref(), new.automatic_failover_enabled.as_ref()))
+        .set_multi_az_enabled(changed(old.multi_az_enabled.as_ref(), new.multi_az_enabled.as_ref()))
         .set_security_group_ids(changed(old.security_group_ids.as_ref(), new.security_group_ids.as_ref()))
         .set_cache_parameter_group_name(changed(old.parameter_group_name.as_ref(), new.parameter_group_name.as_ref()))
         .set_snapshot_retention_limit(snapshots)
@@ -921,10 +1187,6 @@ fn modifications(
             Some(topic) => request.notification_topic_arn(topic).notification_topic_status("active"),
             None => request.notification_topic_status("inactive"),
         };
-    }
-    if old.log_delivery_configurations != new.log_delivery_configurations {
-        let deliveries = log_deliveries(&old.log_delivery_configurations, &new.log_delivery_configurations);
-        request = request.set_log_delivery_configurations(some(&deliveries));
     }
     (request.as_input() != nothing.as_input()).then_some(request)
 }
@@ -1059,6 +1321,11 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
             "AWS cannot take the final snapshot {snapshot}: make room for it; or set finalSnapshotIdentifier to another name, or \
              skipFinalSnapshot to true, and run `pulumi up` before"
         )),
+        // As the documentation of DeleteReplicationGroup says.
+        Some(snapshot) if refused_with(&error, &["AccessDenied", "AccessDeniedException"]) => error.context(format!(
+            "the final snapshot {snapshot} needs the permission elasticache:CreateSnapshot as well: allow it; or set skipFinalSnapshot \
+             to true, and run `pulumi up` before"
+        )),
         _ => error,
     })?;
     if let Some(snapshot) = final_snapshot.as_ref().filter(|_| deleting) {
@@ -1098,35 +1365,39 @@ fn outputs(
     let pending_modified_values = pending(group, node);
     // What AWS has agreed to counts as done: a refresh would undo in the state what only waits.
     let agreed_version = pending_modified_values.get("engineVersion").cloned();
-    let is_valkey = match agreed_version.as_deref().and_then(as_number) {
-        Some(version) => version >= (7, 2),
-        None => group.engine().or(node.engine()) == Some("valkey"),
+    let engine = match agreed_version.as_deref().and_then(as_number) {
+        Some(version) if version >= (7, 2) => RedisGroupEngine::Valkey,
+        Some(_) => RedisGroupEngine::Redis,
+        None => group.engine().or(node.engine()).and_then(|it| named(it).ok()).unwrap_or_else(redis),
     };
     let agreed_type = pending_modified_values.get("nodeType").cloned();
     let topic = node.notification_configuration().filter(|it| it.topic_status() != Some("inactive"));
     let logs = group.log_delivery_configurations().iter();
     let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
+    let logs = logs.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
+    let awaited = group.pending_modified_values().map(|it| it.log_delivery_configurations()).unwrap_or_default().iter();
+    let awaited = awaited.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
+    // One that ends shows no destination.
+    let awaited = awaited.filter(|it| !it.destination.is_empty());
+    let log_delivery_configurations: BTreeMap<_, _> = logs.chain(awaited).map(|it| (it.log_type.clone(), it)).collect();
     RedisGroupOutputs {
         inputs: RedisGroupInputs {
             replication_group_id,
             description: group.description().unwrap_or_default().to_owned(),
-            engine: if is_valkey { RedisGroupEngine::Valkey } else { RedisGroupEngine::Redis },
+            engine,
             engine_version: agreed_version.or_else(|| text(Some(&asked_version(&engine_version_actual)))),
             node_type: agreed_type.unwrap_or_else(|| group.cache_node_type().unwrap_or_default().to_owned()),
             num_cache_clusters: first.map(|_| groups * (replicas + 1)),
             num_node_groups: first.map(|_| groups),
             replicas_per_node_group: first.map(|_| replicas),
-            automatic_failover_enabled: matches!(
+            automatic_failover_enabled: Some(matches!(
                 group.automatic_failover(),
                 Some(AutomaticFailoverStatus::Enabled | AutomaticFailoverStatus::Enabling)
-            ),
-            multi_az_enabled: group.multi_az() == Some(&MultiAzStatus::Enabled),
+            )),
+            multi_az_enabled: Some(group.multi_az() == Some(&MultiAzStatus::Enabled)),
             preferred_cache_cluster_azs: Vec::new(),
             transit_encryption_enabled: group.transit_encryption_enabled() == Some(true),
-            transit_encryption_mode: group.transit_encryption_mode().map(|it| match it {
-                types::TransitEncryptionMode::Preferred => RedisGroupTransitEncryptionMode::Preferred,
-                _ => RedisGroupTransitEncryptionMode::Required,
-            }),
+            transit_encryption_mode: group.transit_encryption_mode().and_then(|it| named(it.as_str()).ok()),
             at_rest_encryption_enabled: group.at_rest_encryption_enabled() == Some(true),
             kms_key_id: text(group.kms_key_id()),
             auth_token: None,
@@ -1145,7 +1416,7 @@ fn outputs(
             skip_final_snapshot: false,
             final_snapshot_identifier: None,
             notification_topic_arn: topic.and_then(|it| text(it.topic_arn())),
-            log_delivery_configurations: logs.map(log_delivery).collect(),
+            log_delivery_configurations: log_delivery_configurations.into_values().collect(),
             tags,
         },
         arn,
@@ -1162,20 +1433,24 @@ fn outputs(
 /// The version as a program gives it: since 6, AWS chooses the last part.
 fn asked_version(version: &str) -> String {
     match as_number(version) {
-        Some((major, minor)) if major >= 6 => format!("{major}.{minor}"),
+        Some((major, minor)) if major >= 6 && minor < u32::MAX => format!("{major}.{minor}"),
         _ => version.to_owned(),
     }
 }
 
-fn log_delivery(it: &types::LogDeliveryConfiguration) -> RedisGroupLogDeliveryConfiguration {
-    let details = it.destination_details();
+fn log_delivery(
+    log_type: Option<&types::LogType>,
+    destination_type: Option<&DestinationType>,
+    details: Option<&DestinationDetails>,
+    log_format: Option<&types::LogFormat>,
+) -> RedisGroupLogDeliveryConfiguration {
     let log_group = details.and_then(|it| it.cloud_watch_logs_details()).and_then(|it| it.log_group());
     let stream = details.and_then(|it| it.kinesis_firehose_details()).and_then(|it| it.delivery_stream());
     RedisGroupLogDeliveryConfiguration {
-        log_type: it.log_type().map_or("", types::LogType::as_str).to_owned(),
-        destination_type: it.destination_type().map_or("", DestinationType::as_str).to_owned(),
+        log_type: log_type.map_or("", types::LogType::as_str).to_owned(),
+        destination_type: destination_type.map_or("", DestinationType::as_str).to_owned(),
         destination: log_group.or(stream).unwrap_or_default().to_owned(),
-        log_format: it.log_format().map_or("", types::LogFormat::as_str).to_owned(),
+        log_format: log_format.map_or("", types::LogFormat::as_str).to_owned(),
     }
 }
 
@@ -1203,12 +1478,13 @@ mod tests {
     use crate::{
         check::{self, Autonaming, Failure},
         config::TagRules,
-        plan::Plan,
+        plan::{Facts, Plan},
         resource::{AnyResource as _, Before, Checked, Erased, Subject},
         value::{Map, Value},
     };
 
     static IT: Erased<RedisGroup> = Erased::NEW;
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234";
 
     /// Inputs that have these besides a node type.
     fn inputs(more: serde_json::Value) -> Map {
@@ -1254,23 +1530,213 @@ mod tests {
 
     #[test]
     fn sizes_that_fit() {
-        let alone = json!({ "numCacheClusters": 1, "automaticFailoverEnabled": false, "multiAzEnabled": false });
+        let alone = json!({ "numCacheClusters": 1 });
         let zones = json!({ "numCacheClusters": 3, "preferredCacheClusterAzs": ["a", "b", "c"] });
         // An import shows all three.
         let imported = json!({ "numCacheClusters": 2, "numNodeGroups": 1, "replicasPerNodeGroup": 1 });
-        let shards = json!({ "numNodeGroups": 3, "replicasPerNodeGroup": 0, "multiAzEnabled": false });
+        let shards = json!({ "numNodeGroups": 3, "replicasPerNodeGroup": 0 });
         for inputs in [json!({}), alone, zones, imported, shards] {
             assert_eq!(mistakes(inputs), Vec::<String>::new());
         }
     }
 
     #[test]
+    fn failover_and_zones_are_by_default_what_the_number_of_nodes_allows() {
+        let defaults = |old: &Map, new: Map| {
+            let checked = checked(old, new);
+            assert_eq!(checked.failures, []);
+            let flag = |name: &str| match checked.inputs.get(name) {
+                Some(Value::Bool(it)) => Some(*it),
+                None => None,
+                other => panic!("{other:?}"),
+            };
+            [flag("automaticFailoverEnabled"), flag("multiAzEnabled")]
+        };
+        let (none, cluster) = (Map::new(), json!({ "parameterGroupName": "default.redis7.cluster.on" }));
+        let (on, off) = (Some(true), Some(false));
+        for (more, expected) in [
+            (json!({}), [on, on]),
+            (json!({ "numCacheClusters": 1 }), [off, off]),
+            (json!({ "replicasPerNodeGroup": 0 }), [off, off]),
+            (json!({ "numCacheClusters": 3 }), [on, on]),
+            (json!({ "automaticFailoverEnabled": false }), [off, off]),
+            (json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0 }), [on, off]),
+            (json!({ "numNodeGroups": 1, "replicasPerNodeGroup": 0, "parameterGroupName": cluster["parameterGroupName"] }), [on, off]),
+        ] {
+            assert_eq!(defaults(&none, inputs(more.clone())), expected, "{more}");
+        }
+        let two = named(json!({ "numCacheClusters": 2, "automaticFailoverEnabled": true, "multiAzEnabled": true }));
+        // The preview shows what else changes with the number.
+        assert_eq!(defaults(&two, named(json!({ "numCacheClusters": 1 }))), [off, off]);
+        let changes: Vec<_> = IT.diff(&two, &checked(&two, named(json!({ "numCacheClusters": 1 }))).inputs).into_iter().map(|it| it.path).collect();
+        assert_eq!(changes, ["automaticFailoverEnabled", "multiAzEnabled", "numCacheClusters"]);
+        // Without a number, a group that exists stays as it is.
+        assert_eq!(defaults(&two, named(json!({}))), [on, on]);
+        let one = checked(&Map::new(), named(json!({ "numCacheClusters": 1 }))).inputs;
+        assert_eq!(defaults(&one, named(json!({}))), [off, off]);
+        assert_eq!(IT.diff(&two, &checked(&two, named(json!({}))).inputs), []);
+        assert_eq!(defaults(&two, named(json!({ "automaticFailoverEnabled": false }))), [off, off]);
+        let mut unknown = inputs(json!({}));
+        unknown.insert("numCacheClusters".to_owned(), Value::Unknown);
+        assert_eq!(checked(&none, unknown).inputs["multiAzEnabled"], Value::Unknown);
+    }
+
+    #[test]
+    fn cluster_mode_needs_failover_even_without_a_replica() {
+        let one = |parameters: &str, failover: bool| {
+            json!({
+                "numNodeGroups": 1,
+                "replicasPerNodeGroup": 0,
+                "engineVersion": "7.1",
+                "parameterGroupName": parameters,
+                "automaticFailoverEnabled": failover,
+            })
+        };
+        assert_eq!(mistakes(one("default.redis7.cluster.on", true)), Vec::<String>::new());
+        complains(one("default.redis7.cluster.on", false), "cluster mode needs it");
+        complains(one("default.redis7", true), "leaves no replica to fail over to");
+        // What the group has that is not of this program, nobody knows.
+        let doubt = checked(&Map::new(), inputs(one("custom", true)));
+        assert!(doubt.failures.is_empty() && doubt.warnings[0].reason.contains("in cluster mode only"), "{doubt:?}");
+    }
+
+    #[test]
+    fn spellings_of_versions_windows_and_keys_mean_the_same() {
+        let spelled = |version: &str, window: &str, key: &str, parameters: &str| {
+            named(json!({
+                "engineVersion": version,
+                "maintenanceWindow": window,
+                "kmsKeyId": key,
+                "parameterGroupName": parameters,
+            }))
+        };
+        let old = checked(&Map::new(), spelled("7.1", "sun:05:00-sun:06:00", KEY, "custom")).inputs;
+        let checked = checked(&old, spelled("7.1.0", "Sun:05:00-SUN:06:00", "1234", "Custom"));
+        assert_eq!(checked.failures, []);
+        assert_eq!(checked.inputs["maintenanceWindow"], Value::String("sun:05:00-sun:06:00".to_owned()));
+        assert_eq!(IT.diff(&old, &checked.inputs), []);
+        let six = named(json!({ "engineVersion": "6.2" }));
+        assert_eq!(IT.diff(&six, &named(json!({ "engineVersion": "6.x" }))), []);
+        let seven = named(json!({ "engineVersion": "7.1" }));
+        assert!(IT.diff(&seven, &named(json!({ "engineVersion": "6.x" }))).iter().any(|it| it.replaces));
+        // Before 6, AWS upgrades nothing by itself, and shows that.
+        let five = |upgrade: bool| named(json!({ "engineVersion": "5.0.6", "autoMinorVersionUpgrade": upgrade }));
+        assert_eq!(IT.diff(&five(false), &five(true)), []);
+    }
+
+    #[test]
+    fn windows_are_an_hour_long_at_least() {
+        for (window, expected) in
+            [("sun:05:00-sun:06:00", 60), ("sun:23:30-mon:00:00", 30), ("sat:23:30-sun:00:45", 75), ("23:30-00:15", 45)]
+        {
+            assert_eq!(minutes(window), Some(expected), "{window}");
+        }
+        complains(json!({ "maintenanceWindow": "sun:05:00-sun:05:30" }), "shorter than an hour");
+        assert!(checked(&Map::new(), inputs(json!({ "snapshotWindow": "03:00-03:30" }))).warnings[0].reason.contains("an hour"));
+    }
+
+    #[test]
+    fn logs_need_a_version_that_delivers_them() {
+        let log = |kind: &str, version: &str, later: bool| {
+            let to = json!({ "logType": kind, "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json" });
+            json!({ "engineVersion": version, "logDeliveryConfigurations": [to], "applyImmediately": !later })
+        };
+        complains(log("slow-log", "5.0.6", false), "since version 6.0");
+        complains(log("engine-log", "6.0", false), "since version 6.2");
+        assert_eq!(mistakes(log("engine-log", "6.2", false)), Vec::<String>::new());
+        let old = named(json!({ "engineVersion": "5.0.6" }));
+        assert_eq!(mistakes_after(&old, named(log("slow-log", "6.2", false))), Vec::<String>::new());
+        let mistakes = mistakes_after(&old, named(log("slow-log", "6.2", true)));
+        assert!(mistakes.len() == 1 && mistakes[0].contains("waits for the maintenance window"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn the_one_way_back_to_redis_that_aws_goes_is_made_in_place() {
+        let old = named(json!({ "engine": "valkey", "engineVersion": "7.2" }));
+        let new = named(json!({ "engine": "redis", "engineVersion": "7.1" }));
+        assert_eq!(mistakes_after(&old, new.clone()), Vec::<String>::new());
+        assert!(IT.diff(&old, &new).iter().all(|it| !it.replaces));
+        assert!(warnings_after(&old, new)[0].contains("which AWS makes in place"));
+    }
+
+    #[test]
+    fn snapshots_that_a_shorter_retention_deletes_are_warned_of() {
+        let days = |it: i32| named(json!({ "snapshotRetentionLimit": it }));
+        assert!(warnings_after(&days(7), days(1))[0].contains("deletes daily snapshots that are older"));
+        assert!(warnings_after(&days(7), days(0))[0].contains("no more daily snapshots"));
+        assert_eq!(warnings_after(&days(1), days(7)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn parameter_groups_of_the_program_have_to_fit() {
+        let group = |family: &str, recreated: bool, cluster: bool| {
+            let plan = Plan::default();
+            let (name, family) = ("custom".to_owned(), Some(family.to_owned()));
+            let facts = RedisParameterGroupFacts { name, family, cluster_enabled: Some(cluster), recreated, renamed_from: None };
+            plan.declare("parameters", Facts::new(facts).named(Some("custom".to_owned())));
+            plan
+        };
+        let check = |plan: &Plan, old: &Map, more: serde_json::Value| {
+            let (tags, autonaming) = (TagRules::default(), Autonaming::Default);
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old, autonaming, tags: &tags, plan };
+            let failures = IT.check(&subject, named(more)).unwrap().failures;
+            failures.iter().map(Failure::to_string).collect::<Vec<_>>()
+        };
+        let with = |version: &str| json!({ "engineVersion": version, "parameterGroupName": "custom" });
+        let (none, old) = (Map::new(), named(with("7.1")));
+        assert_eq!(check(&group("redis7", false, false), &none, with("7.1")), Vec::<String>::new());
+        let wrong = check(&group("redis6.x", false, false), &none, with("7.1"));
+        assert!(wrong.len() == 1 && wrong[0].contains("refers to custom, and is of family redis6.x"), "{wrong:?}");
+        assert_eq!(check(&group("redis6.x", false, false), &none, with("6.x")), Vec::<String>::new());
+        let used = check(&group("redis7", true, false), &old, with("7.1"));
+        assert!(used.len() == 1 && used[0].contains("AWS deletes none that is in use"), "{used:?}");
+        let other = named(json!({ "engineVersion": "7.1", "parameterGroupName": "other" }));
+        assert_eq!(check(&group("redis7", true, false), &other, with("7.1")), Vec::<String>::new());
+        let shard = json!({
+            "numNodeGroups": 1,
+            "replicasPerNodeGroup": 0,
+            "engineVersion": "7.1",
+            "parameterGroupName": "custom",
+            "automaticFailoverEnabled": true,
+        });
+        assert_eq!(check(&group("redis7", false, true), &none, shard.clone()), Vec::<String>::new());
+        assert_eq!(check(&group("redis7", false, false), &none, shard).len(), 1);
+    }
+
+    #[test]
+    fn groups_that_are_renamed_and_still_named_are_mistakes() {
+        let plan = Plan::default();
+        let (name, renamed_from) = ("new".to_owned(), Some("old".to_owned()));
+        plan.declare("subnets", Facts::new(RedisSubnetGroupFacts { name, renamed_from }));
+        let mistakes = |subnets: &str| {
+            let (tags, autonaming, old) = (TagRules::default(), Autonaming::Default, Map::new());
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, tags: &tags, plan: &plan };
+            let failures = IT.check(&subject, named(json!({ "subnetGroupName": subnets }))).unwrap().failures;
+            failures.iter().map(Failure::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(mistakes("new"), Vec::<String>::new());
+        let said = mistakes("old");
+        assert!(said.len() == 1 && said[0].contains("its RedisSubnetGroup is called new now"), "{said:?}");
+    }
+
+    #[test]
+    fn an_empty_description_is_refused_where_aws_would_be_asked_to_take_it() {
+        complains(json!({ "description": "" }), "description is empty");
+        // An import finds what the console allows.
+        let imported = named(json!({ "description": "" }));
+        assert_eq!(mistakes_after(&imported, imported.clone()), Vec::<String>::new());
+    }
+
+    #[test]
     fn sizes_that_do_not_fit() {
-        complains(json!({ "numCacheClusters": 1 }), "numCacheClusters leaves no replica to fail over to");
-        complains(json!({ "automaticFailoverEnabled": false }), "multiAzEnabled needs automaticFailoverEnabled");
+        let failover = json!({ "numCacheClusters": 1, "automaticFailoverEnabled": true });
+        complains(failover, "numCacheClusters leaves no replica to fail over to");
+        let zones = json!({ "automaticFailoverEnabled": false, "multiAzEnabled": true });
+        complains(zones, "multiAzEnabled needs automaticFailoverEnabled");
         complains(json!({ "numCacheClusters": 7 }), "makes 6 replicas");
         complains(json!({ "numCacheClusters": 3, "numNodeGroups": 2 }), "leave one of them out");
-        complains(json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0 }), "replicasPerNodeGroup leaves no replica to be");
+        let zones = json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0, "multiAzEnabled": true });
+        complains(zones, "replicasPerNodeGroup leaves no replica to be");
         complains(json!({ "preferredCacheClusterAzs": ["a"] }), "has 1 entries for 2 nodes");
     }
 
@@ -1278,7 +1744,8 @@ mod tests {
     fn engines_and_versions() {
         complains(json!({ "engineVersion": "8.0" }), "redis ends with 7.1");
         complains(json!({ "engine": "valkey", "engineVersion": "7.1" }), "valkey begins with 7.2");
-        complains(json!({ "engineVersion": "7.1.0" }), "such as 7.1");
+        complains(json!({ "engineVersion": "7.x" }), "such as 7.1");
+        complains(json!({ "engine": "valkey", "engineVersion": "6.x" }), "valkey begins with 7.2");
         complains(json!({ "engine": "valkey", "parameterGroupName": "default.redis7" }), "another engine than valkey");
         complains(json!({ "nodeType": "cache.t1.micro" }), "too old");
         complains(json!({ "nodeType": "t4g.small" }), "cache.t4g.small");
@@ -1291,12 +1758,16 @@ mod tests {
             ("hunter2", "fewer than 16"),
             ("hunter2 hunter2 hunter2", "other than space"),
             ("hunter2/hunter2@hunter2", "other than space"),
+            ("hunter2_hunter2%hunter2", "characters that AWS refuses"),
         ] {
             complains(json!({ "authToken": token }), part);
             assert!(!mistakes(json!({ "authToken": token }))[0].contains("hunter2"));
         }
         let token = "hunter2-hunter2-hunter2";
         assert_eq!(mistakes(json!({ "authToken": token })), Vec::<String>::new());
+        // One that AWS took once is no mistake now.
+        let odd = named(json!({ "authToken": "hunter2_hunter2_hunter2" }));
+        assert_eq!(mistakes_after(&odd, odd.clone()), Vec::<String>::new());
         complains(json!({ "authToken": token, "transitEncryptionEnabled": false }), "authToken needs transitEncryptionEnabled");
         complains(json!({ "authToken": token, "transitEncryptionMode": "preferred" }), "AWS insists on required");
         complains(json!({ "authToken": token, "userGroupIds": ["users"] }), "cannot be combined with authToken");

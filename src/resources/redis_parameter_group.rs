@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, elasticache, refused_with},
     check::Report,
+    facts::RedisParameterGroupFacts,
     list::{All, Cursor, Listed, Page},
+    plan::Facts,
     resource::{Context, Resource},
 };
 
@@ -27,10 +29,10 @@ pub struct RedisParameterGroup;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisParameterGroupInputs {
-    /// The name of the parameter group. Default: the resource's name and seven random digits.
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true))]
-    #[schemars(extend("expects" = "made of lower-case letters, digits and single hyphens, with a letter first"))]
+    /// The name of the parameter group; AWS keeps it in lower case. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true, "compare" = "caseless"))]
+    #[schemars(extend("expects" = "made of letters, digits and single hyphens, with a letter first"))]
     pub name: String,
     /// The engine and version that the parameters are for, such as `redis7` or `valkey8`.
     #[schemars(regex(pattern = r"^(redis|valkey)\d+(\.\w+)?$"))]
@@ -38,7 +40,7 @@ pub struct RedisParameterGroupInputs {
     pub family: String,
     /// What the parameter group is for. Default: "Managed by Pulumi", for AWS wants some description.
     #[serde(default = "managed")]
-    #[schemars(length(min = 1, max = 255), extend("replaceOnChanges" = true))]
+    #[schemars(length(max = 255), extend("replaceOnChanges" = true))]
     pub description: String,
     /// The parameters that differ from what the family has. One that is taken out goes back to that.
     #[serde(default)]
@@ -79,6 +81,7 @@ impl Resource for RedisParameterGroup {
     type Query = All;
 
     fn check(inputs: &RedisParameterGroupInputs, report: &mut Report<'_>) {
+        elasticache::check_description(&inputs.description, report);
         let parameters = &inputs.parameters;
         for (index, parameter) in parameters.iter().enumerate() {
             report.rule(
@@ -94,19 +97,34 @@ impl Resource for RedisParameterGroup {
         );
     }
 
+    fn facts(inputs: &RedisParameterGroupInputs, report: &Report<'_>) -> Option<Facts> {
+        let enabled = |it: &RedisParameterGroupParameter| it.name == "cluster-enabled" && it.value == "yes";
+        let replaced = ["family", "description"].iter().any(|it| report.changes(it));
+        let same_name = report.has_fixed_name() && ["name", "region"].iter().all(|it| !report.changes(it));
+        let facts = RedisParameterGroupFacts {
+            name: report.shown(&inputs.name),
+            family: report.known("family", inputs.family.clone()),
+            cluster_enabled: report.known("parameters", inputs.parameters.iter().any(enabled)),
+            renamed_from: elasticache::renamed_from(&inputs.name, report),
+            recreated: !report.is_new() && replaced && same_name,
+        };
+        Some(Facts::new(facts).named(report.known("name", inputs.name.clone())))
+    }
+
     async fn create(context: &Context, inputs: &RedisParameterGroupInputs) -> Result<String> {
+        let name = inputs.name.to_lowercase();
         let request = context
             .aws
             .elasticache()
             .create_cache_parameter_group()
-            .cache_parameter_group_name(&inputs.name)
+            .cache_parameter_group_name(&name)
             .cache_parameter_group_family(&inputs.family)
             .description(&inputs.description)
             .set_tags(Some(elasticache::to_tags(&inputs.tags)));
         request.send().await.explain()?;
-        context.made(&inputs.name);
-        set(context, &inputs.name, inputs.parameters.iter()).await?;
-        Ok(inputs.name.clone())
+        context.made(&name);
+        set(context, &name, inputs.parameters.iter()).await?;
+        Ok(name)
     }
 
     async fn update(context: &Context, id: &str, old: &RedisParameterGroupOutputs, new: &RedisParameterGroupInputs) -> Result<()> {

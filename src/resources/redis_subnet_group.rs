@@ -1,6 +1,6 @@
 //! elasticache: the subnets that the nodes of a Redis may be in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
 use aws_sdk_elasticache::types::CacheSubnetGroup;
@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, elasticache, refused_with},
+    check::Report,
+    facts::RedisSubnetGroupFacts,
     list::{All, Cursor, Listed, Page},
+    plan::Facts,
     resource::{Context, Resource},
 };
 
@@ -22,17 +25,18 @@ pub struct RedisSubnetGroup;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisSubnetGroupInputs {
-    /// The name of the subnet group. Default: the resource's name and seven random digits.
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-z0-9-]+$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true))]
-    #[schemars(extend("expects" = "made of lower-case letters, digits and hyphens"))]
+    /// The name of the subnet group; AWS keeps it in lower case. Default: the resource's name and seven random digits.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9-]+$"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true, "compare" = "caseless"))]
+    #[schemars(extend("expects" = "made of letters, digits and hyphens"))]
     pub name: String,
     /// What the subnet group is for. Default: "Managed by Pulumi", for AWS wants some description.
     #[serde(default = "managed")]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(max = 255))]
     pub description: String,
     /// The subnets, usually private ones, in two zones or more so that a replica can be in another zone than its primary.
     #[schemars(length(min = 1), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::ec2::id::subnet)]
     pub subnet_ids: Vec<String>,
     /// Tags to put on the subnet group.
     #[serde(default)]
@@ -60,21 +64,32 @@ impl Resource for RedisSubnetGroup {
     type Outputs = RedisSubnetGroupOutputs;
     type Query = All;
 
+    fn check(inputs: &RedisSubnetGroupInputs, report: &mut Report<'_>) {
+        elasticache::check_description(&inputs.description, report);
+    }
+
+    fn facts(inputs: &RedisSubnetGroupInputs, report: &Report<'_>) -> Option<Facts> {
+        let renamed_from = elasticache::renamed_from(&inputs.name, report);
+        let facts = RedisSubnetGroupFacts { name: report.shown(&inputs.name), renamed_from };
+        Some(Facts::new(facts).named(report.known("name", inputs.name.clone())))
+    }
+
     async fn create(context: &Context, inputs: &RedisSubnetGroupInputs) -> Result<String> {
         let request = context
             .aws
             .elasticache()
             .create_cache_subnet_group()
-            .cache_subnet_group_name(&inputs.name)
+            .cache_subnet_group_name(inputs.name.to_lowercase())
             .cache_subnet_group_description(&inputs.description)
             .set_subnet_ids(Some(inputs.subnet_ids.clone()))
             .set_tags(Some(elasticache::to_tags(&inputs.tags)));
         request.send().await.explain()?;
-        Ok(inputs.name.clone())
+        Ok(inputs.name.to_lowercase())
     }
 
     async fn update(context: &Context, id: &str, old: &RedisSubnetGroupOutputs, new: &RedisSubnetGroupInputs) -> Result<()> {
-        if old.inputs.description != new.description || old.inputs.subnet_ids != new.subnet_ids {
+        let set = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
+        if old.inputs.description != new.description || set(&old.inputs.subnet_ids) != set(&new.subnet_ids) {
             let request = context
                 .aws
                 .elasticache()

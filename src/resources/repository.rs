@@ -1,6 +1,6 @@
 //! ecr: a repository of container images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use aws_sdk_ecr::types;
@@ -13,7 +13,7 @@ use crate::{
         ecr::{DescribeRepositories, NO_REPOSITORY},
         refused_with,
     },
-    check::Report,
+    check::{Loss, Report},
     codec::{Unlisted, name_of, named},
     document::Document,
     list::{All, Cursor, Listed, Page},
@@ -32,9 +32,9 @@ pub struct RepositoryInputs {
     /// The name of the repository; slashes put it into a namespace, such as `video/app`. Default: the resource's name in
     /// lower case and seven random digits.
     #[schemars(length(min = 2, max = 256))]
-    #[schemars(regex(pattern = "^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$"))]
+    #[schemars(regex(pattern = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"))]
     #[schemars(extend("replaceOnChanges" = true, "autoname" = 256, "lowercase" = true))]
-    #[schemars(extend("expects" = "words of lower-case letters and digits, with single . _ - or / between them"))]
+    #[schemars(extend("expects" = "words of lower-case letters and digits, with . _ __ - or / between them"))]
     pub name: String,
     /// Whether a tag may move to another image. Default: `MUTABLE`, so that each build can push `latest`. A deployment is
     /// not at the mercy of it: ECS looks a tag up once for each deployment and starts all its tasks from that image.
@@ -57,7 +57,8 @@ pub struct RepositoryInputs {
     pub lifecycle_policy: Option<Document>,
     /// Who else may use the repository: a policy document, as a map or as JSON text. Roles of the same account need none.
     pub policy: Option<Document>,
-    /// Whether the repository may be deleted together with the images in it. Default: false.
+    /// Whether the repository may be deleted, or replaced, together with the images in it. Default: false. For a deletion, the
+    /// value of the last `pulumi up` counts.
     #[serde(default)]
     #[schemars(extend("writeOnly" = true))]
     pub force_delete: bool,
@@ -126,9 +127,9 @@ pub struct RepositoryEncryption {
     /// Whose keys encrypt the images. Default: `AES256`.
     #[serde(default)]
     pub encryption_type: RepositoryEncryptionType,
-    /// The ARN of the KMS key. Default: AWS's own key for ECR, where `encryptionType` is not `AES256`.
-    #[schemars(regex(pattern = "^arn:[^:]+:kms:.*:key/"))]
-    #[schemars(extend("computed" = true, "expects" = "the ARN of a key, arn:aws:kms:region:account:key/id"))]
+    /// The KMS key: its ARN, its id, or an alias, `alias/name`, whose key is the one that it stands for when the repository is
+    /// created. Default: AWS's own key for ECR, where `encryptionType` is not `AES256`.
+    #[schemars(length(min = 1, max = 2048), extend("computed" = true, "compare" = "kmsKey"))]
     pub kms_key: Option<String>,
 }
 
@@ -181,12 +182,12 @@ impl Resource for Repository {
     type Query = All;
 
     fn check(inputs: &RepositoryInputs, report: &mut Report<'_>) {
-        use RepositoryTagMutability::{Immutable, Mutable};
-        let excludes = !matches!(inputs.image_tag_mutability, Mutable | Immutable);
+        use RepositoryTagMutability::{ImmutableWithExclusion, MutableWithExclusion, Other};
+        let excludes = matches!(inputs.image_tag_mutability, ImmutableWithExclusion | MutableWithExclusion);
         let filters = !inputs.image_tag_mutability_exclusion_filters.is_empty();
         report.rule(
             &["imageTagMutabilityExclusionFilters", "imageTagMutability"],
-            excludes == filters,
+            excludes == filters || matches!(inputs.image_tag_mutability, Other(_)),
             if excludes {
                 "is required, for imageTagMutability is one with exclusion"
             } else {
@@ -198,6 +199,26 @@ impl Resource for Repository {
             &["encryptionConfiguration.kmsKey", "encryptionConfiguration.encryptionType"],
             encryption.kms_key.is_none() || encryption.encryption_type != RepositoryEncryptionType::Aes256,
             "is for an encryptionType of KMS or KMS_DSSE",
+        );
+    }
+
+    fn check_change(old: &RepositoryInputs, new: &RepositoryInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        let loss = Loss {
+            switch: "forceDelete",
+            allowed: new.force_delete,
+            why: |_| "AWS does not change this of a repository that exists",
+            what: format!("an empty repository would take the place of {}", old.name),
+            rest: "all images in it are deleted".to_owned(),
+        };
+        report.refuse_loss(replacing, &loss);
+        report.warn(
+            &["forceDelete"],
+            replacing.is_empty() || !new.force_delete || old.force_delete,
+            format!(
+                "was false in the last `pulumi up`, and that counts when {} is deleted: if there are images in it, AWS refuses. Run \
+                 `pulumi up` with nothing but forceDelete changed first",
+                old.name
+            ),
         );
     }
 
@@ -293,15 +314,22 @@ impl Resource for Repository {
     }
 
     async fn delete(context: &Context, id: &str, old: &RepositoryOutputs) -> Result<()> {
-        let request = context.aws.ecr().delete_repository().repository_name(id).force(old.inputs.force_delete);
-        match request.send().await.explain() {
+        let delete = |force: bool| context.aws.ecr().delete_repository().repository_name(id).force(force).send();
+        match delete(false).await.explain() {
             Err(error) if refused_with(&error, &[NO_REPOSITORY]) => return Ok(()),
             Err(error) if refused_with(&error, &["RepositoryNotEmptyException"]) => {
-                let way = "delete them, or set `forceDelete` to true and run `pulumi up` first";
-                return Err(error.context(format!("there are images in repository {id}; {way}")));
+                if !old.inputs.force_delete {
+                    let fix = "delete them, or set `forceDelete` to true and run `pulumi up` first";
+                    return Err(error.context(format!("there are images in repository {id}; {fix}")));
+                }
+                match delete(true).await.explain() {
+                    Err(error) if refused_with(&error, &[NO_REPOSITORY]) => return Ok(()),
+                    answer => drop(answer?),
+                }
+                (context.observer.say)(&format!("repository {id} is deleted with all images in it, for forceDelete is true"));
             }
-            answer => answer?,
-        };
+            answer => drop(answer?),
+        }
         let look = || async {
             Ok(match context.aws.look_up::<DescribeRepositories>(id.to_owned()).await? {
                 Some(_) => Seen::Pending("deleting the repository".to_owned()),
@@ -320,8 +348,10 @@ async fn set_policies(
     new: &RepositoryInputs,
 ) -> Result<()> {
     let ecr = context.aws.ecr();
-    match &new.lifecycle_policy {
-        same if same.as_ref() == old_lifecycle => {}
+    let says = |it: &&Document| !it.is_empty();
+    let (old_lifecycle, old_policy) = (old_lifecycle.filter(says), old_policy.filter(says));
+    match new.lifecycle_policy.as_ref().filter(says) {
+        same if same == old_lifecycle => {}
         Some(policy) => {
             let put = || async {
                 let request = ecr.put_lifecycle_policy().repository_name(name).lifecycle_policy_text(policy.to_text());
@@ -334,8 +364,8 @@ async fn set_policies(
             answer => drop(answer?),
         },
     }
-    match &new.policy {
-        same if same.as_ref() == old_policy => {}
+    match new.policy.as_ref().filter(says) {
+        same if same == old_policy => {}
         Some(policy) => {
             let set = || async {
                 let request = ecr.set_repository_policy().repository_name(name).policy_text(policy.to_text());
@@ -372,7 +402,7 @@ async fn tags(aws: &Aws, arn: &str) -> Result<BTreeMap<String, String>> {
 
 /// The name, from itself, from an ARN, `arn:aws:ecr:region:account:repository/name`, or from a URL,
 /// `account.dkr.ecr.region.amazonaws.com/name`.
-fn name_in(id: &str) -> Result<&str> {
+pub fn name_in(id: &str) -> Result<&str> {
     if id.starts_with("arn:") {
         let Some((_, name)) = id.split_once(":repository/") else {
             bail!("{id} is not the ARN of a repository, such as arn:aws:ecr:eu-west-1:123456789012:repository/name");
@@ -409,7 +439,61 @@ fn to_tags(tags: &BTreeMap<String, String>) -> Result<Vec<types::Tag>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::resource::{findings_of_change, mistakes};
+
+    fn mistakes_of(inputs: serde_json::Value) -> Vec<String> {
+        mistakes::<Repository>(inputs.into())
+    }
+
+    #[test]
+    fn a_replacement_that_loses_images_is_refused_unless_it_is_allowed() {
+        let after = |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Repository>(old.into(), new.into());
+        for (change, property) in [
+            (
+                json!({ "name": "app", "encryptionConfiguration": { "encryptionType": "KMS" } }),
+                "encryptionConfiguration.encryptionType",
+            ),
+            (json!({ "name": "web" }), "name"),
+            (json!({ "name": "app", "region": "eu-west-1" }), "region"),
+        ] {
+            let (mistakes, _) = after(json!({ "name": "app" }), change.clone());
+            assert!(mistakes.len() == 1, "{mistakes:?}");
+            assert!(mistakes[0].starts_with(&format!("{property} cannot change without data loss: it was ")), "{mistakes:?}");
+            assert!(mistakes[0].contains("set forceDelete to true, and all images in it are deleted"), "{mistakes:?}");
+            let mut forced = change;
+            forced["forceDelete"] = json!(true);
+            let (mistakes, warnings) = after(json!({ "name": "app" }), forced.clone());
+            assert_eq!(mistakes, Vec::<String>::new());
+            assert!(warnings.len() == 1 && warnings[0].starts_with("forceDelete was false in the last"), "{warnings:?}");
+            assert_eq!(after(json!({ "name": "app", "forceDelete": true }), forced), (vec![], vec![]));
+        }
+        let defaults = json!({ "name": "app", "encryptionConfiguration": { "encryptionType": "AES256" } });
+        assert_eq!(after(json!({ "name": "app" }), defaults), (vec![], vec![]));
+        let key = |key: &str| json!({ "name": "app", "encryptionConfiguration": { "encryptionType": "KMS", "kmsKey": key } });
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd";
+        // AWS shows the ARN, whatever the program called the key by.
+        for spelling in ["1234abcd", "alias/images"] {
+            assert_eq!(after(key(arn), key(spelling)), (vec![], vec![]));
+        }
+        assert_eq!(after(key(arn), key("0000abcd")).0.len(), 1);
+    }
+
+    #[test]
+    fn names_that_aws_takes_are_not_refused() {
+        for name in ["app", "video/app", "a__b", "a--b", "a-.b"] {
+            assert_eq!(mistakes_of(json!({ "name": name })).len(), usize::from(name == "a-.b"), "{name}");
+        }
+    }
+
+    #[test]
+    fn policies_that_say_nothing_are_left_out() {
+        for nothing in [json!(""), json!({}), json!("{}")] {
+            assert_eq!(mistakes_of(json!({ "name": "app", "policy": nothing, "lifecyclePolicy": nothing })), Vec::<String>::new());
+        }
+    }
 
     #[test]
     fn takes_any_form_of_its_name() {

@@ -1,6 +1,6 @@
 //! iam: a role, together with all that it may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_iam::types::{AttachedPermissionsBoundary, Tag};
@@ -128,6 +128,26 @@ impl Resource for Role {
                 format!("is {arn:?}, not the ARN of a managed policy such as arn:aws:iam::aws:policy/ReadOnlyAccess"),
             );
         }
+        // IAM's quotas, which count no white space. Only that of the inline policies is the same for every account.
+        let size = |it: &Document| it.to_text().chars().filter(|it| !it.is_whitespace()).count();
+        let managed = inputs.managed_policy_arns.len();
+        report.warn(
+            &["managedPolicyArns"],
+            managed <= 10,
+            format!("has {managed} policies; AWS allows a role 10, unless the quota was raised"),
+        );
+        let inline: usize = inputs.inline_policies.values().map(size).sum();
+        report.rule(
+            &["inlinePolicies"],
+            inline <= 10_240,
+            format!("has {inline} characters; AWS allows a role 10240 in all of them: make managed policies of some"),
+        );
+        let trust = size(&inputs.assume_role_policy);
+        report.warn(
+            &["assumeRolePolicy"],
+            trust <= 2048,
+            format!("has {trust} characters; AWS allows 2048, unless the quota was raised"),
+        );
         for name in inputs.inline_policies.keys() {
             let legal = |it: char| it.is_ascii_alphanumeric() || "_+=,.@-".contains(it);
             report.rule(
@@ -136,6 +156,19 @@ impl Resource for Role {
                 "has a name that AWS does not allow: up to 128 letters, digits and any of _+=,.@-",
             );
         }
+    }
+
+    fn check_change(old: &RoleInputs, _: &RoleInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        report.warn(
+            &["path"],
+            !replacing.contains("path") || replacing.contains("name") || !report.has_fixed_name(),
+            format!(
+                "cannot change in place, and role {} has a name of its own: it is deleted before it is created anew, so what acts as \
+                 it is without permissions meanwhile, and policies elsewhere that name it do not mean the new one. Leave name out, or \
+                 give another one, and the new role is created first",
+                old.name
+            ),
+        );
     }
 
     fn facts(inputs: &RoleInputs, report: &Report<'_>) -> Option<Facts> {
@@ -222,6 +255,9 @@ impl Resource for Role {
             Err(error) if refused_with(&error, GONE) => return Ok(None),
             answer => answer?.role.context("GetRole: AWS answered without a role")?,
         };
+        if made_by_aws(&role.path) {
+            bail!("role {name} has the path {}: AWS made it for a service of its own, and lets nobody else change it", role.path);
+        }
         let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.aws, name), inline(&context.aws, name))?;
         let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
         let boundary = role.permissions_boundary().and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
@@ -251,8 +287,6 @@ impl Resource for Role {
     async fn list(context: &Context, query: &RoleQuery, at: &Cursor) -> Result<Page> {
         let request = context.aws.iam().list_roles().set_path_prefix(query.path_prefix.clone());
         let answer = request.max_items(at.size(1..=1000)).set_marker(at.token.clone()).send().await.explain()?;
-        // Nobody but AWS can change the roles that it makes for itself.
-        let made_by_aws = |path: &str| path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/");
         let roles = answer.roles.into_iter().filter(|it| !made_by_aws(&it.path));
         Ok(Page::new(roles.map(|it| Listed::named(it.role_name)), answer.marker))
     }
@@ -339,6 +373,11 @@ async fn strip(context: &Context, name: &str, managed: &[String], inline: impl I
     Ok(())
 }
 
+/// Whether a role of this path is one that AWS makes for itself: a service-linked role, or one of IAM Identity Center.
+fn made_by_aws(path: &str) -> bool {
+    path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
+}
+
 fn unless_gone<T>(answer: Result<T>) -> Result<()> {
     match answer {
         Err(error) if refused_with(&error, GONE) => Ok(()),
@@ -387,4 +426,52 @@ fn decoded(document: &str) -> Document {
 
 fn to_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
     tags.iter().map(|(key, value)| Ok(Tag::builder().key(key).value(value).build()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        plan::Plan,
+        resource::{findings, findings_of_change},
+    };
+
+    #[test]
+    fn a_role_that_goes_before_its_replacement_is_warned_of() {
+        let trust = json!({ "Statement": [] });
+        let role = |more: serde_json::Value| {
+            let mut inputs = json!({ "assumeRolePolicy": trust });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            inputs
+        };
+        let warnings = |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
+        let said = warnings(json!({ "name": "app" }), json!({ "name": "app", "path": "/video/" }));
+        assert!(said.len() == 1 && said[0].contains("deleted before it is created anew"), "{said:?}");
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "web", "path": "/video/" })), Vec::<String>::new());
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "path": "/video/" })), Vec::<String>::new());
+        assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "app", "description": "" })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn quotas_of_iam_are_known() {
+        let policies = |count: usize| (0..count).map(|it| format!("arn:aws:iam::aws:policy/{it:016}")).collect::<Vec<_>>();
+        let long = json!({ "Sid": "a".repeat(11_000) });
+        let found = |more: serde_json::Value| {
+            let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            findings::<Role>(&Plan::default(), inputs.into())
+        };
+        assert_eq!(found(json!({ "managedPolicyArns": policies(10) })), (vec![], vec![]));
+        assert!(found(json!({ "managedPolicyArns": policies(11) })).1[0].contains("AWS allows a role 10"));
+        assert!(found(json!({ "inlinePolicies": { "one": long } })).0[0].contains("AWS allows a role 10240"));
+        assert!(found(json!({ "assumeRolePolicy": long })).1[0].contains("AWS allows 2048"));
+    }
+
+    #[test]
+    fn roles_that_aws_makes_for_itself_are_known_by_their_path() {
+        assert!(made_by_aws("/aws-service-role/ecs.amazonaws.com/") && made_by_aws("/aws-reserved/sso.amazonaws.com/"));
+        assert!(!made_by_aws("/") && !made_by_aws("/service-role/"));
+    }
 }

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
-    check::Report,
+    check::{Report, canonical_block},
+    facts::{NatGatewayFacts, RouteTableFacts, SubnetFacts, WayOut},
     list::{Cursor, Page},
+    plan::{Candidates, Facts, Link},
     resource::{Context, Resource},
 };
 
@@ -36,6 +38,7 @@ pub struct RouteTable;
 pub struct RouteTableInputs {
     /// The VPC that the table is in.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: String,
     /// All routes that leave the VPC, in any order. The one that stays within the VPC is always there, and those that VPC
     /// endpoints and VPN gateways put in are theirs; neither is listed here. Default: none.
@@ -45,6 +48,7 @@ pub struct RouteTableInputs {
     /// All subnets that go by this table. A subnet goes by one table only: it leaves the one that it went by.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
+    #[schemars(transform = ec2::id::subnet)]
     pub subnet_ids: BTreeSet<String>,
     /// Tags to put on the table.
     #[serde(default)]
@@ -62,6 +66,7 @@ pub struct RouteTableRoute {
     #[schemars(extend("format" = "cidr"))]
     pub ipv6_cidr_block: Option<String>,
     /// The destination as a prefix list, such as `pl-0a1b2c3d`.
+    #[schemars(transform = ec2::id::prefix_list)]
     pub destination_prefix_list_id: Option<String>,
     /// The way: the ARN of a Cloud WAN core network.
     pub core_network_arn: Option<String>,
@@ -70,7 +75,10 @@ pub struct RouteTableRoute {
     pub egress_only_gateway_id: Option<String>,
     /// The way: an internet gateway, or a virtual private gateway.
     #[schemars(regex(pattern = "^(igw|vgw)-"))]
-    #[schemars(extend("expects" = "the id of an internet or VPN gateway, such as igw-0a1b2c3d; a NAT gateway is a natGatewayId"))]
+    #[schemars(extend(
+        "expects" = "the id of an internet or VPN gateway, such as igw-0a1b2c3d; a NAT gateway is a natGatewayId, and the local \
+                     route is always there"
+    ))]
     pub gateway_id: Option<String>,
     /// The way out for subnets without public addresses: a NAT gateway.
     #[schemars(regex(pattern = "^nat-"), extend("expects" = "the id of a NAT gateway, such as nat-0a1b2c3d"))]
@@ -129,11 +137,41 @@ impl Resource for RouteTable {
             report.rule(&[&format!("{path}.cidrBlock")], ipv4, "is no IPv4 block; IPv6 is an ipv6CidrBlock");
             let ipv6 = route.ipv6_cidr_block.as_ref().is_none_or(|it| it.parse::<Ipv6Net>().is_ok());
             report.rule(&[&format!("{path}.ipv6CidrBlock")], ipv6, "is no IPv6 block; IPv4 is a cidrBlock");
+            // CreateRouteRequest in AWS's model: "[IPv6 traffic only]".
+            report.rule(
+                &[&format!("{path}.egressOnlyGatewayId"), &format!("{path}.cidrBlock")],
+                route.egress_only_gateway_id.is_none() || route.cidr_block.is_none(),
+                "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4",
+            );
             let first = inputs.routes.iter().position(|it| it.destination() == route.destination());
             let repeated = first.filter(|first| *first < index && !destinations.is_empty());
             let reason = format!("has the destination of routes[{}]; AWS takes one route for each", repeated.unwrap_or_default());
             report.rule(&[&path, &format!("routes[{}]", repeated.unwrap_or(index))], repeated.is_none(), reason);
+            check_nat_gateway(&format!("{path}.natGatewayId"), route, inputs, report);
         }
+        // What is not known yet reads as empty.
+        for subnet in inputs.subnet_ids.iter().filter(|it| !it.is_empty()) {
+            check_subnet(subnet, inputs, report);
+        }
+    }
+
+    fn facts(inputs: &RouteTableInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(RouteTableFacts {
+            vpc: report.link("vpcId", &inputs.vpc_id),
+            subnets: subnet_links(inputs, report),
+            way_out: way_out(inputs, report),
+        }))
+    }
+
+    fn left_out(seen: &RouteTableInputs, old: &RouteTableInputs, new: &RouteTableInputs) -> Vec<&'static str> {
+        // What AWS has beyond an unchanged list is in no plan.
+        let canonical = |routes: &[RouteTableRoute]| {
+            routes.iter().map(RouteTableRoute::canonical).map(|it| (it.destination(), it)).collect::<BTreeMap<_, _>>()
+        };
+        let (seen_routes, old_routes, new_routes) = (canonical(&seen.routes), canonical(&old.routes), canonical(&new.routes));
+        let routes = old_routes == new_routes && new_routes.iter().all(|(to, it)| seen_routes.get(to) == Some(it));
+        let subnets = old.subnet_ids == new.subnet_ids && seen.subnet_ids.is_superset(&new.subnet_ids);
+        routes.then_some("routes").into_iter().chain(subnets.then_some("subnetIds")).collect()
     }
 
     async fn create(context: &Context, inputs: &RouteTableInputs) -> Result<String> {
@@ -153,17 +191,20 @@ impl Resource for RouteTable {
 
     async fn update(context: &Context, id: &str, old: &RouteTableOutputs, new: &RouteTableInputs) -> Result<()> {
         let old = &old.inputs;
+        // What was last seen may be spelled in any way, and a route of another spelling is still the same.
+        let canonical = |routes: &[RouteTableRoute]| routes.iter().map(RouteTableRoute::canonical).collect::<Vec<_>>();
+        let (before, wanted) = (canonical(&old.routes), canonical(&new.routes));
         let with = |routes: &[RouteTableRoute], like: &RouteTableRoute| {
             routes.iter().find(|it| it.destination() == like.destination()).cloned()
         };
-        for route in &new.routes {
-            match with(&old.routes, route) {
+        for route in &wanted {
+            match with(&before, route) {
                 None => add(context, id, route).await?,
                 Some(old) if old != *route => replace(context, id, route).await?,
                 Some(_) => {}
             }
         }
-        for route in old.routes.iter().filter(|it| with(&new.routes, it).is_none()) {
+        for route in before.iter().filter(|it| with(&wanted, it).is_none()) {
             remove(context, id, route).await?;
         }
         for subnet in new.subnet_ids.difference(&old.subnet_ids) {
@@ -255,9 +296,16 @@ impl RouteTableRoute {
         ]
     }
 
-    /// What tells the routes of a table apart.
-    fn destination(&self) -> Option<&str> {
-        self.destinations().into_iter().find_map(|(_, it)| it.as_deref())
+    /// What tells the routes of a table apart, as AWS spells it.
+    fn destination(&self) -> Option<String> {
+        let it = self.destinations().into_iter().find_map(|(_, it)| it.as_deref())?;
+        Some(canonical_block(it).unwrap_or_else(|| it.to_owned()))
+    }
+
+    /// The same route, with its destination as AWS spells it.
+    fn canonical(&self) -> Self {
+        let block = |it: &Option<String>| it.as_ref().map(|it| canonical_block(it).unwrap_or_else(|| it.clone()));
+        Self { cidr_block: block(&self.cidr_block), ipv6_cidr_block: block(&self.ipv6_cidr_block), ..self.clone() }
     }
 
     /// A route as AWS shows it; none for one that somebody else takes care of.
@@ -401,7 +449,77 @@ async fn take_over(context: &Context, table: &str, subnet: &str) -> Result<()> {
         return Ok(());
     }
     let request = client.replace_route_table_association().route_table_id(table);
-    request.set_association_id(association.route_table_association_id.clone()).send().await.explain().map(drop)
+    request.set_association_id(association.route_table_association_id.clone()).send().await.explain()?;
+    let before = association.route_table_id().unwrap_or("another route table");
+    (context.observer.say)(&format!("{subnet} is associated with {table} now; it was associated with {before}"));
+    Ok(())
+}
+
+/// The links to the subnets of the table.
+fn subnet_links(inputs: &RouteTableInputs, report: &Report<'_>) -> Vec<Link> {
+    if !report.sees("subnetIds") {
+        return vec![Link::Unknown];
+    }
+    let unknown = (!report.knows("subnetIds")).then_some(Link::Unknown);
+    let known = inputs.subnet_ids.iter().filter(|it| !it.is_empty());
+    known.cloned().map(Link::Known).chain(unknown).collect()
+}
+
+/// Where the table leads what no other route is for, if that is known.
+fn way_out(inputs: &RouteTableInputs, report: &Report<'_>) -> Option<WayOut> {
+    if !report.sees("routes") {
+        return None;
+    }
+    let mut way = WayOut::None;
+    for (index, route) in inputs.routes.iter().enumerate() {
+        let path = format!("routes[{index}]");
+        let destinations = ["cidrBlock", "ipv6CidrBlock", "destinationPrefixListId"];
+        if !report.sees(&path) || !destinations.iter().all(|it| report.knows(&format!("{path}.{it}"))) {
+            return None;
+        }
+        // A way of one's own, such as a transit gateway or a prefix list, may lead to all that tasks need.
+        way = match (route.destination().as_deref(), &route.nat_gateway_id, &route.gateway_id) {
+            (Some("0.0.0.0/0"), Some(_), _) => WayOut::NatGateway,
+            (Some("0.0.0.0/0"), _, Some(_)) => WayOut::InternetGateway,
+            _ if way == WayOut::None => WayOut::Other,
+            _ => way,
+        };
+    }
+    Some(way)
+}
+
+/// A subnet is in the VPC of its table, and has one table.
+fn check_subnet(subnet: &str, inputs: &RouteTableInputs, report: &mut Report<'_>) {
+    let link = Link::Known(subnet.to_owned());
+    let vpc = report.link("vpcId", &inputs.vpc_id);
+    let subnets = report.follow::<SubnetFacts>(&link);
+    report.compare("subnetIds", &["vpcId"], &subnets, |it| {
+        let other = it.vpc.differs_from(&vpc)?;
+        Some(format!("has {subnet}, which is in {other}; a route table is for subnets of its own VPC, {}", inputs.vpc_id))
+    });
+    let tables = report.others::<RouteTableFacts>();
+    let others = Candidates { certain: true, those: tables.into_iter().filter(|it| it.subnets.contains(&link)).collect() };
+    // One table may be imported twice into a program.
+    report.warn_if_mismatched("subnetIds", &[], &others, |_| {
+        Some(format!("has {subnet}, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one"))
+    });
+}
+
+/// A NAT gateway sends on what it gets by the route table of its own subnet: not by one that leads back to it.
+fn check_nat_gateway(path: &str, route: &RouteTableRoute, inputs: &RouteTableInputs, report: &mut Report<'_>) {
+    let gateways = report.resolve::<NatGatewayFacts>(path, route.nat_gateway_id.as_deref());
+    let subnets = subnet_links(inputs, report);
+    let loops: Vec<_> =
+        gateways.those.iter().map(|it| subnets.iter().any(|link| report.same::<SubnetFacts>(link, &it.subnet))).collect();
+    let looped = !loops.is_empty() && loops.iter().all(|it| *it);
+    report.warn_if_mismatched(path, &[], &gateways, |it| {
+        let default = route.destination().as_deref() == Some("0.0.0.0/0");
+        (looped && default && it.is_public).then(|| {
+            "leads to a NAT gateway in a subnet of this very table, so its traffic never leaves: put the gateway in a public subnet, \
+             whose table has a route to an internet gateway"
+                .to_owned()
+        })
+    });
 }
 
 /// Frees those subnets of `table` that `leaves` is true of; they go by the VPC's main table from then on.
@@ -419,7 +537,7 @@ async fn disassociate(context: &Context, table: &types::RouteTable, leaves: impl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::Failure, codec, diff, schema::Shapes};
+    use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
         let inputs: RouteTableInputs =
@@ -452,6 +570,65 @@ mod tests {
             "routes[3].ipv6CidrBlock is no IPv6 block; IPv4 is a cidrBlock",
         ];
         assert_eq!(failures(&wrong), expected);
+    }
+
+    #[test]
+    fn routes_of_another_spelling_are_the_same() {
+        let route = |block: &str| RouteTableRoute { ipv6_cidr_block: Some(block.to_owned()), ..RouteTableRoute::default() };
+        for spelling in ["::/0", "::0/0", "0::/0", "0:0:0:0:0:0:0:0/0"] {
+            assert_eq!(route(spelling).canonical(), route("::/0"));
+            assert_eq!(route(spelling).destination().as_deref(), Some("::/0"));
+        }
+    }
+
+    #[test]
+    fn what_somebody_added_stays_until_the_list_changes_or_a_refresh_shows_it() {
+        let table = |routes: &[&str], subnets: &[&str]| {
+            let routes: Vec<_> = routes.iter().map(|it| serde_json::json!({ "cidrBlock": it, "gatewayId": "igw-1" })).collect();
+            let inputs = serde_json::json!({ "vpcId": "vpc-1", "routes": routes, "subnetIds": subnets });
+            serde_json::from_value::<RouteTableInputs>(inputs).unwrap()
+        };
+        let wanted = table(&["0.0.0.0/0"], &["subnet-1"]);
+        let left_out = |seen: &RouteTableInputs, new: &RouteTableInputs| RouteTable::left_out(seen, &wanted, new);
+        let more = table(&["0.0.0.0/0", "10.9.0.0/16"], &["subnet-1", "subnet-2"]);
+        assert_eq!(left_out(&more, &wanted), ["routes", "subnetIds"]);
+        assert_eq!(left_out(&table(&["10.9.0.0/16"], &[]), &wanted), [""; 0], "what is missing is put right");
+        assert_eq!(left_out(&more, &table(&["0.0.0.0/1"], &["subnet-1"])), ["subnetIds"]);
+    }
+
+    #[test]
+    fn an_egress_only_gateway_is_for_ipv6() {
+        let routes = serde_json::json!([{ "cidrBlock": "0.0.0.0/0", "egressOnlyGatewayId": "eigw-1" }]);
+        let reason = "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4";
+        assert_eq!(failures(&routes), [format!("routes[0].egressOnlyGatewayId {reason}")]);
+    }
+
+    #[test]
+    fn subnets_are_compared_with_their_vpc_and_with_other_tables() {
+        let plan = Plan::default();
+        plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
+        plan.record("subnet", Some("subnet-1"), &crate::value::Map::new());
+        let subnets = vec![Link::Known("subnet-2".to_owned())];
+        plan.declare("other", Facts::new(RouteTableFacts { vpc: Link::Unknown, subnets, way_out: None }));
+        let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet] }).into();
+        let found = findings::<RouteTable>(&plan, table("subnet-1")).0;
+        assert_eq!(found, ["subnetIds has subnet-1, which is in vpc-2; a route table is for subnets of its own VPC, vpc-1"]);
+        let found = findings::<RouteTable>(&plan, table("subnet-2")).1;
+        let taken = "subnetIds has subnet-2, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one";
+        assert_eq!(found, [taken]);
+        assert!(findings::<RouteTable>(&plan, table("subnet-3")).0.is_empty());
+    }
+
+    #[test]
+    fn a_nat_gateway_that_leads_back_to_itself_is_doubted() {
+        let plan = Plan::default();
+        plan.declare("nat", Facts::new(NatGatewayFacts { subnet: Link::Known("subnet-1".to_owned()), is_public: true }));
+        plan.record("nat", Some("nat-1"), &crate::value::Map::new());
+        let route = serde_json::json!({ "cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1" });
+        let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet], "routes": [route] }).into();
+        let warnings = findings::<RouteTable>(&plan, table("subnet-1")).1;
+        assert!(warnings[0].starts_with("routes[0].natGatewayId leads to a NAT gateway in a subnet of this very table"));
+        assert!(findings::<RouteTable>(&plan, table("subnet-2")).1.is_empty());
     }
 
     #[test]

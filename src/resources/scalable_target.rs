@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use aws_sdk_applicationautoscaling::types;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{
         Explain as _, Patience, Seen, refused_with,
-        scaling::{BUSY, DescribeScalableTargets, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
+        scaling::{
+            BUSY, DescribeScalableTargets, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED,
+        },
     },
-    check::Report,
+    check::{Foreign, Report},
+    codec::name_of,
+    facts::{ScalableTargetFacts, ServiceFacts},
     list::{Cursor, Listed, Page},
+    plan::Facts,
     resource::{Context, Resource, tag_changes},
 };
 
@@ -82,6 +87,11 @@ impl Resource for ScalableTarget {
     type Inputs = ScalableTargetInputs;
     type Outputs = ScalableTargetOutputs;
     type Query = ScaledQuery;
+    const FOREIGN: &'static [Foreign] = &[Foreign {
+        name: "roleArn",
+        holds: &[],
+        reason: "is not supported: AWS scales services by a role of its own, whatever role is given; leave it out",
+    }];
 
     fn check(inputs: &ScalableTargetInputs, report: &mut Report<'_>) {
         inputs.scaled().check(report);
@@ -91,13 +101,41 @@ impl Resource for ScalableTarget {
             least <= most,
             format!("is {least}, more than maxCapacity, which is {most}"),
         );
+        let mine = inputs.facts(report);
+        let key = |it: &ScalableTargetFacts| (it.resource_id.clone(), it.dimension.clone(), it.region.clone());
+        let (resource, dimension, region) = key(&mine);
+        let taken = report.others::<ScalableTargetFacts>().iter().map(key).any(|(other, of, at)| {
+            Scaled::same((&resource, &dimension, &region), (&other, &of, &at))
+        });
+        report.rule(
+            &["resourceId", "scalableDimension", "serviceNamespace"],
+            !taken,
+            format!("is {}, which another ScalableTarget of this program scales already; AWS has room for one", inputs.resource_id),
+        );
+        let services = report.resolve::<ServiceFacts>("resourceId", Some(&inputs.resource_id));
+        let services = services.which(|_| inputs.scalable_dimension == ScalableDimension::DesiredCount);
+        report.warn_if_mismatched("minCapacity", &["minCapacity", "maxCapacity"], &services, |service| {
+            let count = service.desired_count.filter(|it| least <= most && !(least..=most).contains(it))?;
+            Some(format!(
+                "is {least}, and maxCapacity is {most}, but desiredCount of service {} is {count}: AWS scales it at once; set \
+                 desiredCount to a number between them, or leave it out",
+                service.name
+            ))
+        });
+    }
+
+    fn facts(inputs: &ScalableTargetInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(inputs.facts(report)).named(report.known("resourceId", inputs.resource_id.clone())))
     }
 
     async fn create(context: &Context, inputs: &ScalableTargetInputs) -> Result<String> {
         let (id, resource) = (inputs.scaled().id(), &inputs.resource_id);
         // The call that makes a target would change the one that is there.
         if context.observer.ask(context.aws.look_up::<DescribeScalableTargets>(inputs.scaled())).await?.is_some() {
-            bail!("{resource} is scaled already; import that target: `pulumi import fargate:index:ScalableTarget <resource> {id}`");
+            bail!(
+                "{resource} is scaled already; take that target over: `pulumi import fargate:index:ScalableTarget <resource> {id}`; \
+                 {RENAMED}"
+            );
         }
         register(context, inputs, Some(&inputs.tags)).await?;
         Ok(id)
@@ -124,7 +162,8 @@ impl Resource for ScalableTarget {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ScalableTargetOutputs>> {
-        let (scaled, _) = Scaled::parse(id)?;
+        let (scaled, policy) = Scaled::parse(id)?;
+        ensure!(policy.is_none(), "{id} is the id of a ScalingPolicy; that of its ScalableTarget is {}", scaled.id());
         let Some(it) = context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? else { return Ok(None) };
         // A target from before they had ARNs has no tags either.
         let arn = it.scalable_target_arn.unwrap_or_default();
@@ -192,6 +231,14 @@ impl Resource for ScalableTarget {
 }
 
 impl ScalableTargetInputs {
+    fn facts(&self, report: &Report<'_>) -> ScalableTargetFacts {
+        ScalableTargetFacts {
+            region: report.written("region"),
+            resource_id: report.link("resourceId", &self.resource_id),
+            dimension: name_of(self.scalable_dimension),
+        }
+    }
+
     fn scaled(&self) -> Scaled {
         Scaled { namespace: self.service_namespace, resource: self.resource_id.clone(), dimension: self.scalable_dimension }
     }
@@ -225,3 +272,50 @@ async fn register(
     Ok(context.observer.settle(UNSETTLED, register).await?.scalable_target_arn)
 }
 
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        plan::{Link, Plan},
+        resource::findings,
+    };
+
+    #[test]
+    fn a_target_is_compared_with_the_services_of_the_program() {
+        let plan = Plan::default();
+        let id = || Some("service/main/web".to_owned());
+        let facts = ServiceFacts { name: "web".to_owned(), region: None, resource_id: id(), desired_count: Some(1) };
+        plan.declare("web", Facts::new(facts).named(id()));
+        let told = |resource: &str, least: i32| {
+            let inputs = json!({ "resourceId": resource, "minCapacity": least, "maxCapacity": 4 });
+            findings::<ScalableTarget>(&plan, inputs.into())
+        };
+        let none = Vec::<String>::new;
+        assert_eq!(told("service/main/web", 1), (none(), none()));
+        assert_eq!(told("service/other/queue", 2), (none(), none()));
+        let reason = "minCapacity is 2, and maxCapacity is 4, but desiredCount of service web is 1: AWS scales it at once; set \
+                      desiredCount to a number between them, or leave it out";
+        assert_eq!(told("service/main/web", 2), (none(), vec![reason.to_owned()]));
+        let reason = "resourceId is \"service/main/wbe\", which is not a service of this program; did you mean service/main/web?";
+        assert_eq!(told("service/main/wbe", 1), (none(), vec![reason.to_owned()]));
+        let other = ScalableTargetFacts {
+            region: None,
+            resource_id: Link::Known("service/main/web".to_owned()),
+            dimension: "ecs:service:DesiredCount".to_owned(),
+        };
+        plan.declare("other", Facts::new(other));
+        let reason = "resourceId is service/main/web, which another ScalableTarget of this program scales already; AWS has room for one";
+        assert_eq!(told("service/main/web", 1).0, [reason]);
+    }
+
+    #[test]
+    fn a_role_of_another_provider_has_its_reason() {
+        let target = |role: &str| json!({ "resourceId": "service/main/web", "minCapacity": 1, "maxCapacity": 4, "roleArn": role });
+        assert_eq!(findings::<ScalableTarget>(&Plan::default(), target("").into()).0, Vec::<String>::new());
+        let told = findings::<ScalableTarget>(&Plan::default(), target("arn:aws:iam::123456789012:role/scaler").into()).0;
+        assert!(told.len() == 1 && told[0].starts_with("roleArn is not supported: AWS scales services by a role of its own"), "{told:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_applicationautoscaling::types;
 use futures::future::try_join_all;
 use schemars::JsonSchema;
@@ -10,13 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, refused_with,
-        scaling::{BUSY, GONE, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
+        Aws, Explain as _, Lookup,
+        metrics::{Query, check_queries},
+        refused_with,
+        scaling::{BUSY, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
     },
-    check::Report,
+    check::{Foreign, Report},
     codec::{Unlisted, name_of, named},
+    facts::ScalingPolicyFacts,
     list::{Cursor, Listed, Page},
-    resource::{Context, Resource},
+    plan::Facts,
+    resource::{Context, Resource, taken},
+    value::{Map, Value},
 };
 
 pub struct ScalingPolicy;
@@ -27,7 +32,7 @@ pub struct ScalingPolicy;
 #[serde(rename_all = "camelCase")]
 pub struct ScalingPolicyInputs {
     /// The name of the policy. Default: the resource's name and seven random digits.
-    #[schemars(length(min = 1, max = 255), extend("replaceOnChanges" = true, "autoname" = 255))]
+    #[schemars(length(min = 1, max = 256), extend("replaceOnChanges" = true, "autoname" = 256))]
     pub name: String,
     /// What is scaled, as the `ScalableTarget` has it: `service/<cluster>/<service>`.
     #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true))]
@@ -41,7 +46,7 @@ pub struct ScalingPolicyInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub scalable_dimension: ScalableDimension,
     /// How the policy scales. Default: as the configuration says that is given.
-    #[schemars(extend("computed" = true))]
+    #[schemars(extend("computed" = true, "always" = true))]
     pub policy_type: Option<ScalingPolicyType>,
     /// Keeps a metric at a value.
     pub target_tracking_scaling_policy_configuration: Option<ScalingPolicyTargetTracking>,
@@ -109,6 +114,12 @@ pub enum ScalingPolicyMetricType {
     /// How full the memory of a service's tasks is on average, in percent.
     #[serde(rename = "ECSServiceAverageMemoryUtilization")]
     EcsServiceAverageMemoryUtilization,
+    /// The same as `ECSServiceAverageCPUUtilization`, by metrics of each 20 seconds.
+    #[serde(rename = "ECSServiceAverageCPUUtilizationHighResolution")]
+    EcsServiceAverageCpuUtilizationHighResolution,
+    /// The same as `ECSServiceAverageMemoryUtilization`, by metrics of each 20 seconds.
+    #[serde(rename = "ECSServiceAverageMemoryUtilizationHighResolution")]
+    EcsServiceAverageMemoryUtilizationHighResolution,
     /// The number of requests that each task gets in a minute.
     #[serde(rename = "ALBRequestCountPerTarget")]
     AlbRequestCountPerTarget,
@@ -118,6 +129,12 @@ pub enum ScalingPolicyMetricType {
     ElastiCacheReplicaEngineCPUUtilization,
     /// How full the memory of Redis is, in percent, of what can be evicted.
     ElastiCacheDatabaseMemoryUsageCountedForEvictPercentage,
+    /// How busy the engine of the nodes of a cluster is, in percent.
+    ElastiCacheEngineCPUUtilization,
+    /// How full the memory of the nodes of a cluster is, in percent.
+    ElastiCacheDatabaseMemoryUsagePercentage,
+    /// How full memory and disks of Redis with data tiering are, in percent, of what can be evicted.
+    ElastiCacheDatabaseCapacityUsageCountedForEvictPercentage,
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
@@ -239,8 +256,8 @@ pub struct ScalingPolicyStepScaling {
     /// What of the metric's values since the alarm counts. Default: `Average`, AWS's own.
     #[serde(default)]
     pub metric_aggregation_type: ScalingPolicyAggregationType,
-    /// The least number of tasks that a step of percents adds or removes.
-    #[schemars(range(min = 1))]
+    /// The least number of tasks that a step of percents adds or removes. 0 is none.
+    #[schemars(range(min = 0))]
     pub min_adjustment_magnitude: Option<i32>,
 }
 
@@ -316,12 +333,27 @@ impl Resource for ScalingPolicy {
     type Inputs = ScalingPolicyInputs;
     type Outputs = ScalingPolicyOutputs;
     type Query = ScaledQuery;
+    const FOREIGN: &'static [Foreign] = &[Foreign {
+        name: "predictiveScalingPolicyConfiguration",
+        holds: &[],
+        reason: "is not supported by this provider; use targetTrackingScalingPolicyConfiguration",
+    }];
+
+    fn normalize(inputs: &mut Map) {
+        // None at all is what AWS shows of it.
+        if let Some(Value::Object(step)) = inputs.get_mut("stepScalingPolicyConfiguration")
+            && step.get("minAdjustmentMagnitude").map(Value::bare) == Some(Value::Number(0.0))
+        {
+            step.remove("minAdjustmentMagnitude");
+        }
+    }
 
     fn check(inputs: &ScalingPolicyInputs, report: &mut Report<'_>) {
         use ScalingPolicyType::{Other, StepScaling, TargetTrackingScaling};
         const TRACKING: &str = "targetTrackingScalingPolicyConfiguration";
         const STEP: &str = "stepScalingPolicyConfiguration";
         inputs.scaled().check(report);
+        inputs.check_room(report);
         let tracking = inputs.target_tracking_scaling_policy_configuration.as_ref();
         let step = inputs.step_scaling_policy_configuration.as_ref();
         report.rule(
@@ -349,9 +381,10 @@ impl Resource for ScalingPolicy {
             );
             if let Some(metric) = predefined {
                 let requests = metric.predefined_metric_type == ScalingPolicyMetricType::AlbRequestCountPerTarget;
+                let is_listed = !matches!(metric.predefined_metric_type, ScalingPolicyMetricType::Other(_));
                 report.rule(
                     &[&format!("{TRACKING}.predefinedMetricSpecification")],
-                    requests == metric.resource_label.is_some(),
+                    !is_listed || requests == metric.resource_label.is_some(),
                     "has to have a resourceLabel if it is ALBRequestCountPerTarget, and only then",
                 );
             }
@@ -364,6 +397,15 @@ impl Resource for ScalingPolicy {
             if let Some(mistake) = step.mistake() {
                 report.rule(&[&path], false, mistake);
             }
+            let is_exact = step.adjustment_type == ScalingPolicyAdjustmentType::ExactCapacity;
+            for (index, adjustment) in step.step_adjustments.iter().enumerate() {
+                // StepAdjustment: "For exact capacity, you must specify a non-negative value".
+                report.rule(
+                    &[&format!("{path}[{index}].scalingAdjustment"), &format!("{STEP}.adjustmentType")],
+                    !is_exact || adjustment.scaling_adjustment >= 0,
+                    format!("is {}, but adjustmentType is ExactCapacity, which cannot be negative", adjustment.scaling_adjustment),
+                );
+            }
             report.rule(
                 &[&format!("{STEP}.minAdjustmentMagnitude"), &format!("{STEP}.adjustmentType")],
                 step.min_adjustment_magnitude.is_none()
@@ -373,14 +415,31 @@ impl Resource for ScalingPolicy {
         }
     }
 
+    fn facts(inputs: &ScalingPolicyInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(inputs.facts(report)))
+    }
+
+    fn excludes(old: &ScalingPolicyInputs, new: &ScalingPolicyInputs) -> bool {
+        old.scaled() == new.scaled() && old.metric().is_some() && old.metric() == new.metric()
+    }
+
     async fn create(context: &Context, inputs: &ScalingPolicyInputs) -> Result<String> {
         let (id, name, resource) = (id_of(inputs), &inputs.name, &inputs.resource_id);
+        let existing = context.observer.ask(policies(&context.aws, &inputs.scaled(), None)).await?;
         // The call that makes a policy would change the one that is there.
-        if context.observer.ask(context.aws.look_up::<DescribeScalingPolicies>((inputs.scaled(), name.clone()))).await?.is_some() {
-            bail!(
-                "{resource} has a scaling policy {name} already; give this one another name, or import that one: \
-                 `pulumi import fargate:index:ScalingPolicy <resource> {id}`"
-            );
+        if existing.iter().any(|it| it.policy_name == *name) {
+            bail!(taken::<Self>(&format!("{name} of {resource}"), &id));
+        }
+        for it in existing {
+            let there = self::inputs(inputs.scaled(), &it)?;
+            if inputs.metric().is_some() && there.metric() == inputs.metric() {
+                bail!(
+                    "{resource} has a scaling policy {} already, which tracks the same metric, and AWS has room for one: delete it, or \
+                     take it over: `pulumi import fargate:index:ScalingPolicy <resource> {}`; {RENAMED}",
+                    there.name,
+                    id_of(&there)
+                );
+            }
         }
         put(context, inputs).await?;
         Ok(id)
@@ -393,6 +452,10 @@ impl Resource for ScalingPolicy {
     async fn read(context: &Context, id: &str) -> Result<Option<ScalingPolicyOutputs>> {
         let (scaled, name) = parse(id)?;
         let Some(it) = context.aws.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
+        ensure!(
+            it.predictive_scaling_policy_configuration.is_none(),
+            "{id} is a predictive scaling policy, which this provider does not support"
+        );
         Ok(Some(ScalingPolicyOutputs {
             inputs: inputs(scaled, &it)?,
             arn: it.policy_arn,
@@ -410,7 +473,8 @@ impl Resource for ScalingPolicy {
         let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
         let listed = answer.scaling_policies.unwrap_or_default().into_iter().filter_map(|it| {
             let inputs = inputs(query.scaled(it.resource_id.clone(), &it.scalable_dimension)?, &it).ok()?;
-            Some(Listed::new(id_of(&inputs), inputs.name))
+            let is_supported = it.predictive_scaling_policy_configuration.is_none();
+            is_supported.then(|| Listed::new(id_of(&inputs), inputs.name))
         });
         Ok(Page::new(listed, answer.next_token))
     }
@@ -436,9 +500,53 @@ impl ScalingPolicyInputs {
     }
 
     fn policy_type(&self) -> ScalingPolicyType {
-        match self.target_tracking_scaling_policy_configuration {
-            Some(_) => ScalingPolicyType::TargetTrackingScaling,
-            None => ScalingPolicyType::StepScaling,
+        match (self.policy_type, &self.target_tracking_scaling_policy_configuration) {
+            (Some(it @ ScalingPolicyType::Other(_)), _) => it,
+            (_, Some(_)) => ScalingPolicyType::TargetTrackingScaling,
+            (_, None) => ScalingPolicyType::StepScaling,
+        }
+    }
+
+    /// The metric that it keeps at a value, if it is that kind of policy: AWS has room for one such policy of each.
+    fn metric(&self) -> Option<String> {
+        let tracking = self.target_tracking_scaling_policy_configuration.as_ref()?;
+        serde_json::to_string(&(&tracking.predefined_metric_specification, &tracking.customized_metric_specification)).ok()
+    }
+
+    fn facts(&self, report: &Report<'_>) -> ScalingPolicyFacts {
+        ScalingPolicyFacts {
+            name: report.shown(&self.name),
+            region: report.written("region"),
+            resource_id: report.link("resourceId", &self.resource_id),
+            dimension: name_of(self.scalable_dimension),
+            metric: report.known("targetTrackingScalingPolicyConfiguration", self.metric()).flatten(),
+        }
+    }
+
+    /// Reports another policy of the program in whose place this one would be. "You can have multiple target tracking scaling
+    /// policies for a scalable target at the same time, provided that each of them uses a different metric": the user guide.
+    fn check_room(&self, report: &mut Report<'_>) {
+        let mine = self.facts(report);
+        let of = |it: &ScalingPolicyFacts| (it.resource_id.clone(), it.dimension.clone(), it.region.clone());
+        let (resource, dimension, region) = of(&mine);
+        let same = |it: &ScalingPolicyFacts| {
+            let (other, of, at) = of(it);
+            Scaled::same((&resource, &dimension, &region), (&other, &of, &at))
+        };
+        for other in report.others::<ScalingPolicyFacts>().iter().filter(|it| same(it)) {
+            report.rule(
+                &["name"],
+                other.name != mine.name,
+                format!("is {:?}, as that of another policy of {}; set another name", mine.name, self.resource_id),
+            );
+            report.rule(
+                &["targetTrackingScalingPolicyConfiguration"],
+                mine.metric.is_none() || mine.metric != other.metric,
+                format!(
+                    "tracks the same metric as policy {} of {}, and AWS has room for one; merge them, or track another metric",
+                    other.name, self.resource_id
+                ),
+            );
         }
     }
 }
@@ -555,13 +663,8 @@ impl ScalingPolicyCustomizedMetric {
             if self.metrics.is_empty() { one == [true; 3] } else { one == [false; 3] && !extras },
             "needs either metricName, namespace and statistic, or metrics",
         );
-        for (index, query) in self.metrics.iter().enumerate() {
-            report.rule(
-                &[&format!("{path}.metrics[{index}]")],
-                query.expression.is_some() != query.metric_stat.is_some(),
-                "needs one of expression and metricStat",
-            );
-        }
+        let queries: Vec<_> = self.metrics.iter().map(ScalingPolicyMetricQuery::query).collect();
+        check_queries(&format!("{path}.metrics"), &queries, "metricStat", report);
         let returned = self.metrics.iter().filter(|it| it.return_data).count();
         report.rule(
             &[&format!("{path}.metrics")],
@@ -602,6 +705,10 @@ impl ScalingPolicyCustomizedMetric {
 }
 
 impl ScalingPolicyMetricQuery {
+    fn query(&self) -> Query<'_> {
+        Query { id: &self.id, expression: self.expression.as_deref(), has_metric: self.metric_stat.is_some() }
+    }
+
     fn to_aws(&self) -> Result<types::TargetTrackingMetricDataQuery> {
         let stat = self.metric_stat.as_ref().map(|it| {
             let dimensions = it.metric.dimensions.iter().map(|it| {
@@ -715,6 +822,13 @@ impl ScalingPolicyStepScaling {
     }
 }
 
+/// The policies of what is scaled, all or those of some names.
+async fn policies(aws: &Aws, scaled: &Scaled, names: Option<Vec<String>>) -> Result<Vec<types::ScalingPolicy>> {
+    let request = aws.application_auto_scaling().describe_scaling_policies().set_policy_names(names);
+    let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
+    request.resource_id(&scaled.resource).into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()
+}
+
 /// `DescribeScalingPolicies`, which answers for one scaled resource at a time.
 struct DescribeScalingPolicies;
 
@@ -729,10 +843,7 @@ impl Lookup for DescribeScalingPolicies {
             names.entry(scaled).or_default().push(name);
         }
         let describe = |(scaled, names): (Scaled, Vec<String>)| async move {
-            let request = aws.application_auto_scaling().describe_scaling_policies().set_policy_names(Some(names));
-            let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
-            let pages = request.resource_id(&scaled.resource).into_paginator().items().send();
-            let policies = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
+            let policies = policies(aws, &scaled, Some(names)).await?;
             Ok::<_, anyhow::Error>(policies.into_iter().map(move |it| ((scaled.clone(), it.policy_name.clone()), it)))
         };
         Ok(try_join_all(names.into_iter().map(describe)).await?.into_iter().flatten().collect())
@@ -741,7 +852,13 @@ impl Lookup for DescribeScalingPolicies {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        plan::{Link, Plan},
+        resource::{Erased, findings},
+    };
 
     fn steps(bounds: &[(Option<f64>, Option<f64>)]) -> ScalingPolicyStepScaling {
         let step = |&(lower, upper): &(Option<f64>, Option<f64>)| ScalingPolicyStepAdjustment {
@@ -768,6 +885,58 @@ mod tests {
         assert!(mistake(&[(Some(10.0), Some(10.0))]).contains("not above"));
         assert!(mistake(&[(Some(0.0), Some(10.0))]).contains("above 10"));
         assert!(mistake(&[(Some(-10.0), Some(0.0))]).contains("below -10"));
+    }
+
+    fn tracking(name: &str, metric: &str, more: serde_json::Value) -> Value {
+        let metric = json!({ "predefinedMetricType": metric });
+        let mut configuration = json!({ "targetValue": 60, "predefinedMetricSpecification": metric });
+        configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "name": name, "resourceId": "service/main/web", "targetTrackingScalingPolicyConfiguration": configuration }).into()
+    }
+
+    const CPU: &str = "ECSServiceAverageCPUUtilization";
+
+    #[test]
+    fn there_is_room_for_one_policy_of_a_metric() {
+        let plan = Plan::default();
+        let facts = |metric: Option<String>| ScalingPolicyFacts {
+            name: "one".to_owned(),
+            region: None,
+            resource_id: Link::Known("service/main/web".to_owned()),
+            dimension: "ecs:service:DesiredCount".to_owned(),
+            metric,
+        };
+        let completed = |it: Value| {
+            let Value::Object(map) = it else { panic!("a map") };
+            Erased::<ScalingPolicy>::NEW.completed(&map).unwrap()
+        };
+        let (one, two) = (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
+        plan.declare("one", Facts::new(facts(one.metric())));
+        let reason = "targetTrackingScalingPolicyConfiguration tracks the same metric as policy one of service/main/web, and AWS has \
+                      room for one; merge them, or track another metric";
+        assert_eq!(findings::<ScalingPolicy>(&plan, tracking("two", CPU, json!({}))).0, [reason]);
+        let memory = "ECSServiceAverageMemoryUtilization";
+        assert_eq!(findings::<ScalingPolicy>(&plan, tracking("two", memory, json!({}))).0, Vec::<String>::new());
+        assert!(ScalingPolicy::excludes(&one, &two), "a renamed policy goes first");
+        assert!(!ScalingPolicy::excludes(&one, &completed(tracking("two", memory, json!({})))));
+    }
+
+    #[test]
+    fn what_aws_takes_passes() {
+        let told = |it: Value| findings::<ScalingPolicy>(&Plan::default(), it).0;
+        let none = Vec::<String>::new();
+        assert_eq!(told(tracking(&"n".repeat(256), "ECSServiceAverageCPUUtilizationHighResolution", json!({}))), none);
+        let unlisted = json!({ "predefinedMetricSpecification": { "predefinedMetricType": "Throughput", "resourceLabel": "app/a/b/targetgroup/c/d" } });
+        assert_eq!(told(tracking("new", CPU, unlisted)), none);
+        let step = |kind: &str, by: i32, least: i32| {
+            let steps = json!([{ "metricIntervalLowerBound": 0, "scalingAdjustment": by }]);
+            let step = json!({ "adjustmentType": kind, "stepAdjustments": steps, "minAdjustmentMagnitude": least });
+            told(json!({ "name": "it", "resourceId": "service/main/web", "stepScalingPolicyConfiguration": step }).into())
+        };
+        assert_eq!(step("ChangeInCapacity", -1, 0), none);
+        let reason = "stepScalingPolicyConfiguration.stepAdjustments[0].scalingAdjustment is -1, but adjustmentType is ExactCapacity, \
+                      which cannot be negative";
+        assert_eq!(step("ExactCapacity", -1, 0), [reason]);
     }
 
     #[test]
@@ -817,6 +986,7 @@ mod tests {
         let id = "ecs/service/video/app/ecs:service:DesiredCount/cpu";
         let arn = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:6d:resource/ecs/service/video/app:policyName/cpu";
         assert_eq!(parse(id).unwrap(), parse(arn).unwrap());
+        assert_eq!(parse("service/video/app/cpu").unwrap(), parse(id).unwrap());
         assert!(parse("service/video/app").unwrap_err().to_string().contains("does not name the policy"));
     }
 }

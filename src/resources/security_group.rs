@@ -1,6 +1,6 @@
 //! ec2: a security group, with all its rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_ec2::types::{self, IpPermission, ResourceType};
@@ -11,13 +11,20 @@ use serde_json::json;
 
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
-    check::Report,
+    check::{Report, canonical_block},
+    facts::{IngressFacts, SecurityGroupFacts},
     list::{Cursor, Listed, Page},
-    resource::{Context, Resource},
+    plan::Facts,
+    resource::{Context, Resource, taken},
+    value::{Map, Value},
 };
 
 /// What AWS says of a VPC or a group that was made a moment ago.
 const NOT_KNOWN_YET: &[Passing] = &[("InvalidVpcID.NotFound", ""), ("InvalidGroup.NotFound", "")];
+/// How AWS refuses a name that another group of the VPC has.
+const TAKEN: &[&str] = &["InvalidGroup.Duplicate"];
+/// How AWS refuses to revoke what is not permitted. It then revokes none of the rules of the call.
+const NOT_PERMITTED: &[&str] = &["InvalidPermission.NotFound"];
 /// How AWS refuses to permit what is permitted.
 const ALREADY: &[&str] = &["InvalidPermission.Duplicate"];
 /// How AWS refuses to delete a group that something uses.
@@ -27,7 +34,8 @@ const ITSELF: &str = "self";
 
 pub struct SecurityGroup;
 
-/// A security group: who may talk to what is in it, and whom that may talk to. It holds exactly the rules given here.
+/// A security group: who may talk to what is in it, and whom that may talk to. It holds exactly the rules given here;
+/// one that somebody else adds goes when a refresh has shown it, or when the list changes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityGroupInputs {
@@ -43,7 +51,8 @@ pub struct SecurityGroupInputs {
     #[schemars(extend("expects" = "made of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))]
     pub description: String,
     /// The VPC that the group is in. Default: the default VPC of the region.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "nameScope" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true, "nameScope" = true))]
+    #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: Option<String>,
     /// Who may talk to what is in the group. Default: nobody.
     #[serde(default)]
@@ -63,19 +72,19 @@ pub struct SecurityGroupInputs {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityGroupRule {
-    /// The protocol: `tcp`, `udp`, `icmp`, `icmpv6`, the number of another one, or `-1` for all of them.
-    #[schemars(regex(pattern = "^(-1|tcp|udp|icmp|icmpv6|[0-9]{1,3})$"))]
+    /// The protocol: `tcp`, `udp`, `icmp`, `icmpv6`, the number of another one, or `-1` or `all` for all of them.
+    #[schemars(regex(pattern = "^(?i)(-1|all|tcp|udp|icmp|icmpv6|[0-9]{1,3})$"))]
     #[schemars(extend("expects" = "tcp, udp, icmp, icmpv6, the number of another protocol, or -1 for all"))]
     pub protocol: String,
-    /// The first port, or the type of ICMP messages, where -1 is all of them. Default: 0, which is right for protocols that
-    /// have no ports, and for all protocols.
-    #[serde(default)]
+    /// The first port, which `tcp` and `udp` need; for ICMP the type of messages, where -1, the default, is all of them. Other
+    /// protocols have no ports: AWS ignores them there, as it does for `-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1, max = 65535))]
-    pub from_port: i32,
-    /// The last port, or the code of ICMP messages, where -1 is all of them. Default: 0, as for `fromPort`.
-    #[serde(default)]
+    pub from_port: Option<i32>,
+    /// The last port, which `tcp` and `udp` need; for ICMP the code of messages, where -1, the default, is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1, max = 65535))]
-    pub to_port: i32,
+    pub to_port: Option<i32>,
     /// Blocks of IPv4 addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = json!({ "type": "string", "format": "cidr" })))]
@@ -86,9 +95,11 @@ pub struct SecurityGroupRule {
     pub ipv6_cidr_blocks: Vec<String>,
     /// Prefix lists, which AWS or you keep addresses in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = ec2::id::prefix_list)]
     pub prefix_list_ids: Vec<String>,
     /// Whatever is in these security groups. One of another account is written as `account/group`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = ec2::id::security_group_of_any_account)]
     pub security_groups: Vec<String>,
     /// Whatever is in this very group.
     #[serde(default, rename = "self", skip_serializing_if = "std::ops::Not::not")]
@@ -132,6 +143,50 @@ impl Resource for SecurityGroup {
     type Outputs = SecurityGroupOutputs;
     type Query = InVpc;
 
+    fn normalize(inputs: &mut Map) {
+        for list in ["ingress", "egress"] {
+            if let Some(rules) = inputs.get_mut(list) {
+                normalize(rules);
+            }
+        }
+    }
+
+    fn facts(inputs: &SecurityGroupInputs, report: &Report<'_>) -> Option<Facts> {
+        let ingress = inputs.ingress.iter().enumerate();
+        Some(Facts::new(SecurityGroupFacts {
+            name: report.shown(&inputs.name),
+            ingress: report
+                .sees("ingress")
+                .then(|| ingress.filter_map(|(index, it)| it.facts(&format!("ingress[{index}]"), report)).collect()),
+        }))
+    }
+
+    fn check_change(_: &SecurityGroupInputs, new: &SecurityGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        let changed: Vec<_> = replacing.iter().map(String::as_str).collect();
+        let reason = format!(
+            "stays {:?} while {} changes, which AWS cannot do in place. Two groups of a VPC cannot have one name, so the old group \
+             would have to be deleted before the new one is created, and AWS refuses to delete a group that anything uses; change \
+             name as well, or leave it out",
+            new.name,
+            changed.join(" and ")
+        );
+        report.rule(&[&["name"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
+    }
+
+    fn left_out(seen: &SecurityGroupInputs, old: &SecurityGroupInputs, new: &SecurityGroupInputs) -> Vec<&'static str> {
+        // What AWS has beyond an unchanged list is in no plan, unless that is what it gave a new group by itself.
+        let by_itself = without_account(&everyone());
+        let stays = |seen: &[SecurityGroupRule], old: &[SecurityGroupRule], new: &[SecurityGroupRule]| {
+            let (seen, old, new) = (without_account(seen), without_account(old), without_account(new));
+            let beyond = || seen.keys().filter(|it| !new.contains_key(it));
+            seen == new
+                || old == new && new.iter().all(|(it, why)| seen.get(it) == Some(why)) && !beyond().any(|it| by_itself.contains_key(it))
+        };
+        let ingress = stays(&seen.ingress, &old.ingress, &new.ingress).then_some("ingress");
+        let egress = stays(&seen.egress, &old.egress, &new.egress).then_some("egress");
+        ingress.into_iter().chain(egress).collect()
+    }
+
     fn check(inputs: &SecurityGroupInputs, report: &mut Report<'_>) {
         report.rule(&["name"], !inputs.name.starts_with("sg-"), "begins with sg-, which AWS keeps for IDs");
         for (list, rules) in [("ingress", &inputs.ingress), ("egress", &inputs.egress)] {
@@ -140,7 +195,7 @@ impl Resource for SecurityGroup {
             }
             let mut said = BTreeMap::new();
             for (index, rule) in rules.iter().enumerate() {
-                for permission in flatten(std::slice::from_ref(rule), ITSELF).into_keys() {
+                for permission in flatten(std::slice::from_ref(rule), ITSELF, "").into_keys() {
                     let path = format!("{list}[{index}]");
                     let whom = permission.peer.to_string();
                     if let Some(other) = said.insert(permission, index) {
@@ -164,16 +219,34 @@ impl Resource for SecurityGroup {
                 .set_tag_specifications(ec2::tag_specifications(ResourceType::SecurityGroup, &inputs.tags));
             request.send().await.explain()
         };
-        let id = context.observer.settle(NOT_KNOWN_YET, create).await?;
-        let id = id.group_id.context("AWS made a security group without an ID")?;
+        let created = match context.observer.settle(NOT_KNOWN_YET, create).await {
+            Err(error) if refused_with(&error, TAKEN) => {
+                let other = of_name(&context.aws, inputs).await.unwrap_or_default();
+                let id = other.as_deref().unwrap_or("<id>");
+                return Err(error.context(taken::<Self>(&inputs.name, id)));
+            }
+            created => created?,
+        };
+        let id = created.group_id.context("AWS made a security group without an ID")?;
         context.made(&id);
-        permit(context, &id, inputs).await?;
+        // A new group lets out what AWS adds, more in a VPC with IPv6 than in one without.
+        for (way, wanted) in [(Way::In, &inputs.ingress), (Way::Out, &inputs.egress)] {
+            permit(context, &id, way, None, wanted).await?;
+        }
         Ok(id)
     }
 
     async fn update(context: &Context, id: &str, old: &SecurityGroupOutputs, new: &SecurityGroupInputs) -> Result<()> {
-        permit(context, id, new).await?;
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        let was = &old.inputs;
+        for (way, before, wanted) in [(Way::In, &was.ingress, &new.ingress), (Way::Out, &was.egress, &new.egress)] {
+            // AWS has not shown the group since it was created: all of it has to be put right.
+            let never_seen = old.security_group_id.is_empty();
+            let flat = |rules: &[SecurityGroupRule]| flatten(rules, id, &old.owner_id);
+            if never_seen || flat(before) != flat(wanted) {
+                permit(context, id, way, Some(before.as_slice()).filter(|_| !never_seen), wanted).await?;
+            }
+        }
+        ec2::retag(&context.aws, id, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<SecurityGroupOutputs>> {
@@ -226,46 +299,80 @@ impl Resource for SecurityGroup {
     }
 }
 
-fn check_rule(path: &str, rule: &SecurityGroupRule, report: &mut Report<'_>) {
-    let at = |name: &str| format!("{path}.{name}");
-    let (protocol, from, to) = (at("protocol"), at("fromPort"), at("toPort"));
-    let over_ports = [from.as_str(), &to, &protocol];
-    match rule.protocol.as_str() {
-        "tcp" | "udp" => {
-            report.rule(
-                &over_ports,
-                (rule.from_port, rule.to_port) != (0, 0),
-                format!("is missing: give the ports, or 0 and 65535 for all of {}", rule.protocol),
-            );
-            report.rule(&over_ports, rule.from_port >= 0, "is -1, which only ICMP has; all ports are 0 to 65535");
-            report.rule(
-                &[&to, &from, &protocol],
-                rule.from_port <= rule.to_port,
-                format!("is {}, less than fromPort, which is {}", rule.to_port, rule.from_port),
-            );
-        }
-        "icmp" | "icmpv6" => {
-            for (name, it) in [(&from, rule.from_port), (&to, rule.to_port)] {
-                report.rule(&[name, &protocol], it <= 255, format!("is {it}; types and codes of ICMP end at 255"));
+/// The rules of a list in the form that AWS shows: a protocol has one name, and ports where those mean something.
+fn normalize(rules: &mut Value) {
+    match rules {
+        Value::Secret(inner) | Value::Output(inner, _) => normalize(inner),
+        Value::List(items) => items.iter_mut().for_each(normalize),
+        Value::Object(rule) => {
+            let Some(protocol) = rule.get("protocol").and_then(Value::as_str).map(protocol) else { return };
+            if !has_ports(&protocol) {
+                rule.remove("fromPort");
+                rule.remove("toPort");
+            } else if is_icmp(&protocol) {
+                for port in ["fromPort", "toPort"] {
+                    rule.entry(port.to_owned()).or_insert(Value::Number(-1.0));
+                }
+            }
+            if rule.get("protocol").and_then(Value::as_str) != Some(&protocol) {
+                rule.insert("protocol".to_owned(), Value::String(protocol));
             }
         }
-        other => {
-            let name = match other {
-                "1" => "icmp",
-                "6" => "tcp",
-                "17" => "udp",
-                "58" => "icmpv6",
-                _ => "",
-            };
-            report.rule(&[&protocol], name.is_empty(), format!("is {other}, which AWS calls {name}: write that"));
-            report.rule(
-                &over_ports,
-                (rule.from_port, rule.to_port) == (0, 0),
-                format!("has no meaning with protocol {other}, which goes to all ports: leave fromPort and toPort out"),
-            );
-            let number = other.parse::<i16>().unwrap_or_default();
-            report.rule(&[&protocol], number <= 255, format!("is {other}; the numbers of protocols end at 255"));
+        _ => {}
+    }
+}
+
+/// What AWS calls a protocol that may be written as a number, or in capital letters.
+fn protocol(written: &str) -> String {
+    let name = written.to_lowercase();
+    match name.trim_start_matches('0') {
+        "all" => "-1".to_owned(),
+        "1" => "icmp".to_owned(),
+        "6" => "tcp".to_owned(),
+        "17" => "udp".to_owned(),
+        "58" => "icmpv6".to_owned(),
+        "" if !name.is_empty() => "0".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Whether AWS looks at ports. `IpPermission` in its model: for any other protocol, and for -1, it allows traffic on all ports,
+/// regardless of any port range.
+fn has_ports(protocol: &str) -> bool {
+    matches!(protocol, "tcp" | "udp") || is_icmp(protocol)
+}
+
+fn is_icmp(protocol: &str) -> bool {
+    matches!(protocol, "icmp" | "icmpv6")
+}
+
+fn check_rule(path: &str, rule: &SecurityGroupRule, report: &mut Report<'_>) {
+    let at = |name: &str| format!("{path}.{name}");
+    let (protocol_path, from, to) = (at("protocol"), at("fromPort"), at("toPort"));
+    let over_ports = [from.as_str(), &to, &protocol_path];
+    let protocol = protocol(&rule.protocol);
+    if is_icmp(&protocol) {
+        for (name, it) in [(&from, rule.from_port), (&to, rule.to_port)] {
+            let it = it.unwrap_or(-1);
+            report.rule(&[name, &protocol_path], it <= 255, format!("is {it}; types and codes of ICMP end at 255"));
         }
+        let code = rule.to_port.unwrap_or(-1);
+        let reason = format!("is {code}, but fromPort is -1, which is all types of messages: set both, or leave toPort out");
+        report.rule(&[&to, &from, &protocol_path], rule.from_port.unwrap_or(-1) != -1 || code == -1, reason);
+    } else if has_ports(&protocol) {
+        for (name, it) in [(&from, rule.from_port), (&to, rule.to_port)] {
+            let reason = format!("is missing: give the ports, or 0 and 65535 for all of {protocol}");
+            report.rule(&[name, &protocol_path], it.is_some(), reason);
+        }
+        let (first, last) = (rule.from_port.unwrap_or_default(), rule.to_port.unwrap_or(65535));
+        report.rule(&over_ports, first >= 0, "is -1, which only ICMP has; all ports are 0 to 65535");
+        let reason = format!("is {last}, less than fromPort, which is {first}");
+        report.rule(&[&to, &from, &protocol_path], first <= last, reason);
+        let reason = "is 0, and so is toPort, which lets nothing through but port 0; all ports are 0 to 65535";
+        report.warn(&over_ports, (first, last) != (0, 0), reason);
+    } else {
+        let number = protocol.parse::<i16>().unwrap_or_default();
+        report.rule(&[&protocol_path], number <= 255, format!("is {protocol}; the numbers of protocols end at 255"));
     }
     for (name, blocks, v4, home) in [
         ("cidrBlocks", &rule.cidr_blocks, true, "ipv6CidrBlocks"),
@@ -275,14 +382,36 @@ fn check_rule(path: &str, rule: &SecurityGroupRule, report: &mut Report<'_>) {
             let path = format!("{path}.{name}[{index}]");
             let Ok(net) = block.parse::<IpNet>() else { continue };
             report.rule(&[&path], matches!(net, IpNet::V4(_)) == v4, format!("is {block}, which belongs in {home}"));
-            report.rule(&[&path], net.to_string() == *block, format!("is {block}, which AWS writes as {net}: write that"));
         }
     }
     report.rule(
         &[path],
-        !flatten(std::slice::from_ref(rule), ITSELF).is_empty(),
+        !flatten(std::slice::from_ref(rule), ITSELF, "").is_empty(),
         "names nobody: give cidrBlocks, ipv6CidrBlocks, prefixListIds, securityGroups or self",
     );
+}
+
+impl SecurityGroupRule {
+    /// What of a rule that lets in TCP matters to those who send; none where it lets in something else.
+    fn facts(&self, path: &str, report: &Report<'_>) -> Option<IngressFacts> {
+        let at = |name: &str| format!("{path}.{name}");
+        let protocol = report.known(&at("protocol"), protocol(&self.protocol));
+        let all = (0, 65535);
+        let ports = match protocol.as_deref() {
+            Some("tcp") => (
+                report.known(&at("fromPort"), self.from_port.unwrap_or(all.0)).unwrap_or(all.0),
+                report.known(&at("toPort"), self.to_port.unwrap_or(all.1)).unwrap_or(all.1),
+            ),
+            Some("-1") | None => all,
+            Some(_) => return None,
+        };
+        let more = !self.cidr_blocks.is_empty() || !self.ipv6_cidr_blocks.is_empty() || !self.prefix_list_ids.is_empty();
+        let seen = ["cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "self"];
+        let seen = report.sees(path) && seen.iter().all(|it| report.sees(&at(it)));
+        let link = |(index, it): (usize, &String)| report.link(&at(&format!("securityGroups[{index}]")), it);
+        let groups = self.security_groups.iter().enumerate().map(link).collect();
+        Some(IngressFacts { ports, groups: (seen && !more).then_some(groups), itself: self.itself })
+    }
 }
 
 /// One thing that a group permits. AWS has no two that differ in nothing but their description.
@@ -292,6 +421,22 @@ struct Permission {
     from_port: i32,
     to_port: i32,
     peer: Peer,
+}
+
+impl Permission {
+    /// A permission in the form that AWS shows.
+    fn new(written: &str, (from_port, to_port): (Option<i32>, Option<i32>), peer: Peer) -> Self {
+        let protocol = protocol(written);
+        // A protocol without ports comes back with none, or with the -1 that stands for all of them.
+        let port = |it: Option<i32>| if has_ports(&protocol) { it.unwrap_or(-1) } else { 0 };
+        Self { from_port: port(from_port), to_port: port(to_port), protocol, peer }
+    }
+
+    /// The ports, as a rule says them.
+    fn ports(&self) -> (Option<i32>, Option<i32>) {
+        let said = |it: i32| has_ports(&self.protocol).then_some(it);
+        (said(self.from_port), said(self.to_port))
+    }
 }
 
 /// The other end of a permission.
@@ -313,21 +458,37 @@ impl std::fmt::Display for Peer {
 /// Permissions and what each is for.
 type Permissions = BTreeMap<Permission, Option<String>>;
 
-/// What `rules` permit, one by one, for the group `id`.
-fn flatten(rules: &[SecurityGroupRule], id: &str) -> Permissions {
+/// What `rules` permit, one by one, for the group `id` of the account `owner`, in the form that AWS shows.
+fn flatten(rules: &[SecurityGroupRule], id: &str, owner: &str) -> Permissions {
     let mut permissions = Permissions::new();
     for rule in rules {
-        let peers = rule.cidr_blocks.iter().cloned().map(Peer::Cidr);
-        let peers = peers.chain(rule.ipv6_cidr_blocks.iter().cloned().map(Peer::Ipv6Cidr));
+        let block = |it: &String| canonical_block(it).unwrap_or_else(|| it.clone());
+        let group = |it: &String| match it.split_once('/') {
+            Some((account, group)) if account == owner => group.to_owned(),
+            _ => it.clone(),
+        };
+        let peers = rule.cidr_blocks.iter().map(|it| Peer::Cidr(block(it)));
+        let peers = peers.chain(rule.ipv6_cidr_blocks.iter().map(|it| Peer::Ipv6Cidr(block(it))));
         let peers = peers.chain(rule.prefix_list_ids.iter().cloned().map(Peer::PrefixList));
-        let peers = peers.chain(rule.security_groups.iter().cloned().map(Peer::Group));
+        let peers = peers.chain(rule.security_groups.iter().map(|it| Peer::Group(group(it))));
         for peer in peers.chain(rule.itself.then(|| Peer::Group(id.to_owned()))) {
-            let (protocol, from_port, to_port) = (rule.protocol.clone(), rule.from_port, rule.to_port);
             let description = rule.description.clone().filter(|it| !it.is_empty());
-            permissions.insert(Permission { protocol, from_port, to_port, peer }, description);
+            permissions.insert(Permission::new(&rule.protocol, (rule.from_port, rule.to_port), peer), description);
         }
     }
     permissions
+}
+
+/// What `rules` permit; groups without their account, for AWS shows those of the same account so.
+fn without_account(rules: &[SecurityGroupRule]) -> Permissions {
+    let bare = |it: Permission| match it.peer {
+        Peer::Group(group) => {
+            let group = group.rsplit('/').next().unwrap_or(&group).to_owned();
+            Permission { peer: Peer::Group(group), ..it }
+        }
+        _ => it,
+    };
+    flatten(rules, ITSELF, "").into_iter().map(|(it, description)| (bare(it), description)).collect()
 }
 
 /// The fewest rules of the group `id` that permit this.
@@ -335,7 +496,8 @@ fn gather(permissions: Permissions, id: &str) -> Vec<SecurityGroupRule> {
     let mut rules = BTreeMap::<_, SecurityGroupRule>::new();
     for (it, description) in permissions {
         let key = (it.protocol.clone(), it.from_port, it.to_port, description.clone());
-        let (protocol, from_port, to_port) = (it.protocol, it.from_port, it.to_port);
+        let (from_port, to_port) = it.ports();
+        let protocol = it.protocol;
         let empty = SecurityGroupRule { protocol, from_port, to_port, description, ..SecurityGroupRule::default() };
         let rule = rules.entry(key).or_insert(empty);
         match it.peer {
@@ -353,15 +515,11 @@ fn gather(permissions: Permissions, id: &str) -> Vec<SecurityGroupRule> {
 fn shown(permissions: &[IpPermission], owner: &str) -> Permissions {
     let mut all = Permissions::new();
     for it in permissions {
-        let protocol = it.ip_protocol().unwrap_or("-1").to_owned();
-        // A protocol without ports comes back with none, or with the -1 that stands for all of them.
-        let ports = matches!(protocol.as_str(), "tcp" | "udp" | "icmp" | "icmpv6");
-        let port = |it: Option<i32>| if ports { it.unwrap_or(-1) } else { 0 };
-        let (from_port, to_port) = (port(it.from_port()), port(it.to_port()));
+        let (protocol, ports) = (it.ip_protocol().unwrap_or("-1"), (it.from_port(), it.to_port()));
         let text = |it: Option<&str>| it.filter(|it| !it.is_empty()).map(str::to_owned);
         let mut permit = |peer: Option<Peer>, description: Option<&str>| {
             if let Some(peer) = peer {
-                all.insert(Permission { protocol: protocol.clone(), from_port, to_port, peer }, text(description));
+                all.insert(Permission::new(protocol, ports, peer), text(description));
             }
         };
         it.ip_ranges().iter().for_each(|it| permit(text(it.cidr_ip()).map(Peer::Cidr), it.description()));
@@ -380,11 +538,8 @@ fn shown(permissions: &[IpPermission], owner: &str) -> Permissions {
 
 /// The form in which AWS takes a permission.
 fn to_aws((permission, description): (&Permission, &Option<String>)) -> IpPermission {
-    let it = IpPermission::builder().ip_protocol(&permission.protocol);
-    let it = match permission.protocol.as_str() {
-        "tcp" | "udp" | "icmp" | "icmpv6" => it.from_port(permission.from_port).to_port(permission.to_port),
-        _ => it,
-    };
+    let (from_port, to_port) = permission.ports();
+    let it = IpPermission::builder().ip_protocol(&permission.protocol).set_from_port(from_port).set_to_port(to_port);
     let description = description.clone();
     let it = match &permission.peer {
         Peer::Cidr(block) => it.ip_ranges(types::IpRange::builder().cidr_ip(block).set_description(description).build()),
@@ -413,33 +568,40 @@ enum Way {
     Out,
 }
 
-/// Makes the group permit what the program says and no more. What it permits now is looked up: a new group in a VPC with
-/// IPv6 lets out more than one in a VPC without.
-async fn permit(context: &Context, id: &str, inputs: &SecurityGroupInputs) -> Result<()> {
+/// Makes the group permit what the program says, one way. Of what it permits besides, it takes back what it was last seen to
+/// permit, `before`, for the plan shows that; all of it where nothing was seen.
+async fn permit(
+    context: &Context,
+    id: &str,
+    way: Way,
+    before: Option<&[SecurityGroupRule]>,
+    wanted: &[SecurityGroupRule],
+) -> Result<()> {
     let look = || async {
         let group = context.aws.look_up::<DescribeSecurityGroups>(id.to_owned()).await?;
         Ok(group.map_or_else(|| Seen::Pending(format!("waiting for AWS to show {id}")), Seen::Ready))
     };
     let group = context.observer.wait(format!("security group {id}"), Patience::seconds(30), look).await?;
     let owner = group.owner_id().unwrap_or_default();
-    for (way, has, wanted) in [
-        (Way::In, shown(group.ip_permissions(), owner), flatten(&inputs.ingress, id)),
-        (Way::Out, shown(group.ip_permissions_egress(), owner), flatten(&inputs.egress, id)),
-    ] {
-        let new: Vec<_> = wanted.iter().filter(|(it, _)| !has.contains_key(it)).map(to_aws).collect();
-        let reworded = wanted.iter().filter(|(it, description)| has.get(it).is_some_and(|has| has != *description));
-        let reworded: Vec<_> = reworded.map(to_aws).collect();
-        let old: Vec<_> = has.iter().filter(|(it, _)| !wanted.contains_key(it)).map(to_aws).collect();
-        // Let in first and shut out last, so that what was allowed and stays allowed is never cut off.
-        if !new.is_empty() {
-            authorize_all(context, id, way, &new).await?;
-        }
-        if !reworded.is_empty() {
-            describe(context, id, way, reworded).await?;
-        }
-        if !old.is_empty() {
-            revoke(context, id, way, old).await?;
-        }
+    let has = match way {
+        Way::In => shown(group.ip_permissions(), owner),
+        Way::Out => shown(group.ip_permissions_egress(), owner),
+    };
+    let (before, wanted) = (before.map(|it| flatten(it, id, owner)), flatten(wanted, id, owner));
+    let ours = |it: &Permission| before.as_ref().is_none_or(|before| before.contains_key(it));
+    let new: Vec<_> = wanted.iter().filter(|(it, _)| !has.contains_key(it)).map(to_aws).collect();
+    let reworded = wanted.iter().filter(|(it, description)| has.get(it).is_some_and(|has| has != *description));
+    let reworded: Vec<_> = reworded.map(to_aws).collect();
+    let old: Vec<_> = has.iter().filter(|(it, _)| !wanted.contains_key(it) && ours(it)).map(to_aws).collect();
+    // Let in first and shut out last, so that what was allowed and stays allowed is never cut off.
+    if !new.is_empty() {
+        authorize_all(context, id, way, &new).await?;
+    }
+    if !reworded.is_empty() {
+        describe(context, id, way, reworded).await?;
+    }
+    if !old.is_empty() {
+        revoke_all(context, id, way, &old).await?;
     }
     Ok(())
 }
@@ -487,6 +649,21 @@ async fn describe(context: &Context, id: &str, way: Way, permissions: Vec<IpPerm
     }
 }
 
+/// Takes back all of `permissions`. AWS takes back none of them where one is gone already: then one by one.
+async fn revoke_all(context: &Context, id: &str, way: Way, permissions: &[IpPermission]) -> Result<()> {
+    match revoke(context, id, way, permissions.to_vec()).await {
+        Err(error) if refused_with(&error, NOT_PERMITTED) => {}
+        result => return result,
+    }
+    for it in permissions {
+        match revoke(context, id, way, vec![it.clone()]).await {
+            Err(error) if refused_with(&error, NOT_PERMITTED) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
 async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermission>) -> Result<()> {
     let client = context.aws.ec2();
     let unknown = match way {
@@ -502,6 +679,17 @@ async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermis
     let unknown = unknown.unwrap_or_default().len();
     ensure!(unknown == 0, "AWS did not revoke {unknown} rules of security group {id}, which it says it does not know");
     Ok(())
+}
+
+/// The id of the group that has the name already.
+async fn of_name(aws: &Aws, inputs: &SecurityGroupInputs) -> Result<Option<String>> {
+    let request = aws.ec2().describe_security_groups().filters(ec2::filter("group-name", vec![inputs.name.clone()]));
+    let in_vpc = inputs.vpc_id.iter().map(|it| ec2::filter("vpc-id", vec![it.clone()]));
+    let found = in_vpc.fold(request, |request, it| request.filters(it)).send().await.explain()?;
+    Ok(match found.security_groups() {
+        [only] => only.group_id().map(str::to_owned),
+        _ => None,
+    })
 }
 
 /// The groups that have rules about the group `id`, which AWS therefore does not delete.
@@ -537,51 +725,175 @@ impl Lookup for DescribeSecurityGroups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Map;
+    use crate::{
+        check::{Autonaming, Failure},
+        config::TagRules,
+        plan::Plan,
+        resource::{AnyResource as _, Erased, Subject, findings, mistakes},
+    };
+
+    const GROUP: Erased<SecurityGroup> = Erased::NEW;
 
     fn rule(protocol: &str, ports: (i32, i32)) -> SecurityGroupRule {
-        let (from_port, to_port) = ports;
+        let (from_port, to_port) = (Some(ports.0), Some(ports.1));
         SecurityGroupRule { protocol: protocol.to_owned(), from_port, to_port, ..SecurityGroupRule::default() }
     }
 
-    fn complaints(ingress: Vec<SecurityGroupRule>) -> Vec<String> {
-        let inputs = SecurityGroupInputs {
-            name: "web".to_owned(),
-            description: managed(),
-            vpc_id: None,
-            ingress,
-            egress: everyone(),
-            tags: BTreeMap::new(),
-        };
-        let map = Map::new();
-        let mut report = Report::new(&map);
-        SecurityGroup::check(&inputs, &mut report);
-        report.into_findings().failures.iter().map(ToString::to_string).collect()
+    fn map(json: serde_json::Value) -> Map {
+        let Value::Object(map) = Value::from(json) else { panic!("inputs are a map") };
+        map
+    }
+
+    /// The mistakes of a change from `old` to `new`, of a resource that the program calls `it`.
+    fn mistakes_of_change(old: &serde_json::Value, new: &serde_json::Value) -> Vec<String> {
+        let (old, tags, plan) = (map(old.clone()), TagRules::default(), Plan::default());
+        let (seed, autonaming) = (&[0; 32], Autonaming::Default);
+        let subject = Subject { name: "it", urn: "it", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+        GROUP.check(&subject, map(new.clone())).unwrap().failures.iter().map(Failure::to_string).collect()
     }
 
     #[test]
-    fn every_mistake_in_a_rule_is_told() {
-        let anywhere = || vec!["0.0.0.0/0".to_owned()];
-        let block = |it: &str| SecurityGroupRule { cidr_blocks: vec![it.to_owned()], ..rule("tcp", (80, 80)) };
-        for (rule, complaint) in [
-            (SecurityGroupRule { cidr_blocks: anywhere(), ..rule("tcp", (443, 443)) }, None),
-            (SecurityGroupRule { itself: true, ..rule("-1", (0, 0)) }, None),
-            (SecurityGroupRule { cidr_blocks: anywhere(), ..rule("icmp", (-1, -1)) }, None),
-            (rule("tcp", (80, 80)), Some("ingress[0] names nobody")),
-            (SecurityGroupRule { itself: true, ..rule("tcp", (0, 0)) }, Some("ingress[0].fromPort is missing")),
-            (SecurityGroupRule { itself: true, ..rule("tcp", (90, 80)) }, Some("ingress[0].toPort is 80, less than fromPort")),
-            (SecurityGroupRule { itself: true, ..rule("-1", (0, 65535)) }, Some("ingress[0].fromPort has no meaning")),
-            (SecurityGroupRule { itself: true, ..rule("6", (0, 0)) }, Some("ingress[0].protocol is 6, which AWS calls tcp")),
-            (block("::/0"), Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks")),
+    fn every_mistake_in_a_rule_is_reported() {
+        let block = |it: &str, rest: serde_json::Value| {
+            let mut rule = json!({ "cidrBlocks": [it] });
+            rule.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            rule
+        };
+        let to_all = |rest| block("0.0.0.0/0", rest);
+        for (rule, mistake) in [
+            (to_all(json!({ "protocol": "tcp", "fromPort": 443, "toPort": 443 })), None),
+            (to_all(json!({ "protocol": "6", "fromPort": 443, "toPort": 443 })), None),
+            (to_all(json!({ "protocol": "TCP", "fromPort": 0, "toPort": 0 })), None),
+            (to_all(json!({ "protocol": "-1" })), None),
+            (to_all(json!({ "protocol": "-1", "fromPort": 0, "toPort": 65535 })), None),
+            (to_all(json!({ "protocol": "all", "fromPort": -1, "toPort": -1 })), None),
+            (to_all(json!({ "protocol": "50", "fromPort": 80, "toPort": 80 })), None),
+            (to_all(json!({ "protocol": "icmp", "fromPort": 8 })), None),
+            (to_all(json!({ "protocol": "icmpv6" })), None),
+            (json!({ "protocol": "tcp", "fromPort": 80, "toPort": 80 }), Some("ingress[0] names nobody")),
+            (to_all(json!({ "protocol": "6", "toPort": 80 })), Some("ingress[0].fromPort is missing")),
+            (to_all(json!({ "protocol": "tcp", "fromPort": 80 })), Some("ingress[0].toPort is missing")),
+            (to_all(json!({ "protocol": "tcp", "fromPort": 90, "toPort": 80 })), Some("ingress[0].toPort is 80, less than fromPort")),
+            (to_all(json!({ "protocol": "icmp", "fromPort": -1, "toPort": 0 })), Some("ingress[0].toPort is 0, but fromPort is -1")),
+            (to_all(json!({ "protocol": "256" })), Some("ingress[0].protocol is 256; the numbers of protocols end at 255")),
+            (to_all(json!({ "protocol": "http" })), Some("ingress[0].protocol is \"http\", which is not tcp, udp")),
+            (block("::/0", json!({ "protocol": "-1" })), Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks")),
+            (
+                json!({ "protocol": "-1", "securityGroups": ["app"] }),
+                Some("ingress[0].securityGroups[0] is \"app\", which is not the id of a security group, such as sg-0123456789abcdef0"),
+            ),
         ] {
-            let told = complaints(vec![rule]);
-            match complaint {
-                None => assert!(told.is_empty(), "{told:?}"),
-                Some(complaint) => assert!(told.len() == 1 && told[0].starts_with(complaint), "{complaint}: {told:?}"),
+            let found = mistakes::<SecurityGroup>(json!({ "name": "web", "ingress": [rule] }).into());
+            match mistake {
+                None => assert!(found.is_empty(), "{found:?}"),
+                Some(mistake) => assert!(found.len() == 1 && found[0].starts_with(mistake), "{mistake}: {found:?}"),
             }
         }
-        let twice = complaints(vec![block("10.0.0.0/8"), block("10.0.0.0/8")]);
+        let web = |protocol| block("10.0.0.0/8", json!({ "protocol": protocol, "fromPort": 80, "toPort": 80 }));
+        let twice = mistakes::<SecurityGroup>(json!({ "name": "web", "ingress": [web("tcp"), web("6")] }).into());
         assert_eq!(twice, ["ingress[1] says of 10.0.0.0/8 what ingress[0] says already: leave it out of one"]);
+    }
+
+    #[test]
+    fn all_spellings_of_a_rule_are_one() {
+        let ingress = |rule: &serde_json::Value| json!({ "name": "web", "description": "it", "ingress": [rule] });
+        for spellings in [
+            [
+                json!({ "protocol": "tcp", "fromPort": 80, "toPort": 80, "ipv6CidrBlocks": ["::/0"] }),
+                json!({ "protocol": "6", "fromPort": 80, "toPort": 80, "ipv6CidrBlocks": ["::0/0"] }),
+                json!({ "protocol": "TCP", "fromPort": 80, "toPort": 80, "ipv6CidrBlocks": ["0::/0"], "description": "" }),
+            ],
+            [
+                json!({ "protocol": "-1", "self": true }),
+                json!({ "protocol": "-1", "fromPort": 0, "toPort": 65535, "self": true }),
+                json!({ "protocol": "ALL", "fromPort": -1, "toPort": -1, "self": true, "cidrBlocks": [] }),
+            ],
+            [
+                json!({ "protocol": "icmp", "fromPort": -1, "toPort": -1, "cidrBlocks": ["10.0.0.0/8"] }),
+                json!({ "protocol": "1", "cidrBlocks": ["10.0.0.0/8"] }),
+                json!({ "protocol": "Icmp", "fromPort": -1, "cidrBlocks": ["10.0.0.0/8"] }),
+            ],
+            [
+                json!({ "protocol": "58", "ipv6CidrBlocks": ["fd00::/8"] }),
+                json!({ "protocol": "icmpv6", "ipv6CidrBlocks": ["FD00:0::/8"] }),
+                json!({ "protocol": "icmpv6", "fromPort": -1, "toPort": -1, "ipv6CidrBlocks": ["fd00::/8"] }),
+            ],
+            [
+                json!({ "protocol": "50", "securityGroups": ["sg-1"] }),
+                json!({ "protocol": "050", "securityGroups": ["123456789012/sg-1"] }),
+                json!({ "protocol": "50", "fromPort": 0, "toPort": 0, "securityGroups": ["sg-1", "sg-1"] }),
+            ],
+        ] {
+            let typed = |it: &serde_json::Value| vec![serde_json::from_value::<SecurityGroupRule>(it.clone()).unwrap()];
+            for (one, other) in spellings.iter().flat_map(|one| spellings.iter().map(move |other| (one, other))) {
+                assert_eq!(GROUP.diff(&map(ingress(one)), &map(ingress(other))), [], "{one} {other}");
+                let flat = |it| flatten(&typed(it), "sg-2", "123456789012");
+                assert_eq!(flat(one), flat(other), "an update has to see no difference, whatever old state holds");
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_added_stays_until_the_list_changes_or_a_refresh_shows_it() {
+        let group = |ingress: serde_json::Value, egress: serde_json::Value| -> SecurityGroupInputs {
+            let inputs = json!({ "name": "web", "description": "it", "ingress": ingress, "egress": egress, "tags": {} });
+            serde_json::from_value(inputs).unwrap()
+        };
+        let web = |port: i32| json!({ "protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": ["10.0.0.0/8"] });
+        let wanted = group(json!([web(80)]), json!([web(443)]));
+        let left_out = |seen: &SecurityGroupInputs, new| SecurityGroup::left_out(seen, &wanted, new);
+        assert_eq!(left_out(&group(json!([web(80), web(22)]), json!([web(443)])), &wanted), ["ingress", "egress"]);
+        assert_eq!(left_out(&group(json!([web(22)]), json!([web(443)])), &wanted), ["egress"], "one is missing");
+        let all = json!({ "protocol": "-1", "cidrBlocks": ["0.0.0.0/0"] });
+        assert_eq!(left_out(&group(json!([web(80)]), json!([web(443), all])), &wanted), ["ingress"], "a creation that failed");
+        let changed = group(json!([web(81)]), json!([web(443)]));
+        assert_eq!(left_out(&group(json!([web(80), web(22)]), json!([web(443)])), &changed), ["egress"]);
+    }
+
+    #[test]
+    fn an_unknown_rule_is_a_change() {
+        let known = json!({ "name": "web", "description": "it", "ingress": [] });
+        let mut unknown = map(known.clone());
+        unknown.insert("ingress".to_owned(), Value::Unknown);
+        assert_eq!(GROUP.diff(&map(known), &unknown).len(), 1);
+    }
+
+    #[test]
+    fn a_change_shows_the_rules_that_differ() {
+        let web = |port: i32| json!({ "protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": ["10.0.0.0/8"] });
+        let group = |ports: &[i32]| {
+            map(json!({ "name": "web", "description": "it", "ingress": ports.iter().map(|it| web(*it)).collect::<Vec<_>>() }))
+        };
+        let changes = |old: &[i32], new: &[i32]| -> Vec<_> {
+            GROUP.diff(&group(old), &group(new)).into_iter().map(|it| format!("{} {:?}", it.path, it.kind)).collect()
+        };
+        assert_eq!(changes(&[80], &[80, 22]), ["ingress[1] Add"]);
+        assert_eq!(changes(&[80, 443], &[443]), ["ingress[0] Delete"]);
+        assert_eq!(changes(&[80, 443], &[80, 8443]), ["ingress[1] Update"]);
+        assert_eq!(changes(&[80, 443], &[443, 80]), [""; 0]);
+    }
+
+    #[test]
+    fn a_fixed_name_cannot_stay_where_the_group_is_replaced() {
+        let group = |name: &str, description: &str| json!({ "name": name, "description": description });
+        let found = mistakes_of_change(&group("web", "a"), &group("web", "b"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("name stays \"web\" while description changes, which AWS cannot do in place."), "{found:?}");
+        assert!(found[0].ends_with("change name as well, or leave it out"));
+        assert!(mistakes_of_change(&group("web", "a"), &group("app", "b")).is_empty());
+        assert!(mistakes_of_change(&group("web", "a"), &group("web", "a")).is_empty());
+        let (mut old, mut new) = (group("web", "a"), group("web", "b"));
+        (old["vpcId"], new["vpcId"]) = (json!("vpc-1"), json!("vpc-2"));
+        assert!(mistakes_of_change(&old, &new).is_empty(), "in another VPC the name is free");
+        let made_up = group("it-0000000", "a");
+        assert!(mistakes_of_change(&made_up, &json!({ "description": "b" })).is_empty());
+    }
+
+    #[test]
+    fn a_rule_for_port_0_is_doubted() {
+        let rule = json!({ "protocol": "tcp", "fromPort": 0, "toPort": 0, "self": true });
+        let (mistakes, warnings) = findings::<SecurityGroup>(&Plan::default(), json!({ "name": "web", "ingress": [rule] }).into());
+        assert!(mistakes.is_empty() && warnings[0].starts_with("ingress[0].fromPort is 0, and so is toPort"), "{warnings:?}");
     }
 
     #[test]
@@ -596,11 +908,11 @@ mod tests {
             },
             SecurityGroupRule { prefix_list_ids: vec!["pl-1".to_owned()], ..rule("tcp", (443, 443)) },
         ];
-        let shown = shown(&flatten(&rules, "sg-1").iter().map(to_aws).collect::<Vec<_>>(), "000000000000");
+        let shown = shown(&flatten(&rules, "sg-1", "").iter().map(to_aws).collect::<Vec<_>>(), "000000000000");
         assert_eq!(gather(shown, "sg-1"), rules);
         let anywhere = types::IpRange::builder().cidr_ip("0.0.0.0/0").build();
         let everything = IpPermission::builder().ip_protocol("-1").ip_ranges(anywhere);
         let shown = super::shown(&[everything.from_port(-1).to_port(-1).build()], "");
-        assert!(flatten(&everyone(), "").keys().any(|it| shown.contains_key(it)));
+        assert!(flatten(&everyone(), "", "").keys().any(|it| shown.contains_key(it)));
     }
 }

@@ -1,10 +1,12 @@
 //! ecs: a service, which keeps tasks running and replaces them by deployments.
 
 mod foresight;
+mod network;
+mod unsupported;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use aws_sdk_ecs::{
     operation::create_service::builders::CreateServiceFluentBuilder,
     types::{self, DeploymentRolloutState},
@@ -18,16 +20,19 @@ use crate::{
     aws::{
         Aws, Explain as _, Passing, Patience, Refusal, Seen,
         ecs::{
-            self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate,
+            self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate, are_all_on_fargate,
             deployment::{self, DescribeServices, Key, REFRESH, found, primary},
         },
         refused_with,
         scaling::{DescribeScalableTargets, Scaled},
     },
-    check::Report,
+    check::{Foreign, Report},
     codec::{Unlisted, name_of, named},
+    facts::ServiceFacts,
     list::{Cursor, Listed, Page},
-    resource::{Context, Resource, changed},
+    plan::Facts,
+    resource::{Context, Resource, changed, taken},
+    value::{Map, Value},
 };
 
 /// What AWS says until it knows everywhere what a service needs: roles, the cluster, and listeners of target groups.
@@ -40,6 +45,8 @@ const NOT_YET: &[Passing] = &[
     ("ClusterNotFoundException", ""),
 ];
 const NO_LISTENER: &str = "does not have an associated load balancer";
+/// The version of the platform that is the latest.
+const LATEST: &str = "LATEST";
 /// What AWS says of a name whose service was deleted a moment ago.
 const DRAINING: &str = "still Draining";
 /// What AWS says of a name whose service is there.
@@ -92,7 +99,7 @@ pub struct ServiceInputs {
     /// How many tasks to keep running. With a `ScalableTarget`, this is where it starts: `refresh` and `up` leave the count that
     /// scaling has come to alone, until the program says another number. Default: 1 in a new service; one that exists keeps
     /// what it has.
-    #[schemars(range(min = 0), extend("computed" = true, "initial" = true))]
+    #[schemars(range(min = 0), extend("computed" = true, "always" = true, "initial" = true))]
     pub desired_count: Option<i32>,
     /// What the tasks run on. Default: `FARGATE`, unless there are `capacityProviderStrategies`.
     #[schemars(extend("compare" = "never", "computed" = true))]
@@ -100,10 +107,11 @@ pub struct ServiceInputs {
     /// How the tasks are spread over capacity providers of the cluster, such as `FARGATE` and `FARGATE_SPOT`. A change
     /// starts a deployment. Default: all run on `FARGATE`, whatever the cluster's own default is.
     #[serde(default = "all_on_fargate")]
-    #[schemars(length(min = 1), extend("keyedBy" = "capacityProvider"))]
+    #[schemars(extend("keyedBy" = "capacityProvider"))]
     pub capacity_provider_strategies: Vec<CapacityProviderStrategy>,
-    /// The version of Fargate's platform, such as `1.4.0`. Default: the latest.
-    #[schemars(extend("computed" = true))]
+    /// The version of Fargate's platform, such as `1.4.0`, or `LATEST`: what is the latest when a deployment starts. Default:
+    /// `LATEST` in a new service; one that exists keeps what it has.
+    #[schemars(extend("computed" = true, "latest" = "LATEST"))]
     pub platform_version: Option<String>,
     /// Where in the network the tasks are.
     pub network_configuration: NetworkConfiguration,
@@ -213,8 +221,8 @@ impl Default for ServiceDeploymentCircuitBreaker {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAlarms {
-    /// The names of the alarms.
-    #[schemars(length(min = 1), extend("compare" = "set"))]
+    /// The names of the alarms. There may be none only where `enable` is false.
+    #[schemars(extend("compare" = "set"))]
     pub alarm_names: Vec<String>,
     /// Whether they are watched. Default: true.
     #[serde(default = "yes")]
@@ -260,6 +268,9 @@ pub struct ServiceOutputs {
     pub inputs: ServiceInputs,
     /// The ARN of the service.
     pub arn: String,
+    /// The settings that the service has in AWS and this provider does not support, such as `serviceConnectConfiguration`:
+    /// somebody else made them. Updates leave them as they are.
+    pub unsupported_settings: Vec<String>,
 }
 
 fn default_cluster() -> String {
@@ -297,6 +308,28 @@ impl Resource for Service {
     type Inputs = ServiceInputs;
     type Outputs = ServiceOutputs;
     type Query = ServiceQuery;
+    const FOREIGN: &'static [Foreign] = unsupported::FOREIGN;
+
+    fn normalize(inputs: &mut Map) {
+        let is_empty = |name: &str, inputs: &Map| inputs.get(name).is_none_or(Value::is_empty);
+        // Without load balancers the period means nothing.
+        if is_empty("loadBalancers", inputs) {
+            inputs.insert("healthCheckGracePeriodSeconds".to_owned(), Value::Number(sixty().into()));
+        }
+        // No strategy at all is the launch type.
+        if is_empty("capacityProviderStrategies", inputs)
+            && let Ok(strategies) = serde_json::to_value(all_on_fargate())
+        {
+            inputs.insert("capacityProviderStrategies".to_owned(), strategies.into());
+        }
+        // AWS shows nothing of alarms that are off and name none.
+        if let Some(Value::Object(alarms)) = inputs.get("alarms").map(Value::bare)
+            && is_empty("alarmNames", &alarms)
+            && alarms.get("enable") == Some(&Value::Bool(false))
+        {
+            inputs.remove("alarms");
+        }
+    }
 
     fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
         let launch_type = inputs.launch_type.as_deref().unwrap_or("FARGATE");
@@ -308,21 +341,74 @@ impl Resource for Service {
         let strategies = &inputs.capacity_provider_strategies;
         report.rule(
             &["launchType", "capacityProviderStrategies"],
-            inputs.launch_type.is_none() || *strategies == all_on_fargate(),
+            inputs.launch_type.is_none() || are_all_on_fargate(strategies),
             "is set beside capacityProviderStrategies; AWS takes one of them",
         );
         ecs::check_strategies(strategies, report);
+        if let Some(alarms) = &inputs.alarms {
+            report.rule(
+                &["alarms.alarmNames", "alarms.enable"],
+                !alarms.alarm_names.is_empty(),
+                "is empty; name alarms, or set enable to false",
+            );
+        }
+        if let Some(registry) = &inputs.service_registries {
+            // ServiceRegistry: "either a containerName and containerPort combination or a port value. However, you can't specify
+            // both".
+            report.rule(
+                &["serviceRegistries.port", "serviceRegistries.containerPort"],
+                registry.port.is_none() || registry.container_port.is_none(),
+                "is set beside containerPort; AWS takes one of them",
+            );
+        }
         check_deployment(inputs, report);
+        check_name(inputs, report);
         foresight::check(inputs, report);
+        network::check(inputs, report);
+    }
+
+    fn facts(inputs: &ServiceInputs, report: &Report<'_>) -> Option<Facts> {
+        let resource_id = resource_id(inputs, report);
+        let facts = ServiceFacts {
+            name: report.shown(&inputs.name),
+            region: report.written("region"),
+            resource_id: resource_id.clone(),
+            desired_count: report.known("desiredCount", inputs.desired_count).flatten(),
+        };
+        Some(Facts::new(facts).named(resource_id))
+    }
+
+    fn left_out(_: &ServiceInputs, old: &ServiceInputs, new: &ServiceInputs) -> Vec<&'static str> {
+        // A service has the latest version unless the program says another.
+        let is_latest = |it: &ServiceInputs| it.platform_version.as_deref() == Some(LATEST);
+        if is_latest(new) && (is_latest(old) || old.platform_version.is_none()) { vec!["platformVersion"] } else { Vec::new() }
+    }
+
+    fn unsupported(outputs: &ServiceOutputs) -> Vec<String> {
+        outputs.unsupported_settings.clone()
+    }
+
+    fn check_update(old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
+        let rebalancing = new.availability_zone_rebalancing.or(old.inputs.availability_zone_rebalancing);
+        // What is wrong with the inputs alone, Check reports.
+        let is_aws_choice = new.availability_zone_rebalancing.is_none();
+        ensure!(
+            !is_aws_choice || rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || new.deployment_maximum_percent > 100,
+            "deploymentMaximumPercent is {}, but availabilityZoneRebalancing, which AWS enabled, needs more than 100; set \
+             availabilityZoneRebalancing to DISABLED, or raise deploymentMaximumPercent",
+            new.deployment_maximum_percent
+        );
+        Ok(())
     }
 
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {
+        let key = (name_in(&inputs.cluster).to_owned(), inputs.name.clone());
         // One token for all tries: a service that AWS made, and whose answer got lost, is not made twice.
         let request = creation(&context.aws, inputs)?.client_token(Uuid::new_v4().to_string());
         let create = || async { request.clone().send().await.explain() };
         let created = match context.observer.settle(NOT_YET, create).await {
             Err(error) if says(&error, DRAINING) => {
-                gone(context, (name_in(&inputs.cluster).to_owned(), inputs.name.clone())).await?;
+                gone(context, key).await?;
                 context.observer.settle(NOT_YET, create).await
             }
             result => result,
@@ -358,7 +444,8 @@ impl Resource for Service {
         let deploys = new.force_new_deployment || DEPLOYED.iter().any(|it| changed.contains(*it));
         let sends = new.force_new_deployment || !changed.iter().all(unsent);
         let mut service = if sends {
-            send(context, &key, new, |names| names.iter().any(|it| changed.contains(*it))).await?
+            let seen = &old.inputs.capacity_provider_strategies;
+            send(context, &key, new, seen, |names| names.iter().any(|it| changed.contains(*it))).await?
         } else {
             found(context, &key).await?
         };
@@ -374,7 +461,7 @@ impl Resource for Service {
         }
         if fails || ours && changed.is_empty() && another {
             let anew = |names: &[&str]| names.contains(&"triggers") || ours && names.contains(&"taskDefinition");
-            service = send(context, &key, new, anew).await?;
+            service = send(context, &key, new, &old.inputs.capacity_provider_strategies, anew).await?;
         }
         deployed(context, id, service, new).await
     }
@@ -382,8 +469,11 @@ impl Resource for Service {
     async fn read(context: &Context, id: &str) -> Result<Option<ServiceOutputs>> {
         let service = context.aws.look_up::<DescribeServices>(key(id)?).await?;
         let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else { return Ok(None) };
-        let arn = service.service_arn().unwrap_or_default().to_owned();
-        Ok(Some(ServiceOutputs { inputs: from_aws(&service).with_context(|| format!("{arn} has what Fargate does not"))?, arn }))
+        Ok(Some(ServiceOutputs {
+            inputs: from_aws(&service)?,
+            arn: service.service_arn().unwrap_or_default().to_owned(),
+            unsupported_settings: unsupported::settings(&service),
+        }))
     }
 
     fn id(outputs: &ServiceOutputs) -> String {
@@ -398,7 +488,7 @@ impl Resource for Service {
         let key = |arn: &String| (cluster.to_owned(), name_in(arn).to_owned());
         let services = answer.service_arns().iter().map(|it| context.aws.look_up::<DescribeServices>(key(it)));
         let services = try_join_all(services).await?.into_iter().flatten();
-        let ours = services.filter(|it| it.status() == Some("ACTIVE") && runs_on_fargate(it) && from_aws(it).is_ok());
+        let ours = services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
         let listed = ours.filter_map(|it| Some(Listed::new(it.service_arn?, it.service_name.unwrap_or_default())));
         Ok(Page::new(listed, answer.next_token))
     }
@@ -425,14 +515,18 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
         // Scaling may come to a count with which it goes.
         None => ("all tasks".to_owned(), most > 100 || least < 100),
     };
-    report.rule(
-        &["deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount"],
-        moves,
-        format!(
-            "is {most}, and deploymentMinimumHealthyPercent is {least}: of {tasks} a deployment may neither stop one nor \
-             start another; raise the first, or lower the second"
-        ),
+    let reason = format!(
+        "is {}, and deploymentMinimumHealthyPercent is {}: of {tasks} a deployment may neither stop one nor start another; raise \
+         the first, or lower the second",
+        report.quoted("deploymentMaximumPercent", most),
+        report.quoted("deploymentMinimumHealthyPercent", least)
     );
+    let over = ["deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount"];
+    // AWS refuses this, whatever the count: "cannot be 100 as this will block deployments". With other numbers it takes the
+    // service, and it is the next deployment that does not end, unless scaling has changed the count by then.
+    let blocked = most <= 100 && least >= 100 && inputs.desired_count != Some(0);
+    report.rule(&over, !blocked, &reason);
+    report.warn(&over, moves || blocked, &reason);
     report.rule(
         &["availabilityZoneRebalancing", "deploymentMaximumPercent"],
         inputs.availability_zone_rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || most > 100,
@@ -440,10 +534,29 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
     );
 }
 
+/// Reports another service of the program that has the same name.
+fn check_name(inputs: &ServiceInputs, report: &mut Report<'_>) {
+    let (resource_id, region) = (resource_id(inputs, report), report.written("region"));
+    let same = |it: &ServiceFacts| it.resource_id.is_some() && it.resource_id == resource_id && it.region == region;
+    let is_free = !report.others::<ServiceFacts>().iter().any(same);
+    let (name, cluster) = (&inputs.name, name_in(&inputs.cluster));
+    report.rule(
+        &["name", "cluster"],
+        is_free,
+        format!("is {name:?}, as is that of another service of this program in cluster {cluster}; set another name"),
+    );
+}
+
+/// What scaling calls the service, once that is known.
+fn resource_id(inputs: &ServiceInputs, report: &Report<'_>) -> Option<String> {
+    let is_known = report.knows("name") && report.knows("cluster");
+    is_known.then(|| format!("service/{}/{}", name_in(&inputs.cluster), inputs.name))
+}
+
 /// The call that makes the service.
 fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuilder> {
     // A launch type, unlike a strategy, needs no capacity provider in the cluster.
-    let on_fargate = inputs.capacity_provider_strategies == all_on_fargate();
+    let on_fargate = are_all_on_fargate(&inputs.capacity_provider_strategies);
     let strategies = (!on_fargate).then(|| ecs::to_strategies(&inputs.capacity_provider_strategies)).transpose()?;
     Ok(aws
         .ecs()
@@ -459,7 +572,7 @@ fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuil
         .set_load_balancers(Some(load_balancers(inputs)))
         .set_service_registries(Some(registries(inputs)))
         .set_health_check_grace_period_seconds(grace_period(inputs))
-        .deployment_configuration(deployment_configuration(inputs, false)?)
+        .deployment_configuration(deployment_configuration(inputs, false, None)?)
         .set_availability_zone_rebalancing(inputs.availability_zone_rebalancing.map(|it| name_of(it).as_str().into()))
         .enable_execute_command(inputs.enable_execute_command)
         .enable_ecs_managed_tags(inputs.enable_ecs_managed_tags)
@@ -468,14 +581,25 @@ fn creation(aws: &Aws, inputs: &ServiceInputs) -> Result<CreateServiceFluentBuil
 }
 
 /// Sends those properties of which `changes` holds: AWS keeps what it is not told, and some of what it is told starts a
-/// deployment.
-async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl Fn(&[&str]) -> bool) -> Result<types::Service> {
+/// deployment. What AWS takes as a whole keeps those parts that no program can say here.
+async fn send(
+    context: &Context,
+    key: &Key,
+    new: &ServiceInputs,
+    seen: &[CapacityProviderStrategy],
+    changes: impl Fn(&[&str]) -> bool,
+) -> Result<types::Service> {
     let configuration = [
         "alarms",
         "deploymentCircuitBreaker",
         "deploymentMaximumPercent",
         "deploymentMinimumHealthyPercent",
     ];
+    let live = if changes(&configuration) || changes(&["loadBalancers"]) {
+        context.aws.look_up::<DescribeServices>(key.clone()).await?
+    } else {
+        None
+    };
     let mut request = context.aws.ecs().update_service().cluster(&key.0).service(&key.1);
     if changes(&["taskDefinition"]) {
         request = request.task_definition(&new.task_definition);
@@ -484,17 +608,18 @@ async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl F
         request = request.set_desired_count(new.desired_count);
     }
     if changes(&["capacityProviderStrategies"]) {
-        let strategies = ecs::to_strategies(&new.capacity_provider_strategies)?;
+        let strategies = ecs::to_strategies(&ecs::keep_weights(&new.capacity_provider_strategies, seen))?;
         request = request.set_capacity_provider_strategy(Some(strategies));
     }
     if changes(&["platformVersion"]) {
-        request = request.platform_version(new.platform_version.as_deref().unwrap_or("LATEST"));
+        request = request.platform_version(new.platform_version.as_deref().unwrap_or(LATEST));
     }
     if changes(&["networkConfiguration"]) {
         request = request.network_configuration(network(&new.network_configuration)?);
     }
     if changes(&["loadBalancers"]) {
-        request = request.set_load_balancers(Some(load_balancers(new)));
+        let balancers = load_balancers(new).into_iter().map(|it| unsupported::keep_in_balancer(it, live.as_ref()));
+        request = request.set_load_balancers(Some(balancers.collect()));
     }
     if changes(&["loadBalancers", "healthCheckGracePeriodSeconds"]) {
         request = request.set_health_check_grace_period_seconds(grace_period(new));
@@ -503,7 +628,7 @@ async fn send(context: &Context, key: &Key, new: &ServiceInputs, changes: impl F
         request = request.set_service_registries(Some(registries(new)));
     }
     if changes(&configuration) {
-        request = request.deployment_configuration(deployment_configuration(new, changes(&["alarms"]))?);
+        request = request.deployment_configuration(deployment_configuration(new, changes(&["alarms"]), live.as_ref())?);
     }
     if changes(&["availabilityZoneRebalancing"]) {
         let rebalancing = new.availability_zone_rebalancing.map(|it| name_of(it).as_str().into());
@@ -551,14 +676,16 @@ fn says(error: &Error, part: &str) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains(part))
 }
 
+/// What to say of a name that another service of the cluster has.
+fn taken_in((cluster, name): &Key) -> String {
+    taken::<Service>(&format!("{name} in cluster {cluster}"), &format!("{cluster}/{name}"))
+}
+
 /// The error, with the way out where AWS names none.
 fn explained(error: Error, inputs: &ServiceInputs) -> Error {
     let (cluster, name) = (name_in(&inputs.cluster), &inputs.name);
     if says(&error, TAKEN) {
-        return error.context(format!(
-            "cluster {cluster} has another service {name} already: bring it under Pulumi by the id {cluster}/{name} (the option \
-             `import`, or `pulumi import fargate:index:Service`), delete it, or give this one another name"
-        ));
+        return error.context(taken_in(&(cluster.to_owned(), name.clone())));
     }
     if says(&error, NO_LISTENER) {
         return error.context(
@@ -580,11 +707,6 @@ fn key(id: &str) -> Result<Key> {
         }
         _ => bail!("{id:?} is no service; give cluster/service, or its ARN"),
     }
-}
-
-/// Services on instances, or on machines of somebody's own, are none of ours.
-fn runs_on_fargate(service: &types::Service) -> bool {
-    service.launch_type().is_none_or(|it| *it == types::LaunchType::Fargate)
 }
 
 /// The name, from itself or from an ARN that ends in it.
@@ -617,16 +739,22 @@ fn registries(inputs: &ServiceInputs) -> Vec<types::ServiceRegistry> {
     inputs.service_registries.iter().map(registry).collect()
 }
 
-/// All of it, for AWS takes it as a whole. Alarms are taken away by naming none.
-fn deployment_configuration(inputs: &ServiceInputs, takes_alarms_away: bool) -> Result<types::DeploymentConfiguration> {
+/// All of it, for AWS takes it as a whole, with what `live` has and no program can say here. Alarms are taken away by naming none.
+fn deployment_configuration(
+    inputs: &ServiceInputs,
+    takes_alarms_away: bool,
+    live: Option<&types::Service>,
+) -> Result<types::DeploymentConfiguration> {
+    let live = live.and_then(types::Service::deployment_configuration);
     let breaker = &inputs.deployment_circuit_breaker;
-    let breaker = types::DeploymentCircuitBreaker::builder().enable(breaker.enable).rollback(breaker.rollback).build();
+    let breaker = types::DeploymentCircuitBreaker::builder().enable(breaker.enable).rollback(breaker.rollback);
+    let breaker = unsupported::keep_in_breaker(breaker, live).build();
     let none = ServiceAlarms { alarm_names: Vec::new(), enable: false, rollback: false };
     let alarms = inputs.alarms.as_ref().or(takes_alarms_away.then_some(&none)).map(|it| {
         let alarms = types::DeploymentAlarms::builder().set_alarm_names(Some(it.alarm_names.clone()));
         alarms.enable(it.enable).rollback(it.rollback).build()
     });
-    Ok(types::DeploymentConfiguration::builder()
+    Ok(unsupported::keep_in_deployment(types::DeploymentConfiguration::builder(), live)
         .deployment_circuit_breaker(breaker)
         .set_alarms(alarms.transpose()?)
         .maximum_percent(inputs.deployment_maximum_percent)
@@ -666,7 +794,7 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
             [] => all_on_fargate(),
             strategies => ecs::from_strategies(strategies),
         },
-        platform_version: service.platform_version().filter(|it| !["", "LATEST"].contains(it)).map(str::to_owned),
+        platform_version: service.platform_version().filter(|it| !["", LATEST].contains(it)).map(str::to_owned),
         network_configuration: NetworkConfiguration {
             subnets: vpc.map(|it| it.subnets().to_vec()).unwrap_or_default(),
             security_groups: vpc.map(|it| it.security_groups().to_vec()).unwrap_or_default(),
@@ -702,26 +830,80 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::resource::mistakes;
+    use crate::{
+        plan::Plan,
+        resource::{AnyResource as _, Erased, findings, mistakes},
+    };
 
     #[test]
     fn a_deployment_has_to_have_room() {
         let told = |more: serde_json::Value| {
             let mut inputs = json!({ "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } });
             inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            mistakes::<Service>(inputs.into())
+            findings::<Service>(&Plan::default(), inputs.into())
         };
-        let none: [&str; 0] = [];
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 150 })), none);
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 2 })), none);
-        let reason = |tasks: &str, most: i32| {
+        let none: [String; 0] = [];
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150 })), (vec![], vec![]));
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 2 })), (vec![], vec![]));
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 100, "desiredCount": 0 })).0, none);
+        let reason = |tasks: &str, most: i32, least: &str| {
             format!(
-                "deploymentMaximumPercent is {most}, and deploymentMinimumHealthyPercent is 100: of {tasks} a deployment \
+                "deploymentMaximumPercent is {most}, and deploymentMinimumHealthyPercent is {least}: of {tasks} a deployment \
                  may neither stop one nor start another; raise the first, or lower the second"
             )
         };
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 1 })), [reason("1 task", 150)]);
-        assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })), [reason("all tasks", 100)]);
+        // AWS takes the service, and scaling may change the count before the next deployment.
+        let warned = (vec![], vec![reason("1 task", 150, "100 by default")]);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 150, "desiredCount": 1 })), warned);
+        assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })).0, [reason("all tasks", 100, "100 by default")]);
+        let written = json!({ "deploymentMaximumPercent": 100, "deploymentMinimumHealthyPercent": 100 });
+        assert_eq!(told(written).0, [reason("all tasks", 100, "100")]);
+    }
+
+    #[test]
+    fn the_latest_version_of_the_platform_is_what_a_service_has_anyway() {
+        let service = Erased::<Service>::NEW;
+        let inputs = |version: Option<&str>| {
+            let inputs = json!({
+                "name": "web", "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] }, "platformVersion": version,
+            });
+            let Value::Object(inputs) = inputs.into() else { panic!("a map") };
+            inputs
+        };
+        let differs = |old, new| !service.diff(&inputs(old), &inputs(new)).is_empty();
+        assert!(!differs(None, Some("LATEST")) && !differs(Some("LATEST"), None) && !differs(Some("LATEST"), Some("LATEST")));
+        assert!(differs(Some("1.3.0"), Some("LATEST")) && differs(Some("LATEST"), Some("1.4.0")));
+    }
+
+    #[test]
+    fn weights_that_are_left_out_stay() {
+        let strategy = |provider: &str, weight: Option<i32>| CapacityProviderStrategy {
+            capacity_provider: provider.to_owned(),
+            weight,
+            base: 0,
+        };
+        let seen = [strategy("FARGATE", Some(1)), strategy("FARGATE_SPOT", Some(3))];
+        let new = [strategy("FARGATE", Some(2)), strategy("FARGATE_SPOT", None), strategy("own", None)];
+        let weights: Vec<_> = ecs::keep_weights(&new, &seen).into_iter().map(|it| it.weight).collect();
+        assert_eq!(weights, [Some(2), Some(3), None]);
+    }
+
+    #[test]
+    fn a_name_is_there_once_in_a_cluster() {
+        let plan = Plan::default();
+        let service = |cluster: &str| {
+            json!({ "name": "web", "cluster": cluster, "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } })
+        };
+        let facts = |cluster: &str| ServiceFacts {
+            name: "web".to_owned(),
+            region: None,
+            resource_id: Some(format!("service/{cluster}/web")),
+            desired_count: None,
+        };
+        plan.declare("other", Facts::new(facts("main")));
+        let reason = "name is \"web\", as is that of another service of this program in cluster main; set another name";
+        assert_eq!(findings::<Service>(&plan, service("main").into()).0, [reason]);
+        assert_eq!(findings::<Service>(&plan, service("second").into()).0, Vec::<String>::new());
     }
 
     #[test]

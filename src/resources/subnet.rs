@@ -1,8 +1,8 @@
 //! ec2: a subnet, a range of a VPC's addresses in one availability zone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Error, Result, ensure};
 use aws_sdk_ec2::types::{self, AttributeBooleanValue, ResourceType};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
     check::Report,
+    facts::{SubnetFacts, VpcFacts},
     list::{Cursor, Page},
+    plan::{Candidates, Facts, Link},
     resource::{Context, Resource},
 };
 
@@ -29,6 +31,7 @@ pub struct Subnet;
 pub struct SubnetInputs {
     /// The VPC that the subnet is in.
     #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
+    #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: String,
     /// The IPv4 addresses of the subnet, such as `10.0.16.0/20`: a part of the VPC's, from /16 to /28, that no other subnet
     /// has. AWS keeps five of them; each task takes one.
@@ -36,7 +39,7 @@ pub struct SubnetInputs {
     pub cidr_block: String,
     /// The availability zone that the subnet is in, such as `eu-central-1a`. Default: one that AWS chooses; a load balancer
     /// and a Redis group with a replica need subnets in two zones, so choose them yourself.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub availability_zone: Option<String>,
     /// Whether what starts in the subnet gets a public address unless it says otherwise. Tasks on Fargate do say:
     /// `assignPublicIp` of the service counts. Default: false, as private subnets want it.
@@ -72,6 +75,34 @@ impl Resource for Subnet {
         let fits = inputs.cidr_block.parse::<Ipv4Net>().is_ok_and(|it| (16..=28).contains(&it.prefix_len()));
         let reason = format!("is {}; AWS takes IPv4 addresses from /16 to /28", inputs.cidr_block);
         report.rule(&["cidrBlock"], fits, reason);
+        if let (Some(zone), Some(region)) = (&inputs.availability_zone, report.text("region").map(str::to_owned)) {
+            let there = zone.strip_prefix(&region).is_some_and(|it| !it.is_empty());
+            let reason = format!("is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on");
+            report.rule(&["availabilityZone"], there, reason);
+        }
+        if let Ok(block) = inputs.cidr_block.parse::<Ipv4Net>() {
+            check_block(block, inputs, report);
+        }
+    }
+
+    fn facts(inputs: &SubnetInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(SubnetFacts {
+            vpc: report.link("vpcId", &inputs.vpc_id),
+            block: report.known("cidrBlock", inputs.cidr_block.parse().ok()).flatten(),
+            availability_zone: report.known("availabilityZone", inputs.availability_zone.clone()).flatten(),
+        }))
+    }
+
+    fn check_change(_: &SubnetInputs, new: &SubnetInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        let changed: Vec<_> = replacing.iter().map(String::as_str).collect();
+        let reason = format!(
+            "stays {} while {} changes, which AWS cannot do in place. Two subnets cannot have the same addresses, so the old subnet \
+             has to be deleted before the new one is created, and AWS refuses that while load balancers, tasks or anything else is \
+             in it; change cidrBlock as well",
+            new.cidr_block,
+            changed.join(" and ")
+        );
+        report.warn(&[&["cidrBlock"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
     }
 
     async fn create(context: &Context, inputs: &SubnetInputs) -> Result<String> {
@@ -108,6 +139,7 @@ impl Resource for Subnet {
     async fn read(context: &Context, id: &str) -> Result<Option<SubnetOutputs>> {
         let id = ec2::id_in(id, "subnet-", "subnet")?;
         let Some(subnet) = context.aws.look_up::<DescribeSubnets>(id.clone()).await? else { return Ok(None) };
+        ensure!(has_ipv4(&subnet), "{id} has IPv6 addresses alone, which a Subnet of this package cannot have: every task needs IPv4");
         let text = |it: Option<&str>| it.unwrap_or_default().to_owned();
         Ok(Some(SubnetOutputs {
             inputs: SubnetInputs {
@@ -132,7 +164,7 @@ impl Resource for Subnet {
         let request = context.aws.ec2().describe_subnets().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
-        let listed = answer.subnets().iter().filter_map(|it| ec2::listed(it.subnet_id(), it.tags()));
+        let listed = answer.subnets().iter().filter(|it| has_ipv4(it)).filter_map(|it| ec2::listed(it.subnet_id(), it.tags()));
         Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
@@ -146,6 +178,11 @@ impl Resource for Subnet {
         let inside = || ec2::interfaces(&context.aws, "subnet-id", id);
         ec2::delete_when_free(&context.observer, id, HELD, delete, inside).await
     }
+}
+
+/// A subnet may have IPv6 addresses alone.
+fn has_ipv4(subnet: &types::Subnet) -> bool {
+    subnet.cidr_block().is_some_and(|it| !it.is_empty())
 }
 
 /// `DescribeSubnets`, by id.
@@ -162,6 +199,40 @@ impl Lookup for DescribeSubnets {
         let subnets = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
         Ok(subnets.into_iter().filter_map(|it| Some((it.subnet_id()?.to_owned(), it))).collect())
     }
+}
+
+/// The block of a subnet is within that of its VPC, and no other subnet has a part of it.
+fn check_block(block: Ipv4Net, inputs: &SubnetInputs, report: &mut Report<'_>) {
+    let vpcs = report.resolve::<VpcFacts>("vpcId", Some(&inputs.vpc_id));
+    let certain = |vpc: &VpcFacts| {
+        // A VPC that exists may have been given more blocks, which do not overlap its first one.
+        let outside = outside(block, vpc)?;
+        (vpc.is_new || vpc.block.is_some_and(|it| block.contains(&it))).then_some(outside)
+    };
+    report.compare("cidrBlock", &["cidrBlock"], &vpcs, certain);
+    let doubtful = vpcs.which(|it| certain(it).is_none());
+    report.warn_if_mismatched("cidrBlock", &["cidrBlock"], &doubtful, |it| {
+        Some(format!("{}, unless that has been given another block that the program does not declare", outside(block, it)?))
+    });
+    let vpc = report.link("vpcId", &inputs.vpc_id);
+    let overlaps = |it: &SubnetFacts| it.block.is_some_and(|it| it.contains(&block) || block.contains(&it));
+    let others = report.others::<SubnetFacts>().into_iter();
+    let those: Vec<_> = others.filter(|it| overlaps(it) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
+    let exists = vpc != Link::Unknown;
+    // One subnet may be imported twice into a program.
+    let (doubtful, those) = those.into_iter().partition::<Vec<_>, _>(|it| exists && it.block == Some(block));
+    let overlap = |it: &SubnetFacts| {
+        let taken = it.block?;
+        Some(format!("is {block}, which overlaps {taken}, the cidrBlock of another Subnet of this VPC; choose one that is free"))
+    };
+    report.compare("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those }, overlap);
+    report.warn_if_mismatched("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those: doubtful }, overlap);
+}
+
+/// Why a block is not one of the VPC, if so.
+fn outside(block: Ipv4Net, vpc: &VpcFacts) -> Option<String> {
+    let whole = vpc.block.filter(|it| !it.contains(&block))?;
+    Some(format!("is {block}, which is not within {whole}, the cidrBlock of its VPC; choose a part of that"))
 }
 
 /// The property at fault, and the way out.
@@ -185,4 +256,76 @@ async fn map_public_ip(context: &Context, id: &str, on: bool) -> Result<()> {
     let on = AttributeBooleanValue::builder().value(on).build();
     let request = context.aws.ec2().modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
     context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::{
+        plan::Plan,
+        resource::findings,
+        value::{Map, Value},
+    };
+
+    /// A program with a VPC of 10.0.0.0/16, which exists or does not, and what else is declared.
+    fn plan(is_new: bool) -> Plan {
+        let plan = Plan::default();
+        plan.declare("vpc", Facts::new(VpcFacts { block: "10.0.0.0/16".parse().ok(), is_new, has_dns: None }));
+        if !is_new {
+            plan.record("vpc", Some("vpc-1"), &Map::new());
+        }
+        plan
+    }
+
+    fn subnet(vpc: Value, rest: &Json) -> Value {
+        let Value::Object(mut map) = Value::from(rest.clone()) else { panic!("inputs are a map") };
+        map.insert("vpcId".to_owned(), vpc);
+        Value::Object(map)
+    }
+
+    #[test]
+    fn a_subnet_is_within_its_vpc() {
+        let block = |it: &str| json!({ "cidrBlock": it });
+        let outside = "cidrBlock is 10.1.0.0/20, which is not within 10.0.0.0/16, the cidrBlock of its VPC; choose a part of that";
+        let found = findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.1.0.0/20")));
+        assert!(found.0[0].starts_with(outside) && found.1.is_empty(), "{found:?}");
+        assert_eq!(findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.0.16.0/20"))), (vec![], vec![]));
+        let exists = || Value::String("vpc-1".to_owned());
+        let found = findings::<Subnet>(&plan(false), subnet(exists(), &block("10.1.0.0/20")));
+        assert!(found.0.is_empty() && found.1[0].starts_with(outside), "{found:?}");
+        assert!(findings::<Subnet>(&plan(false), subnet(Value::String("vpc-2".to_owned()), &block("10.1.0.0/20"))).1.is_empty());
+    }
+
+    #[test]
+    fn subnets_of_a_vpc_do_not_overlap() {
+        let other = |vpc: Link| Facts::new(SubnetFacts { vpc, block: "10.0.0.0/20".parse().ok(), availability_zone: None });
+        let taken = "cidrBlock is 10.0.8.0/24, which overlaps 10.0.0.0/20, the cidrBlock of another Subnet of this VPC";
+        let wanted = json!({ "cidrBlock": "10.0.8.0/24" });
+        let new = plan(true);
+        new.declare("other", other(Link::Unknown));
+        let found = findings::<Subnet>(&new, subnet(Value::Unknown, &wanted)).0;
+        assert!(found.len() == 1 && found[0].starts_with(taken), "{found:?}");
+        let (one, two) = (Value::String("vpc-1".to_owned()), Value::String("vpc-2".to_owned()));
+        let old = plan(false);
+        old.declare("other", other(Link::Known("vpc-1".to_owned())));
+        assert!(findings::<Subnet>(&old, subnet(one.clone(), &wanted)).0[0].starts_with(taken));
+        assert!(findings::<Subnet>(&old, subnet(two, &wanted)).0.is_empty());
+        assert!(findings::<Subnet>(&old, subnet(one, &json!({ "cidrBlock": "10.0.16.0/20" }))).0.is_empty());
+    }
+
+    #[test]
+    fn a_zone_is_one_of_the_region() {
+        let zone = |zone: &str| {
+            let rest = json!({ "cidrBlock": "10.0.0.0/20", "availabilityZone": zone, "region": "eu-west-1" });
+            findings::<Subnet>(&Plan::default(), subnet(Value::String("vpc-1".to_owned()), &rest)).0
+        };
+        for right in ["eu-west-1a", "eu-west-1-lon-1a"] {
+            assert!(zone(right).is_empty());
+        }
+        for wrong in ["eu-west-2a", "euw1-az1", "a", "eu-west-1"] {
+            assert!(zone(wrong)[0].starts_with(&format!("availabilityZone is {wrong}, which is not a zone of eu-west-1")));
+        }
+    }
 }

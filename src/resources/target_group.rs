@@ -1,6 +1,6 @@
 //! elbv2: a target group, the tasks that a load balancer sends requests to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_sdk_elasticloadbalancingv2::types;
@@ -15,11 +15,12 @@ use crate::{
         refused_with,
     },
     check::Report,
-    codec::{Unlisted, name_of, named},
-    list::{Cursor, Listed, Page},
+    codec::{self, Unlisted, name_of, named},
     facts::TargetGroupFacts,
+    list::{Cursor, Listed, Page},
     plan::Facts,
-    resource::{Context, Resource, changed, taken},
+    resource::{Context, Resource, taken},
+    value::{Map, Value},
 };
 
 /// What holds a target group until the listener or rule that uses it has been deleted.
@@ -36,8 +37,13 @@ const ALGORITHM: Attribute = ("load_balancing.algorithm.type", "round_robin");
 const ANOMALY_MITIGATION: Attribute = ("load_balancing.algorithm.anomaly_mitigation", "off");
 const SLOW_START: Attribute = ("slow_start.duration_seconds", "0");
 const CONNECTION_TERMINATION: Attribute = ("deregistration_delay.connection_termination.enabled", "false");
+/// AWS's default is another for UDP and TCP_UDP (ELBv2's model, TargetGroupAttribute).
+const CONNECTION_TERMINATION_UDP: Attribute = ("deregistration_delay.connection_termination.enabled", "true");
 const PRESERVE_CLIENT_IP: Attribute = ("preserve_client_ip.enabled", "");
 const PROXY_PROTOCOL: Attribute = ("proxy_protocol_v2.enabled", "false");
+
+/// The path that AWS gets where health checks speak gRPC and none is named: a method that no server has.
+const GRPC_PATH: &str = "/AWS.ALB/healthcheck";
 
 pub struct TargetGroup;
 
@@ -57,6 +63,7 @@ pub struct TargetGroupInputs {
     pub name: String,
     /// The id of the VPC that the tasks are in.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::ec2::id::vpc)]
     pub vpc_id: String,
     /// How targets are registered. Default: `ip`, for every Fargate task has an address of its own; nothing else will do.
     #[serde(default = "ip")]
@@ -104,9 +111,9 @@ pub struct TargetGroupInputs {
     /// Whether a client stays with the target that answered it first. Default: it does not.
     #[serde(default = "not_sticky")]
     pub stickiness: TargetGroupStickiness,
-    /// Whether connections are cut once the deregistration delay is over. TCP and UDP only.
-    #[serde(default)]
-    pub connection_termination: bool,
+    /// Whether connections are cut once the deregistration delay is over. Default: with UDP and `TCP_UDP` they are, else they are
+    /// not. TCP and UDP only.
+    pub connection_termination: Option<bool>,
     /// Whether targets see the address of the client. Default: with UDP they do, with TCP and TLS they see the load balancer's.
     /// TCP and UDP only.
     #[schemars(extend("computed" = true))]
@@ -145,6 +152,14 @@ pub enum TargetGroupProtocol {
 impl TargetGroupProtocol {
     fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Https)
+    }
+
+    fn is_udp(self) -> bool {
+        matches!(self, Self::Udp | Self::TcpUdp)
+    }
+
+    fn termination(self) -> Attribute {
+        if self.is_udp() { CONNECTION_TERMINATION_UDP } else { CONNECTION_TERMINATION }
     }
 }
 
@@ -188,7 +203,6 @@ pub struct TargetGroupHealthCheck {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// The protocol of the checks. Default: the one of the target group; TCP where that is TLS or UDP.
-    #[schemars(extend("computed" = true))]
     pub protocol: Option<TargetGroupHealthCheckProtocol>,
     /// The port of the checks, or `traffic-port` for the one that requests go to.
     #[serde(default = "traffic_port")]
@@ -196,19 +210,20 @@ pub struct TargetGroupHealthCheck {
     pub port: String,
     /// The path to get, where the checks speak HTTP. Default: `/`; with gRPC `/AWS.ALB/healthcheck`, a method that no server has.
     #[schemars(length(max = 1024), regex(pattern = "^/"))]
-    #[schemars(extend("computed" = true, "expects" = "a path that starts with /"))]
+    #[schemars(extend("expects" = "a path that starts with /"))]
     pub path: Option<String>,
     /// The answers that a target in health gives, where the checks speak HTTP: statuses such as `200`, `200,302` or `200-399`;
     /// with gRPC, status codes such as `0` or `0,12`. Default: `200-399`; with gRPC `0`, or `12` (there is no such method)
-    /// where `path` is left out.
+    /// where `path` has its default.
     #[schemars(regex(pattern = "^[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?)*$"))]
-    #[schemars(extend("computed" = true, "expects" = "statuses such as 200, 200,302 or 200-399"))]
+    #[schemars(extend("expects" = "statuses such as 200, 200,302 or 200-399"))]
     pub matcher: Option<String>,
     /// How many seconds are between two checks of a target. Default: 10, so that a new task gets requests soon.
     #[serde(default = "ten")]
     #[schemars(range(min = 5, max = 300))]
     pub interval: i32,
-    /// After how many seconds without an answer a check has failed. Has to be less than the interval.
+    /// After how many seconds without an answer a check has failed. Has to be less than the interval; with network protocols, not
+    /// more.
     #[serde(default = "five")]
     #[schemars(range(min = 2, max = 120))]
     pub timeout: i32,
@@ -430,6 +445,27 @@ impl Resource for TargetGroup {
     type Outputs = TargetGroupOutputs;
     type Query = TargetGroupQuery;
 
+    fn normalize(inputs: &mut Map) {
+        let text = |name: &str| inputs.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (protocol, version) = (text("protocol"), text("protocolVersion"));
+        let is_udp = protocol.as_deref().map(|it| matches!(it, "UDP" | "TCP_UDP"));
+        let is_http = protocol.as_deref().map(|it| matches!(it, "HTTP" | "HTTPS"));
+        inputs.entry("connectionTermination".to_owned()).or_insert(is_udp.map_or(Value::Unknown, Value::Bool));
+        if is_http == Some(true) && inputs.get("preserveClientIp").map(Value::plain) == Some(&Value::Bool(false)) {
+            // Targets never see it there; the address is in X-Forwarded-For.
+            inputs.remove("preserveClientIp");
+        }
+        if is_http == Some(false) {
+            inputs.insert("loadBalancingAlgorithmType".to_owned(), Value::String(name_of(least_outstanding_requests())));
+        }
+        if let Some(Value::Object(check)) = inputs.get_mut("healthCheck").map(Value::plain_mut) {
+            normalize_health(check, protocol.as_deref(), version.as_deref());
+        }
+        if let Some(Value::Object(stickiness)) = inputs.get_mut("stickiness").map(Value::plain_mut) {
+            normalize_stickiness(stickiness);
+        }
+    }
+
     fn check(inputs: &TargetGroupInputs, report: &mut Report<'_>) {
         report.rule(
             &["targetType"],
@@ -465,18 +501,35 @@ impl Resource for TargetGroup {
             "needs loadBalancingAlgorithmType weighted_random",
         );
         let network_only = [
-            ("connectionTermination", inputs.connection_termination),
+            ("connectionTermination", inputs.connection_termination == Some(true)),
             ("preserveClientIp", inputs.preserve_client_ip.is_some()),
             ("proxyProtocolV2", inputs.proxy_protocol_v2),
         ];
         for (name, set) in network_only {
             report.rule(&[name, "protocol"], !http || !set, "is not for the protocols HTTP and HTTPS");
         }
-        let udp = matches!(inputs.protocol, TargetGroupProtocol::Udp | TargetGroupProtocol::TcpUdp);
         report.rule(
             &["preserveClientIp", "protocol"],
-            !udp || inputs.preserve_client_ip != Some(false),
+            !inputs.protocol.is_udp() || inputs.preserve_client_ip != Some(false),
             "is false, but with UDP targets always see the address of the client; leave it out",
+        );
+    }
+
+    fn check_change(
+        _: &TargetGroupInputs,
+        new: &TargetGroupInputs,
+        replacing: &BTreeSet<String>,
+        report: &mut Report<'_>,
+    ) {
+        let properties = replacing.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        report.warn(
+            &["name"],
+            replacing.is_empty() || !report.replaces_in_place(),
+            format!(
+                "stays {}, while the change of {properties} replaces the target group: AWS deletes none that a listener or a rule \
+                 forwards to, and has no room for two of a name; set another name, or leave it out",
+                new.name
+            ),
         );
     }
 
@@ -489,6 +542,8 @@ impl Resource for TargetGroup {
         };
         Some(Facts::new(TargetGroupFacts {
             name: report.shown(&inputs.name),
+            protocol: report.known("protocol", name_of(inputs.protocol)),
+            vpc: report.link("vpcId", &inputs.vpc_id),
             protocols: report.known("protocol", protocols),
             check_port: report.known("healthCheck.port", check.port.parse().ok()).flatten(),
             interval: report.known("healthCheck.interval", check.interval),
@@ -505,7 +560,6 @@ impl Resource for TargetGroup {
             bail!(taken::<Self>(name, existing.target_group_arn().unwrap_or(name)));
         }
         let check = &inputs.health_check;
-        let asks = asks_by_http(inputs);
         let request = context
             .aws
             .elb()
@@ -518,10 +572,10 @@ impl Resource for TargetGroup {
             .set_protocol_version(inputs.protocol.is_http().then(|| name_of(inputs.protocol_version)))
             .ip_address_type(name_of(inputs.ip_address_type).as_str().into())
             .health_check_enabled(check.enabled)
-            .health_check_protocol(name_of(health_protocol(inputs)).as_str().into())
+            .set_health_check_protocol(check.protocol.map(|it| name_of(it).as_str().into()))
             .health_check_port(&check.port)
-            .set_health_check_path(asks.then(|| path(inputs)))
-            .set_matcher(asks.then(|| matcher(inputs)))
+            .set_health_check_path(check.path.clone())
+            .set_matcher(matcher(inputs))
             .health_check_interval_seconds(check.interval)
             .health_check_timeout_seconds(check.timeout)
             .healthy_threshold_count(check.healthy_threshold)
@@ -535,22 +589,26 @@ impl Resource for TargetGroup {
     }
 
     async fn update(context: &Context, arn: &str, old: &TargetGroupOutputs, new: &TargetGroupInputs) -> Result<()> {
-        if changed(&old.inputs, new)?.contains("healthCheck") {
-            let (check, asks) = (&new.health_check, asks_by_http(new));
+        let (was, check) = (&old.inputs.health_check, &new.health_check);
+        if was != check {
+            // AWS keeps what it is not told of. Another protocol has a path and a matcher of its own.
+            let another = was.protocol != check.protocol;
             let request = context
                 .aws
                 .elb()
                 .modify_target_group()
                 .target_group_arn(arn)
-                .health_check_enabled(check.enabled)
-                .health_check_protocol(name_of(health_protocol(new)).as_str().into())
-                .health_check_port(&check.port)
-                .set_health_check_path(asks.then(|| path(new)))
-                .set_matcher(asks.then(|| matcher(new)))
-                .health_check_interval_seconds(check.interval)
-                .health_check_timeout_seconds(check.timeout)
-                .healthy_threshold_count(check.healthy_threshold)
-                .unhealthy_threshold_count(check.unhealthy_threshold);
+                .set_health_check_enabled((was.enabled != check.enabled).then_some(check.enabled))
+                .set_health_check_protocol(check.protocol.filter(|_| another).map(|it| name_of(it).as_str().into()))
+                .set_health_check_port((was.port != check.port).then(|| check.port.clone()))
+                .set_health_check_path(check.path.clone().filter(|_| another || was.path != check.path))
+                .set_matcher(matcher(new).filter(|_| another || was.matcher != check.matcher))
+                .set_health_check_interval_seconds((was.interval != check.interval).then_some(check.interval))
+                .set_health_check_timeout_seconds((was.timeout != check.timeout).then_some(check.timeout))
+                .set_healthy_threshold_count((was.healthy_threshold != check.healthy_threshold).then_some(check.healthy_threshold))
+                .set_unhealthy_threshold_count(
+                    (was.unhealthy_threshold != check.unhealthy_threshold).then_some(check.unhealthy_threshold),
+                );
             request.send().await.explain()?;
         }
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
@@ -563,8 +621,10 @@ impl Resource for TargetGroup {
         let arn = group.target_group_arn().unwrap_or_default();
         let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
         let Some(shown) = shown else { return Ok(None) };
-        let statuses = group.matcher().and_then(|it| it.http_code().or(it.grpc_code()));
-        let protocol = named(group.protocol().map_or("HTTP", |it| it.as_str()))?;
+        // Checks that only connect have neither path nor codes, whatever AWS still shows of them.
+        let connects = group.health_check_protocol() == Some(&types::ProtocolEnum::Tcp);
+        let statuses = group.matcher().and_then(|it| it.http_code().or(it.grpc_code())).filter(|_| !connects);
+        let protocol: TargetGroupProtocol = named(group.protocol().map_or("HTTP", |it| it.as_str()))?;
         Ok(Some(TargetGroupOutputs {
             inputs: TargetGroupInputs {
                 name: group.target_group_name().unwrap_or_default().to_owned(),
@@ -578,7 +638,7 @@ impl Resource for TargetGroup {
                     enabled: group.health_check_enabled().unwrap_or_else(yes),
                     protocol: group.health_check_protocol().map(|it| named(it.as_str())).transpose()?,
                     port: group.health_check_port().map_or_else(traffic_port, str::to_owned),
-                    path: group.health_check_path().map(str::to_owned),
+                    path: group.health_check_path().filter(|_| !connects).map(str::to_owned),
                     matcher: statuses.map(str::to_owned),
                     interval: group.health_check_interval_seconds().unwrap_or_else(ten),
                     timeout: group.health_check_timeout_seconds().unwrap_or_else(five),
@@ -589,14 +649,14 @@ impl Resource for TargetGroup {
                 slow_start: shown.number(SLOW_START)?,
                 // Other protocols have none; there, the default means nothing.
                 load_balancing_algorithm_type: if protocol.is_http() {
- named(shown.text(ALGORITHM))?
- } else {
- least_outstanding_requests()
- },
+                    named(shown.text(ALGORITHM))?
+                } else {
+                    least_outstanding_requests()
+                },
                 load_balancing_anomaly_mitigation: named(shown.text(ANOMALY_MITIGATION))?,
                 load_balancing_cross_zone_enabled: named(shown.text(CROSS_ZONE))?,
-                stickiness: stickiness(&shown, protocol)?,
-                connection_termination: shown.flag(CONNECTION_TERMINATION),
+                stickiness: stickiness(&shown)?,
+                connection_termination: Some(shown.flag(protocol.termination())),
                 preserve_client_ip: Some(shown.text(PRESERVE_CLIENT_IP)).filter(|it| !it.is_empty()).map(|it| it == "true"),
                 proxy_protocol_v2: shown.flag(PROXY_PROTOCOL),
                 tags,
@@ -617,7 +677,10 @@ impl Resource for TargetGroup {
         let listed = answer.target_groups.unwrap_or_default().into_iter().filter_map(|it| {
             // What instances and functions register with, tasks cannot.
             let for_tasks = it.target_type() == Some(&types::TargetTypeEnum::Ip);
-            named::<TargetGroupProtocol>(it.protocol()?.as_str()).ok().filter(|_| for_tasks)?;
+            let protocol = named(it.protocol()?.as_str()).ok()?;
+            if !for_tasks || matches!(protocol, TargetGroupProtocol::Other(_)) {
+                return None;
+            }
             Some(Listed::new(it.target_group_arn?, it.target_group_name.unwrap_or_default()))
         });
         Ok(Page::new(listed, answer.next_marker))
@@ -665,10 +728,16 @@ impl Lookup for DescribeTargetGroups {
 
 fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, report: &mut Report<'_>) {
     report.rule(&["healthCheck.enabled"], check.enabled, "is false, but AWS always checks targets that are registered by address");
+    // AWS refuses the same value for both where targets speak HTTP (hashicorp/terraform-provider-aws#2366); of network load
+    // balancers, 10 seconds for both were once the only choice.
+    let least = if inputs.protocol.is_http() { check.timeout + 1 } else { check.timeout };
     report.rule(
-        &["healthCheck.timeout", "healthCheck.interval"],
-        check.timeout < check.interval,
-        format!("is {}, which has to be less than the interval of {} seconds", check.timeout, check.interval),
+        &["healthCheck.timeout", "healthCheck.interval", "protocol"],
+        check.interval >= least,
+        format!(
+            "is {}, which needs a healthCheck.interval of {least} seconds or more, and that is {}",
+            check.timeout, check.interval
+        ),
     );
     report.rule(
         &["healthCheck.protocol", "protocol"],
@@ -678,7 +747,7 @@ fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, repo
     for (name, set) in [("healthCheck.path", check.path.is_some()), ("healthCheck.matcher", check.matcher.is_some())] {
         report.rule(
             &[name, "healthCheck.protocol", "protocol"],
-            !set || asks_by_http(inputs),
+            !set || check.protocol != Some(TargetGroupHealthCheckProtocol::Tcp),
             "has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out",
         );
     }
@@ -697,10 +766,13 @@ fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, repo
 }
 
 fn check_stickiness(stickiness: &TargetGroupStickiness, inputs: &TargetGroupInputs, report: &mut Report<'_>) {
+    if !stickiness.enabled {
+        return;
+    }
     let by_address = stickiness.r#type == TargetGroupStickinessType::SourceIp;
     report.rule(
         &["stickiness.type", "stickiness.enabled", "protocol"],
-        !stickiness.enabled || by_address != inputs.protocol.is_http(),
+        matches!(stickiness.r#type, TargetGroupStickinessType::Other(_)) || by_address != inputs.protocol.is_http(),
         "does not fit the protocol: HTTP and HTTPS have lb_cookie and app_cookie, the others source_ip",
     );
     report.rule(
@@ -710,34 +782,45 @@ fn check_stickiness(stickiness: &TargetGroupStickiness, inputs: &TargetGroupInpu
     );
 }
 
-/// The protocol of the health checks, where the program leaves it open.
-fn health_protocol(inputs: &TargetGroupInputs) -> TargetGroupHealthCheckProtocol {
-    inputs.health_check.protocol.unwrap_or(match inputs.protocol {
-        TargetGroupProtocol::Http => TargetGroupHealthCheckProtocol::Http,
-        TargetGroupProtocol::Https => TargetGroupHealthCheckProtocol::Https,
-        _ => TargetGroupHealthCheckProtocol::Tcp,
-    })
-}
-
-/// Whether the health checks have a path to get and a status to judge.
-fn asks_by_http(inputs: &TargetGroupInputs) -> bool {
-    health_protocol(inputs) != TargetGroupHealthCheckProtocol::Tcp
-}
-
-fn path(inputs: &TargetGroupInputs) -> String {
-    let grpc = inputs.protocol_version == TargetGroupProtocolVersion::Grpc;
-    inputs.health_check.path.clone().unwrap_or_else(|| if grpc { "/AWS.ALB/healthcheck" } else { "/" }.to_owned())
-}
-
-fn matcher(inputs: &TargetGroupInputs) -> types::Matcher {
-    let check = &inputs.health_check;
-    let codes = |default: &str| check.matcher.clone().unwrap_or_else(|| default.to_owned());
-    match inputs.protocol_version {
-        // A server that knows no such method is one that works.
-        TargetGroupProtocolVersion::Grpc if check.path.is_none() => types::Matcher::builder().grpc_code(codes("12")).build(),
-        TargetGroupProtocolVersion::Grpc => types::Matcher::builder().grpc_code(codes("0")).build(),
-        _ => types::Matcher::builder().http_code(codes("200-399")).build(),
+/// Fills in what the health checks of a target group are by default; what depends on an unknown input is unknown.
+fn normalize_health(check: &mut Map, protocol: Option<&str>, version: Option<&str>) {
+    let mut fill = |name: &str, default: Option<&str>| {
+        let default = default.map_or(Value::Unknown, |it| Value::String(it.to_owned()));
+        check.entry(name.to_owned()).or_insert(default).as_str().map(str::to_owned)
+    };
+    let own = protocol.map(|it| if matches!(it, "HTTP" | "HTTPS") { it } else { "TCP" });
+    let Some(asked_by) = fill("protocol", own) else { return };
+    if asked_by == "TCP" {
+        return;
     }
+    let is_grpc = version.map(|it| it == "GRPC");
+    let path = fill("path", is_grpc.map(|it| if it { GRPC_PATH } else { "/" }));
+    // A server that knows no such method is one that works.
+    let codes = match (is_grpc, path) {
+        (Some(false), _) => Some("200-399"),
+        (Some(true), Some(path)) => Some(if path == GRPC_PATH { "12" } else { "0" }),
+        _ => None,
+    };
+    fill("matcher", codes);
+}
+
+/// Stickiness that is off is off in one way; and what lasts is a cookie.
+fn normalize_stickiness(stickiness: &mut Map) {
+    let none = codec::encode(&not_sticky()).unwrap_or_default();
+    if stickiness.get("enabled").map(Value::plain) == Some(&Value::Bool(false)) {
+        *stickiness = none;
+    } else if stickiness.get("type").and_then(Value::as_str) == Some("source_ip") {
+        stickiness.extend(none.into_iter().filter(|(name, _)| name == "cookieDuration"));
+    }
+}
+
+/// The codes that health checks want, in the member of AWS that is for the protocol.
+fn matcher(inputs: &TargetGroupInputs) -> Option<types::Matcher> {
+    let codes = inputs.health_check.matcher.clone()?;
+    Some(match inputs.protocol_version {
+        TargetGroupProtocolVersion::Grpc => types::Matcher::builder().grpc_code(codes).build(),
+        _ => types::Matcher::builder().http_code(codes).build(),
+    })
 }
 
 /// The attributes that the inputs ask for, of those that a target group of this protocol has.
@@ -766,28 +849,26 @@ fn attributes(inputs: &TargetGroupInputs) -> Vec<(Attribute, String)> {
             all.push((STICKINESS_TYPE, name_of(inputs.stickiness.r#type)));
         }
         all.extend(inputs.preserve_client_ip.map(|it| (PRESERVE_CLIENT_IP, it.to_string())));
-        all.extend([
-            (CONNECTION_TERMINATION, inputs.connection_termination.to_string()),
-            (PROXY_PROTOCOL, inputs.proxy_protocol_v2.to_string()),
-        ]);
+        all.extend(inputs.connection_termination.map(|it| (inputs.protocol.termination(), it.to_string())));
+        all.push((PROXY_PROTOCOL, inputs.proxy_protocol_v2.to_string()));
     }
     all
 }
 
-fn stickiness(shown: &Attributes, protocol: TargetGroupProtocol) -> Result<TargetGroupStickiness> {
-    let enabled = shown.flag(STICKINESS);
-    // Without stickiness, another protocol than HTTP shows a type that means nothing.
-    if !enabled && !protocol.is_http() {
+fn stickiness(shown: &Attributes) -> Result<TargetGroupStickiness> {
+    // AWS keeps the settings of what is off, where they mean nothing.
+    if !shown.flag(STICKINESS) {
         return Ok(not_sticky());
     }
     let kind = named(shown.text(STICKINESS_TYPE))?;
-    let by_app = kind == TargetGroupStickinessType::AppCookie;
-    Ok(TargetGroupStickiness {
-        enabled,
-        r#type: kind,
-        cookie_duration: shown.number(if by_app { APP_COOKIE_DURATION } else { LB_COOKIE_DURATION })?,
-        cookie_name: by_app.then(|| shown.text(APP_COOKIE_NAME).to_owned()),
-    })
+    let (cookie_duration, cookie_name) = match kind {
+        TargetGroupStickinessType::LbCookie => (shown.number(LB_COOKIE_DURATION)?, None),
+        TargetGroupStickinessType::AppCookie => {
+            (shown.number(APP_COOKIE_DURATION)?, Some(shown.text(APP_COOKIE_NAME).to_owned()))
+        }
+        _ => (one_day(), None),
+    };
+    Ok(TargetGroupStickiness { enabled: true, r#type: kind, cookie_duration, cookie_name })
 }
 
 async fn set_attributes(context: &Context, arn: &str, changes: &[(&str, String)]) -> Result<()> {
@@ -837,10 +918,70 @@ async fn users_of(context: &Context, arn: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::resource::mistakes;
+    use crate::{
+        resource::{changes, findings_of_change, mistakes},
+    };
+
+    fn group(more: &Json) -> Value {
+        let mut inputs = json!({ "vpcId": "vpc-1", "name": "web" });
+        inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        inputs.into()
+    }
+
+    #[test]
+    fn what_health_checks_leave_out_is_the_default_and_stands_in_the_diff() {
+        let differ = |protocol: &Json, old: Json, new: Json| {
+            let with = |check: Json| {
+                let mut inputs = protocol.clone();
+                inputs["healthCheck"] = check;
+                group(&inputs)
+            };
+            changes::<TargetGroup>(with(old), with(new))
+        };
+        let (http, tcp, grpc) = (json!({}), json!({ "protocol": "TCP" }), json!({ "protocolVersion": "GRPC" }));
+        assert_eq!(
+            differ(&http, json!({ "path": "/healthz", "matcher": "204" }), json!({ "interval": 20 })),
+            ["healthCheck.interval", "healthCheck.matcher", "healthCheck.path"]
+        );
+        assert_eq!(differ(&http, json!({ "protocol": "HTTPS" }), json!({})), ["healthCheck.protocol"]);
+        assert_eq!(
+            differ(&tcp, json!({ "protocol": "HTTP" }), json!({})),
+            ["healthCheck.matcher", "healthCheck.path", "healthCheck.protocol"]
+        );
+        // Another path has other codes: a server that has the method answers 0.
+        assert_eq!(
+            differ(&grpc, json!({}), json!({ "path": "/grpc.health.v1.Health/Check" })),
+            ["healthCheck.matcher", "healthCheck.path"]
+        );
+        let said = json!({ "path": "/", "matcher": "200-399", "protocol": "HTTP" });
+        assert!(differ(&http, json!({}), said).is_empty(), "what is the default anyway is no change");
+    }
+
+    #[test]
+    fn a_fixed_name_that_has_to_go_first_is_told() {
+        let warnings = |name: &str, port: i32| {
+            let old = group(&json!({ "name": name }));
+            findings_of_change::<TargetGroup>(old, group(&json!({ "name": name, "port": port }))).1
+        };
+        let warned = warnings("web", 8080);
+        assert_eq!(warned.len(), 1);
+        assert!(warned[0].starts_with("name stays web, while the change of port replaces the target group"), "{warned:?}");
+        assert!(warnings("web", 80).is_empty());
+        assert!(warnings("it-0a1b2c3", 8080).is_empty(), "the next one gets another name");
+    }
+
+    #[test]
+    fn network_checks_may_last_as_long_as_their_interval() {
+        let check = json!({ "interval": 10, "timeout": 10 });
+        assert!(mistakes::<TargetGroup>(group(&json!({ "protocol": "TCP", "healthCheck": check }))).is_empty());
+        assert_eq!(
+            mistakes::<TargetGroup>(group(&json!({ "healthCheck": check }))),
+            ["healthCheck.timeout is 10, which needs a healthCheck.interval of 11 seconds or more, and that is 10"]
+        );
+    }
 
     #[test]
     fn tasks_register_by_address_and_are_checked_in_time() {
@@ -854,7 +995,7 @@ mod tests {
         let expected = [
             "healthCheck.enabled is false, but AWS always checks targets that are registered by address",
             "healthCheck.matcher is 0-99, but AWS takes statuses from 200 to 499 here",
-            "healthCheck.timeout is 5, which has to be less than the interval of 5 seconds",
+            "healthCheck.timeout is 5, which needs a healthCheck.interval of 6 seconds or more, and that is 5",
             "slowStart is 10; AWS takes 30 to 900 seconds, or 0 for no slow start",
             "slowStart needs loadBalancingAlgorithmType round_robin",
             "targetType is \"instance\", but Fargate tasks (network mode awsvpc) have addresses of their own and register by ip; \

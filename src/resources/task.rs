@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     aws::{
         Aws, Explain, Passing, Patience, Refusal, Seen, TimedOut,
+        ec2::reach,
         ecs::{self, CapacityProviderStrategy, Evidence, NetworkConfiguration, all_on_fargate, why},
         logs::{Follower, Stream},
     },
@@ -213,6 +214,8 @@ impl Resource for Task {
 
     fn check(inputs: &TaskInputs, report: &mut Report<'_>) {
         ecs::check_strategies(&inputs.capacity_provider_strategies, report);
+        let network = &inputs.network_configuration;
+        reach::check_way_out(&network.subnets, network.assign_public_ip, report);
     }
 
     async fn create(context: &Context, inputs: &TaskInputs) -> Result<String> {

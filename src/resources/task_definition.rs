@@ -653,6 +653,7 @@ pub struct TaskDefinitionVolume {
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
     /// The id of the file system.
+    #[schemars(transform = crate::aws::ec2::id::file_system)]
     pub file_system_id: String,
     /// The folder in the file system that is mounted as its root. Default: `/`.
     #[serde(default = "root")]
@@ -672,6 +673,7 @@ pub struct TaskDefinitionVolumeEfsVolumeConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct TaskDefinitionVolumeEfsVolumeConfigurationAuthorizationConfig {
     /// The id of the access point to mount it through.
+    #[schemars(transform = crate::aws::ec2::id::access_point)]
     pub access_point_id: Option<String>,
     /// Whether it is mounted with the rights of the task role. Default: `DISABLED`.
     #[serde(default)]
@@ -765,7 +767,7 @@ impl Resource for TaskDefinition {
     type Outputs = TaskDefinitionOutputs;
     type Query = TaskDefinitionQuery;
 
-    fn normalize(inputs: &mut Map) -> Findings {
+    fn adapt(inputs: &mut Map) -> Findings {
         normal::normalize(inputs)
     }
 

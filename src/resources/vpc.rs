@@ -12,7 +12,9 @@ use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, ec2},
     check::Report,
     codec::{Unlisted, name_of},
+    facts::VpcFacts,
     list::{All, Cursor, Page},
+    plan::Facts,
     resource::{Context, Resource},
 };
 
@@ -100,6 +102,16 @@ impl Resource for Vpc {
             inputs.enable_dns_support || !inputs.enable_dns_hostnames,
             "is true, which needs enableDnsSupport; set enableDnsHostnames to false as well",
         );
+    }
+
+    fn facts(inputs: &VpcInputs, report: &Report<'_>) -> Option<Facts> {
+        let has_dns = inputs.enable_dns_support && inputs.enable_dns_hostnames;
+        let known = report.knows("enableDnsSupport") && report.knows("enableDnsHostnames");
+        Some(Facts::new(VpcFacts {
+            block: report.known("cidrBlock", inputs.cidr_block.parse().ok()).flatten(),
+            is_new: report.is_new(),
+            has_dns: known.then_some(has_dns),
+        }))
     }
 
     async fn create(context: &Context, inputs: &VpcInputs) -> Result<String> {

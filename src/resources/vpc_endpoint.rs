@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_ec2::types::{self, ResourceType, VpcEndpointType as Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,11 @@ use crate::{
     check::Report,
     codec::{Unlisted, name_of},
     document::Document,
+    facts::{SubnetFacts, VpcEndpointFacts, VpcFacts},
     list::{Cursor, Page},
+    plan::{Candidates, Facts, Link},
     resource::{Context, Resource},
+    value::{Map, Value},
 };
 
 /// What AWS says of what was made a moment ago.
@@ -36,25 +39,29 @@ pub struct VpcEndpoint;
 pub struct VpcEndpointInputs {
     /// The VPC that gets the endpoint.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: String,
     /// The service, such as `com.amazonaws.us-east-1.s3`.
     #[schemars(extend("replaceOnChanges" = true))]
     pub service_name: String,
     /// The type of the endpoint. Default: `Gateway` for S3 and DynamoDB, for it costs nothing; `Interface` for all others, for
     /// which there is no other.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
     pub vpc_endpoint_type: Option<VpcEndpointType>,
     /// The route tables that get a route to the service, for an endpoint of type `Gateway`.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
+    #[schemars(transform = ec2::id::route_table)]
     pub route_table_ids: Vec<String>,
     /// The subnets in which the endpoint has a network interface, one in each zone, for an endpoint of type `Interface`.
     /// Without any it cannot be reached.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
+    #[schemars(transform = ec2::id::subnet)]
     pub subnet_ids: Vec<String>,
     /// The security groups of the endpoint's network interfaces, which have to let port 443 in. Default: the VPC's own.
     #[schemars(extend("compare" = "set", "computed" = true))]
+    #[schemars(transform = ec2::id::security_group)]
     pub security_group_ids: Option<Vec<String>>,
     /// Whether the service's public names lead to the endpoint, in the VPC, so that programs need not know of it. The VPC
     /// needs `enableDnsSupport` and `enableDnsHostnames`. Default: AWS's, which is yes for an endpoint of type `Interface`.
@@ -148,6 +155,22 @@ impl Resource for VpcEndpoint {
     type Outputs = VpcEndpointOutputs;
     type Query = InVpc;
 
+    fn normalize(inputs: &mut Map) {
+        // No groups are AWS's choice of them: an endpoint cannot be without.
+        if inputs.get("securityGroupIds").is_some_and(Value::is_empty) {
+            inputs.remove("securityGroupIds");
+        }
+    }
+
+    fn facts(inputs: &VpcEndpointInputs, report: &Report<'_>) -> Option<Facts> {
+        Some(Facts::new(VpcEndpointFacts {
+            vpc: report.link("vpcId", &inputs.vpc_id),
+            service: report.known("serviceName", inputs.service_name.clone()),
+            is_interface: endpoint_type(inputs) != VpcEndpointType::Gateway || !report.knows("serviceName"),
+            private_dns: has_private_dns(inputs) && report.knows("privateDnsEnabled"),
+        }))
+    }
+
     fn check(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
         let kind = endpoint_type(inputs);
         let gateway = kind == VpcEndpointType::Gateway;
@@ -160,6 +183,8 @@ impl Resource for VpcEndpoint {
             let reason = format!("has no meaning for an endpoint of type {kind:?}: leave it out, or change vpcEndpointType");
             report.rule(&[name, "vpcEndpointType", "serviceName"], fits, reason);
         }
+        check_service(inputs, report);
+        check_subnets(inputs, report);
     }
 
     async fn create(context: &Context, inputs: &VpcEndpointInputs) -> Result<String> {
@@ -208,7 +233,8 @@ impl Resource for VpcEndpoint {
         let (add_subnets, remove_subnets) = changes(&was.subnet_ids, &new.subnet_ids);
         // Left out, AWS's choice stands.
         let groups = was.security_group_ids.as_deref().unwrap_or_default();
-        let (add_groups, remove_groups) = changes(groups, new.security_group_ids.as_deref().unwrap_or(groups));
+        let wanted = new.security_group_ids.as_deref().filter(|it| !it.is_empty());
+        let (add_groups, remove_groups) = changes(groups, wanted.unwrap_or(groups));
         let private_dns = new.private_dns_enabled.filter(|it| was.private_dns_enabled != Some(*it));
         let ip_address_type = new.ip_address_type.filter(|it| was.ip_address_type != Some(*it)).map(ip_address_type);
         let policy = (was.policy != new.policy).then(|| new.policy.to_text());
@@ -245,6 +271,8 @@ impl Resource for VpcEndpoint {
         if is_over(&state) {
             return Ok(None);
         }
+        let kind = endpoint.vpc_endpoint_type().map_or("unknown", Type::as_str);
+        ensure!(is_ours(&endpoint), "{id} is of type {kind}, which a VpcEndpoint of this package cannot be");
         let vpc_endpoint_type = match endpoint.vpc_endpoint_type() {
             Some(Type::Interface) => VpcEndpointType::Interface,
             Some(Type::GatewayLoadBalancer) => VpcEndpointType::GatewayLoadBalancer,
@@ -265,7 +293,7 @@ impl Resource for VpcEndpoint {
                 route_table_ids: endpoint.route_table_ids().to_vec(),
                 subnet_ids: endpoint.subnet_ids().to_vec(),
                 security_group_ids: Some(groups).filter(|it| !it.is_empty()),
-                private_dns_enabled: endpoint.private_dns_enabled().filter(|_| vpc_endpoint_type != VpcEndpointType::Gateway),
+                private_dns_enabled: endpoint.private_dns_enabled(),
                 ip_address_type: endpoint.ip_address_type().and_then(|it| match it {
                     types::IpAddressType::Ipv4 => Some(VpcEndpointIpAddressType::Ipv4),
                     types::IpAddressType::Dualstack => Some(VpcEndpointIpAddressType::Dualstack),
@@ -323,6 +351,65 @@ impl Resource for VpcEndpoint {
 fn endpoint_type(inputs: &VpcEndpointInputs) -> VpcEndpointType {
     let by_route = [".s3", ".s3express", ".dynamodb"].iter().any(|it| inputs.service_name.ends_with(it));
     inputs.vpc_endpoint_type.unwrap_or(if by_route { VpcEndpointType::Gateway } else { VpcEndpointType::Interface })
+}
+
+/// Whether the public names of the service lead to the endpoint: as the program says, or as AWS does by itself.
+fn has_private_dns(inputs: &VpcEndpointInputs) -> bool {
+    endpoint_type(inputs) == VpcEndpointType::Interface && inputs.private_dns_enabled == Some(true)
+}
+
+/// The service is one of this region, and its names lead to one endpoint in a VPC that resolves them.
+fn check_service(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
+    let of_aws = inputs.service_name.strip_prefix("com.amazonaws.").and_then(|it| it.split('.').next());
+    if let (Some(place), Some(region)) = (of_aws, report.text("region").map(str::to_owned)) {
+        let is_region = place.split('-').count() >= 3 && place.ends_with(|it: char| it.is_ascii_digit());
+        let reason = format!("is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there", inputs.service_name);
+        report.warn(&["serviceName"], !is_region || place == region, reason);
+    }
+    if !has_private_dns(inputs) {
+        return;
+    }
+    let over = ["privateDnsEnabled", "serviceName"];
+    let vpcs = report.resolve::<VpcFacts>("vpcId", Some(&inputs.vpc_id));
+    // CreateVpcEndpointRequest in AWS's model: "you must set the following VPC attributes to true".
+    report.compare("privateDnsEnabled", &over, &vpcs, |it| {
+        let reason = "is true, for which the Vpc needs enableDnsSupport and enableDnsHostnames: set both to true there";
+        (it.has_dns == Some(false)).then(|| reason.to_owned())
+    });
+    let vpc = report.link("vpcId", &inputs.vpc_id);
+    let others = report.others::<VpcEndpointFacts>().into_iter();
+    let same = |it: &VpcEndpointFacts| {
+        it.private_dns && it.service.as_ref() == Some(&inputs.service_name) && report.same::<VpcFacts>(&it.vpc, &vpc)
+    };
+    let others = Candidates { certain: vpc != Link::Unknown, those: others.filter(same).collect() };
+    report.warn_if_mismatched("privateDnsEnabled", &over, &others, |_| {
+        let service = &inputs.service_name;
+        Some(format!(
+            "is true, as of another VpcEndpoint for {service} in this VPC: AWS refuses that, for its names can lead to one of them"
+        ))
+    });
+}
+
+/// An endpoint has one subnet in a zone, all of its own VPC.
+fn check_subnets(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
+    let vpc = report.link("vpcId", &inputs.vpc_id);
+    let mut zones = BTreeMap::new();
+    for (index, subnet) in inputs.subnet_ids.iter().enumerate() {
+        let path = format!("subnetIds[{index}]");
+        let subnets = report.resolve::<SubnetFacts>(&path, Some(subnet));
+        report.compare(&path, &[], &subnets, |it| {
+            let other = it.vpc.differs_from(&vpc)?;
+            Some(format!("is {subnet}, which is in {other}; the endpoint is in {}", inputs.vpc_id))
+        });
+        let zone = subnets.only().filter(|_| subnets.certain).and_then(|it| it.availability_zone.clone());
+        if let Some(zone) = zone
+            && let Some(other) = zones.insert(zone.clone(), index)
+            && inputs.subnet_ids[other] != *subnet
+        {
+            let reason = format!("is in {zone}, as subnetIds[{other}] is; an endpoint takes one subnet in a zone");
+            report.rule(&[&path], false, reason);
+        }
+    }
 }
 
 fn ip_address_type(it: VpcEndpointIpAddressType) -> types::IpAddressType {
@@ -433,6 +520,76 @@ impl Lookup for DescribePrefixLists {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        plan::Plan,
+        resource::{AnyResource as _, Erased, findings},
+    };
+
+    fn endpoint(rest: &serde_json::Value) -> Value {
+        let mut inputs = json!({ "vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-west-1.logs", "region": "eu-west-1" });
+        inputs.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        inputs.into()
+    }
+
+    fn declared(urn: &str, id: &str, facts: Facts, plan: &Plan) {
+        plan.declare(urn, facts);
+        plan.record(urn, Some(id), &Map::new());
+    }
+
+    #[test]
+    fn private_names_need_dns_in_the_vpc_and_one_endpoint() {
+        let plan = Plan::default();
+        declared("vpc", "vpc-1", Facts::new(VpcFacts { block: None, is_new: true, has_dns: Some(false) }), &plan);
+        let found = findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": true })));
+        assert!(found.0[0].starts_with("privateDnsEnabled is true, for which the Vpc needs enableDnsSupport"), "{found:?}");
+        assert!(findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": false }))).0.is_empty());
+        let other = VpcEndpointFacts {
+            vpc: Link::Known("vpc-1".to_owned()),
+            service: Some("com.amazonaws.eu-west-1.logs".to_owned()),
+            is_interface: true,
+            private_dns: true,
+        };
+        plan.declare("other", Facts::new(other));
+        let found = findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": true })));
+        assert!(found.1[0].starts_with("privateDnsEnabled is true, as of another VpcEndpoint for"), "{found:?}");
+    }
+
+    #[test]
+    fn an_endpoint_takes_one_subnet_in_a_zone() {
+        let plan = Plan::default();
+        for (id, vpc, zone) in [("subnet-1", "vpc-1", "a"), ("subnet-2", "vpc-1", "a"), ("subnet-3", "vpc-2", "b")] {
+            let facts =
+                SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
+            declared(id, id, Facts::new(facts), &plan);
+        }
+        let mistakes = |subnets: &[&str]| findings::<VpcEndpoint>(&plan, endpoint(&json!({ "subnetIds": subnets }))).0;
+        let twice = "subnetIds[1] is in a, as subnetIds[0] is; an endpoint takes one subnet in a zone";
+        assert_eq!(mistakes(&["subnet-1", "subnet-2"]), [twice]);
+        assert_eq!(mistakes(&["subnet-3"]), ["subnetIds[0] is subnet-3, which is in vpc-2; the endpoint is in vpc-1"]);
+        assert!(mistakes(&["subnet-1"]).is_empty());
+    }
+
+    #[test]
+    fn a_service_is_one_of_the_region() {
+        let warnings = |service: &str| findings::<VpcEndpoint>(&Plan::default(), endpoint(&json!({ "serviceName": service }))).1;
+        assert!(warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of"));
+        for right in ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"] {
+            assert!(warnings(right).is_empty(), "{right}");
+        }
+    }
+
+    #[test]
+    fn no_security_groups_are_left_out() {
+        let resource = Erased::<VpcEndpoint>::NEW;
+        let map = |rest: &serde_json::Value| match endpoint(rest) {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        let before = map(&json!({ "securityGroupIds": ["sg-1"] }));
+        assert_eq!(resource.diff(&before, &map(&json!({ "securityGroupIds": [] }))), []);
+        let gateway = json!({ "serviceName": "com.amazonaws.eu-west-1.s3", "securityGroupIds": [], "privateDnsEnabled": false });
+        assert!(findings::<VpcEndpoint>(&Plan::default(), endpoint(&gateway)).0.is_empty());
+    }
 
     #[test]
     fn the_policy_that_allows_everything_is_the_default_in_either_form() {

@@ -26,9 +26,10 @@ PROVIDER = os.environ.get("FARGATE_PROVIDER", ROOT / "target" / "debug" / "pulum
 sys.path[:0] = [str(ROOT / "tools"), str(APP)]
 
 import local_aws  # noqa: E402
+import readme  # noqa: E402
 from fargate_task import PROGRAMS, Image, RoleGate, action, allowing, context, rights_of  # noqa: E402
 from video import media  # noqa: E402
-from video.config import Settings, WorkerSettings  # noqa: E402
+from video.config import WebSettings, WorkerSettings  # noqa: E402
 
 
 def program(name):
@@ -68,7 +69,7 @@ def test_the_story():
 
 @deployed
 def test_each_setting_is_set_and_nothing_else(name, task, role, image):
-    settings = {"fastapi_app": Settings, "celery_worker": WorkerSettings}[image]
+    settings = {"fastapi_app": WebSettings, "celery_worker": WorkerSettings}[image]
     wanted = {field.upper() for field in settings.model_fields}
     assert all(field.is_required() for field in settings.model_fields.values())
     assert {it["name"] for it in container(name, task)["environment"]} == wanted
@@ -76,21 +77,60 @@ def test_each_setting_is_set_and_nothing_else(name, task, role, image):
 
 def test_compose_sets_them_too():
     services = yaml.safe_load((APP / "docker-compose.yml").read_text())["services"]
-    for service, settings in [("api", Settings), ("worker", WorkerSettings)]:
+    for service, settings in [("api", WebSettings), ("worker", WorkerSettings)]:
         set_by_fargate = {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         assert services[service]["environment"].keys() - set_by_fargate == {it.upper() for it in settings.model_fields}
 
 
-def test_the_readme_knows_the_programs():
-    readme = (APP / "README.md").read_text()
-    for sprint in ("b-web", "c-worker"):
-        told = re.findall(rf"-C {sprint} config set (?:--\w+ )?'?(\w+)(?:\[0\]')? (\S+)", readme)
+def test_the_readmes_know_the_programs():
+    """What they tell to type, the story runs, but for all-in-one."""
+    text = "".join(file.read_text() for file in [EXAMPLES / "README.md", *EXAMPLES.glob("*/README.md")])
+    for sprint in ("b-web", "c-worker", "all-in-one"):
+        told = re.findall(rf"-C {sprint} config set (?:--\w+ )?'?(\w+)(?:\[0\]')? (\S+)", text)
         names, asked = {name for name, _ in told} - {"fargate"}, program(sprint)["config"]
         assert names <= asked.keys()
         assert {name for name, one in asked.items() if "default" not in one} <= names
+        assert ("imageTag", "v1") in told, "the tag that is pushed"
         assert ("bucket", "$BUCKET") in told, "a bucket's name is unique in the world"
-    for sprint, output in re.findall(r"-C (\S+) stack output (\w+)", readme):
+    for sprint, output in re.findall(r"-C (\S+) stack output (\w+)", text):
         assert output in program(sprint)["outputs"]
+
+
+COMMANDS = """
+Text.
+
+    one "a
+      b" # printed
+    two \\
+      --three
+    four "#"
+"""
+
+
+def test_the_commands_of_a_readme():
+    assert list(readme.commands(COMMANDS)) == [('one "a\n  b"', "printed"), ("two \\\n  --three", None), ('four "#"', None)]
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted", "right"),
+    [
+        ("echo abc", "a…c", True),
+        ("echo abc", "a…d", False),
+        ("id=5", None, True),
+        ("echo 5", "$id", True),
+        ("echo 6", "$id", False),
+        ("""echo '{"a": 1}'""", '{"a": 1}', True),
+        ("no-such-program", None, False),
+    ],
+)
+def test_a_readme_that_says_something_else_is_found(command, wanted, right, tmp_path):
+    with closing(readme.Shell(tmp_path)) as shell:
+        shell.run("id=5")
+        if right:
+            shell.check(command, wanted)
+        else:
+            with pytest.raises(readme.Wrong):
+                shell.check(command, wanted)
 
 
 def test_all_in_one_allows_what_the_sprints_allow():
@@ -99,6 +139,40 @@ def test_all_in_one_allows_what_the_sprints_allow():
     for role, sprint in [("appRole", "b-web"), ("workerRole", "c-worker")]:
         found = [it | {"Resource": it["Resource"].replace("${tableArn}", table)} for it in rights("all-in-one", role)]
         assert found == rights(sprint, "taskRole")
+
+
+OF_THE_PLAN = {"s3:GetObject", "s3:PutObject", "s3:GetObjectAcl"}
+OF_THE_PLAN |= {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+
+
+@deployed
+def test_the_role_has_what_the_plan_says_and_what_the_application_needs(name, task, role, image):
+    more = {"fastapi_app": set(), "celery_worker": {"s3:DeleteObject"}}[image]
+    needed = {"s3:ListBucket"}
+    needed |= {"s3:AbortMultipartUpload", "cloudwatch:PutMetricData"} if image == "celery_worker" else set()
+    allowed = {right.action for statement in rights(name, role) for right in rights_of(statement)}
+    assert allowed == OF_THE_PLAN | more | needed
+
+
+def test_the_sprints_bring_what_the_plan_says():
+    types = {name: {it["type"] for it in program(name)["resources"].values()} for name in ("a-core", "b-web", "c-worker")}
+    redis = {"fargate:RedisGroup", "fargate:RedisSubnetGroup"}
+    assert not redis & (types["a-core"] | types["b-web"])
+    assert redis | {"fargate:SecurityGroup", "fargate:ScalingPolicy"} <= types["c-worker"]
+    group = properties("c-worker", "redis")
+    assert (group["numCacheClusters"], group["automaticFailoverEnabled"], group["multiAzEnabled"]) == (2, True, True)
+    assert {properties("a-core", it)["name"] for it in ("appRepository", "workerRepository")} == set(IMAGES)
+
+
+@deployed
+def test_an_image_that_was_pushed_is_a_change(name, task, role, image):
+    """The task definition names it by its digest."""
+    asked = re.fullmatch(r"\$\{(\w+)\.imageUri}", container(name, task)["image"])[1]
+    invoke = program(name)["variables"][asked]["fn::invoke"]
+    assert invoke["function"] == "fargate:getImage"
+    assert invoke["arguments"]["imageTag"] == "${imageTag}"
+    # By its name, a preview would look for an image before the repository exists.
+    assert re.search(r"epositoryUrl\b", invoke["arguments"]["repositoryName"])
 
 
 def rights(name, role):
@@ -198,12 +272,13 @@ def test_the_service_keeps_connections_for_longer_than_the_load_balancer():
     assert int(command[command.index("--timeout-keep-alive") + 1]) > 60
 
 
-def test_a_wrong_setting_does_not_show_the_password(monkeypatch):
+@pytest.mark.parametrize("settings", [WebSettings, WorkerSettings])
+def test_a_wrong_setting_does_not_show_the_password(settings, monkeypatch):
     monkeypatch.setenv("REDIS_URL", "rediss://:secret@redis:6379/0")
     for name in ("AWS_REGION", "BUCKET", "TABLE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValidationError) as caught:
-        Settings()
+        settings()
     assert "bucket" in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -213,12 +288,26 @@ def test_a_password_that_means_something_in_an_address_is_refused_at_once(passwo
     for name in ("AWS_REGION", "BUCKET", "TABLE"):
         monkeypatch.setenv(name, "a")
     monkeypatch.setenv("REDIS_URL", "rediss://:secret-1@redis.example.com:6379/0?ssl_cert_reqs=required")
-    Settings()
+    WebSettings()
     monkeypatch.setenv("REDIS_URL", f"rediss://:{password}@redis.example.com:6379/0?ssl_cert_reqs=required")
     with pytest.raises(ValidationError) as caught:
-        Settings()
+        WebSettings()
     assert "redis_url" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_the_service_may_have_no_queue_and_the_worker_must_have_one(monkeypatch):
+    for name in ("AWS_REGION", "BUCKET", "TABLE"):
+        monkeypatch.setenv(name, "a")
+    for name in ("VISIBILITY_TIMEOUT", "STOP_TIMEOUT"):
+        monkeypatch.setenv(name, "10")
+    monkeypatch.setenv("REDIS_URL", "null")
+    assert WebSettings().redis_url is None
+    with pytest.raises(ValidationError, match="redis_url"):
+        WorkerSettings()
+    monkeypatch.delenv("REDIS_URL")
+    with pytest.raises(ValidationError, match="redis_url"):
+        WebSettings()
 
 
 @pytest.mark.parametrize(
@@ -337,6 +426,7 @@ def test_the_gate_to_aws_refuses_what_the_role_does_not_allow(called, resource, 
         ("GET", "X-Amz-Expires=3600&X-Amz-Signature=1", "s3:GetObject"),
         ("PUT", "uploadId=1&partNumber=2", "s3:PutObject"),
         ("GET", "tagging", "s3:GET?tagging"),
+        ("GET", "acl", "s3:GetObjectAcl"),
         ("PUT", "acl", "s3:PUT?acl"),
     ],
 )

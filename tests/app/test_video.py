@@ -51,7 +51,7 @@ class Stage:
         boto3.client("logs").create_log_group(logGroupName=GROUP)
         make_storage()
 
-    def run(self, name, aws=None):
+    def run(self, name, aws=None, **settings):
         """A task of an image, as its Dockerfile says."""
         image = Image(APP / name / "Dockerfile")
         options = {
@@ -64,16 +64,16 @@ class Stage:
             command=image.command,
             health_check=image.health_check,
             image_environment=image.environment,
-            environment=self.settings,
+            environment=self.settings | settings,
             rights=[Right(action, "*") for action in ACTIONS],
             container={"name": name, "logConfiguration": {"options": options}},
         )
         self.tasks.append(Task(service, aws or self.aws, self.redis.certificate))
         return self.tasks[-1]
 
-    def serve(self, aws=None):
+    def serve(self, aws=None, **settings):
         """The service, and a client of it."""
-        task = self.run("fastapi_app", aws)
+        task = self.run("fastapi_app", aws, **settings)
         client = Client(f"http://{local_aws.HOST}:{task.port}")
         wait_for("the service", client.answers, bool, task)
         return task, client
@@ -163,6 +163,20 @@ def run(script, settings):
     options = {"env": os.environ | settings, "cwd": APP, "text": True, "timeout": 30}
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, **options)
     return done.stdout
+
+
+def test_a_video_that_was_uploaded_before_there_was_a_queue_is_completed_later(stage, client, worker):
+    task, early = stage.serve(REDIS_URL="null")
+    begun = early.initiate(stage.clip)
+    assert early.complete(begun["video_id"]).status_code == 409
+    early.put(begun["upload_url"], stage.clip)
+    for _ in range(2):
+        refused = early.complete(begun["video_id"])
+        assert (refused.status_code, "no queue yet" in refused.json()["detail"]) == (503, True)
+    assert early.get("/health").json() == {"status": "ok"}
+    assert task.stop() is not None
+    assert client.complete(begun["video_id"]).status_code == 202
+    client.wait(begun["video_id"])
 
 
 CLIENTS = """

@@ -23,6 +23,8 @@ pub enum Fault {
     SendsDefaults,
     /// A bound of its own is below that of AWS.
     StricterThanAws,
+    /// An import leaves the name out.
+    ForgetsNames,
     /// Check finds nothing wrong.
     AcceptsAnything,
     /// A replacement is created first, whatever its name.
@@ -92,11 +94,11 @@ impl AnyResource for Mutant {
 
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change> {
         let empty = |map: &Map| map.values().any(|it| it.as_str() == Some(""));
-        let change =
-            |map: &Map| Change { path: map.keys().next().cloned().unwrap_or_default(), kind: Kind::Update, replaces: false };
+        let name = old.keys().chain(new.keys()).find(|it| old.get(*it) != new.get(*it)).cloned().unwrap_or_default();
+        let change = || vec![Change { path: name.clone(), kind: Kind::Update, replaces: false }];
         match self.fault {
-            Fault::ComparesSpelling if old != new => vec![change(new)],
-            Fault::ComparesEmptyText if empty(old) != empty(new) => vec![change(if new.is_empty() { old } else { new })],
+            Fault::ComparesSpelling if old != new => change(),
+            Fault::ComparesEmptyText if empty(old) != empty(new) => change(),
             _ => self.real.diff(old, new),
         }
     }
@@ -137,6 +139,14 @@ impl AnyResource for Mutant {
 
     async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
         self.real.read(context, id, old, old_outputs).await
+    }
+
+    fn imported(&self, outputs: &Map) -> Map {
+        let mut inputs = self.real.imported(outputs);
+        if self.fault == Fault::ForgetsNames {
+            inputs.remove("name");
+        }
+        inputs
     }
 
     async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {

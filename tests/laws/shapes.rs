@@ -6,6 +6,7 @@ use fargate::{
     schema::Shape,
     value::{Map, Value},
 };
+use regex_lite::Regex;
 use serde_json::{Value as Json, json};
 
 /// The way from the inputs to one of their parts.
@@ -113,22 +114,27 @@ pub fn at<'a>(root: Shape<'a>, path: &str) -> Option<Shape<'a>> {
     Some(shape)
 }
 
-/// Inputs that have a value at a path, and nothing else.
-pub fn inputs_with(path: &Path, value: Value) -> Map {
-    let mut value = value;
-    for step in path.steps.iter().rev() {
-        value = match step {
-            Step::Property(name) => Value::Object(Map::from([(name.clone(), value)])),
-            Step::Item => Value::List(vec![value]),
-            Step::Entry => Value::Object(Map::from([("key".to_owned(), value)])),
-            Step::Key => {
-                Value::Object(Map::from([(value.as_str().unwrap_or_default().to_owned(), Value::String("x".to_owned()))]))
-            }
-        };
-    }
-    match value {
+/// Inputs that have a value at a path, and otherwise only what cannot be left out.
+pub fn inputs_with(root: Shape<'_>, path: &Path, value: Value) -> Map {
+    match put(root, &path.steps, value) {
         Value::Object(map) => map,
         _ => Map::new(),
+    }
+}
+
+fn put(shape: Shape<'_>, steps: &[Step], value: Value) -> Value {
+    let Some((step, rest)) = steps.split_first() else { return value };
+    let inner = shape.resolve();
+    match step {
+        Step::Property(name) => {
+            let Value::Object(mut map) = example(inner) else { return value };
+            let part = inner.property(name).map_or(Value::Null, |it| put(it, rest, value));
+            map.insert(name.clone(), part);
+            Value::Object(map)
+        }
+        Step::Item => Value::List(inner.element().map(|it| put(it, rest, value)).into_iter().collect()),
+        Step::Entry => Value::Object(inner.element().map(|it| ("key".to_owned(), put(it, rest, value))).into_iter().collect()),
+        Step::Key => Value::Object(Map::from([(value.as_str().unwrap_or_default().to_owned(), Value::String("x".to_owned()))])),
     }
 }
 
@@ -139,8 +145,7 @@ pub fn example(shape: Shape<'_>) -> Value {
     match resolved.kind() {
         Some("string") => match resolved.names().as_deref() {
             Some([(name, _), ..]) => Value::String((*name).to_owned()),
-            _ if shape.keyword("format") == "cidr" => Value::String("10.0.0.0/16".to_owned()),
-            _ => Value::String("example".to_owned()),
+            _ => Value::String(text(shape, &["example"]).to_owned()),
         },
         Some("integer" | "number") => Value::Number(bound("minimum").unwrap_or(1.0).max(1.0)),
         Some("boolean") => Value::Bool(true),
@@ -156,16 +161,36 @@ pub fn example(shape: Shape<'_>) -> Value {
     }
 }
 
+/// A text that a shape allows: one of these, or a usual one, or the one that its own words name.
+fn text<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
+    const USUAL: [&str; 9] = [
+        "10.0.0.0/16",
+        "tcp",
+        "256",
+        "arn:aws:iam::123456789012:role/example",
+        "arn:aws:ecs:eu-central-1:123456789012:cluster/example",
+        "sg-0123456789abcdef0",
+        "subnet-0123456789abcdef0",
+        "vpc-0123456789abcdef0",
+        "/example/",
+    ];
+    let pattern = shape.keyword("pattern").as_str().and_then(|it| Regex::new(it).ok());
+    let named = shape.keyword("expects").as_str().and_then(|it| it.split("such as ").nth(1)?.split([' ', ',', ';']).next());
+    let block = shape.keyword("format") == "cidr";
+    let fits = |it: &&str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(it)) && (!block || *it == "10.0.0.0/16");
+    preferred.iter().copied().chain(USUAL).chain(named).find(fits).unwrap_or("example")
+}
+
 /// Two values of a shape that differ.
 pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
     let resolved = shape.resolve();
     match (resolved.kind(), resolved.names().as_deref()) {
         (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
         (_, Some(_)) => None,
-        (Some("string"), _) if shape.keyword("pattern").as_str().is_some_and(|it| it.contains("[0-9]+$")) => {
-            Some((Value::String("eu-central-1".to_owned()), Value::String("eu-west-1".to_owned())))
+        (Some("string"), _) => {
+            let two = [["example-a", "eu-central-1"], ["example-b", "eu-west-1"]].map(|it| text(shape, &it));
+            (two[0] != two[1]).then(|| (Value::String(two[0].to_owned()), Value::String(two[1].to_owned())))
         }
-        (Some("string"), _) => Some((Value::String("example-a".to_owned()), Value::String("example-b".to_owned()))),
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
         (Some("integer" | "number"), _) => {
             let least = shape.keyword("minimum").as_f64().unwrap_or(1.0).max(1.0);
@@ -217,11 +242,22 @@ pub fn off_forms(shape: Shape<'_>, required: bool) -> Vec<Value> {
     match resolved.kind() {
         Some("string") if shape.is_optional() => forms.push(Value::String(String::new())),
         Some("array") if shape.default().is_none() => forms.push(Value::List(Vec::new())),
-        Some("object") if shape.default().is_none() => forms.push(Value::Object(Map::new())),
+        Some("object")
+            if shape.default().is_none() && resolved.required_inputs().next().is_none() && is_off_by_default(resolved) =>
+        {
+            forms.push(Value::Object(Map::new()));
+        }
         _ => {}
     }
     forms.extend(shape.default().map(|it| Value::from(it.clone())));
     forms
+}
+
+/// Whether a struct says nothing by being there, as its parts are off unless they are set.
+fn is_off_by_default(shape: Shape<'_>) -> bool {
+    let on =
+        |it: &Json| it == &json!(true) || it.as_f64().is_some_and(|it| it != 0.0) || it.as_str().is_some_and(|it| !it.is_empty());
+    !shape.properties().any(|(_, it)| it.default().is_some_and(on))
 }
 
 /// A value that breaks a bound, and where Check complains of it.

@@ -140,3 +140,46 @@ def test_mistakes_are_told_together(stack):
         "threshold or thresholdMetricId: an alarm compares with one of the two",
     ]:
         assert mistake in said
+
+
+def test_a_name_is_there_once_and_what_means_nothing_does_not_differ(stack):
+    alarm = {
+        "name": "deep",
+        "namespace": "Video",
+        "metricName": "QueueDepth",
+        "statistic": "Sum",
+        "period": 60,
+        "evaluationPeriods": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 5,
+        # Without percentiles it means nothing, and AWS shows nothing of it.
+        "evaluateLowSampleCountPercentiles": "ignore",
+    }
+    stack.write_program({"it": {"type": "fargate:Alarm", "properties": alarm}})
+    stack.up()
+    stack.expect_no_changes("--refresh")
+    # The same in a second resource.
+    stack.write_program({name: {"type": "fargate:Alarm", "properties": alarm} for name in ("it", "that")})
+    said = stack.pulumi("preview", fails=True)
+    assert 'name is "deep", as that of another alarm of this program; set another name' in said
+
+
+def test_a_query_needs_a_period(stack):
+    properties = {
+        "evaluationPeriods": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 5,
+        "metricQueries": [
+            {"id": "load", "expression": 'SELECT AVG(CPUUtilization) FROM "AWS/ECS"', "returnData": True},
+            {"id": "load", "expression": "lod / 2", "metric": {"metricName": "X", "period": 60, "stat": "Sum"}},
+        ],
+    }
+    stack.write_program({"it": {"type": "fargate:Alarm", "properties": properties}})
+    said = stack.pulumi("preview", fails=True)
+    for mistake in [
+        "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60",
+        "metricQueries[1] needs one of expression and metric",
+        "metricQueries[1].id is load, as that of another query; AWS takes an id once",
+        "metricQueries[1].expression refers to lod, which is not the id of any of these queries",
+    ]:
+        assert mistake in said

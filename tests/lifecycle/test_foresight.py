@@ -36,18 +36,26 @@ def foretold(stack, **options):
 REASON = "is 80, which is not in portMappings of container app of task definition web; it has 8000"
 
 
-def test_a_port_that_no_container_has_is_doubted_before_anything_is_known_and_refused_before_anything_runs(stack, proxy):
+def test_a_port_that_no_container_has_is_refused_before_anything_is_created(stack, proxy):
     program(stack)
     assert foretold(stack) == ""
     program(stack, port=80)
-    diagnostics = foretold(stack)
-    assert "fargate:index:Service (it):\n" in diagnostics and "error:" not in diagnostics
-    assert diagnostics.count(f"warning: loadBalancers[0].containerPort most likely does not fit: it {REASON}\n") == 1
+    diagnostics = foretold(stack, fails=True)
+    assert "fargate:index:Service (it):\n" in diagnostics and "warning:" not in diagnostics
+    elsewhere = "if it refers to a resource of another package, create that one first, with --target"
+    error = f"error: fargate:index:Service resource 'it' has a problem: loadBalancers[0].containerPort {REASON}; {elsewhere}\n"
+    assert diagnostics.count(error) == 1
 
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     error = f"error: fargate:index:Service resource 'it' has a problem: loadBalancers[0].containerPort {REASON}\n"
     assert error in said and "warning:" not in said
     assert proxy.counts["RegisterTaskDefinition"] == 1 and not proxy.counts["CreateService"]
+
+
+def test_capacity_comes_from_the_cluster(stack):
+    program(stack, capacityProviderStrategies=[{"capacityProvider": "FARGATE-SPOT"}])
+    diagnostics = foretold(stack, fails=True)
+    assert 'capacityProvider is "FARGATE-SPOT", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?' in diagnostics
 
 
 def test_what_is_known_is_refused_in_the_preview(stack):

@@ -122,3 +122,43 @@ def test_users_are_asked_to_log_in(stack):
     provider["clientSecret"] = "another"
     stack.write_program(program)
     assert stack.up() == {"update"}
+
+
+def on_a_balancer(stack, **listeners):
+    """A program with a load balancer, and listeners that answer by themselves unless they say otherwise."""
+    subnets = [it["SubnetId"] for it in stack.aws("ec2").describe_subnets()["Subnets"]]
+    nothing = [{"type": "fixed-response", "fixedResponse": {"statusCode": "404"}}]
+    common = {"loadBalancerArn": "${balancer.arn}", "defaultActions": nothing}
+    program = {"balancer": {"type": "fargate:LoadBalancer", "properties": {"subnets": subnets}}}
+    stack.write_program(program | {name: {"type": "fargate:Listener", "properties": common | it} for name, it in listeners.items()})
+
+
+def test_two_listeners_on_one_port_are_refused_before_anything_is_made(stack):
+    on_a_balancer(stack, one={"port": 80}, two={"port": 80})
+    said = " ".join(stack.pulumi("preview", fails=True).split())
+    assert "port is 80, on which the program has another listener of the same load balancer already" in said
+    on_a_balancer(stack, one={"port": 80}, two={"port": 81})
+    stack.pulumi("preview")
+
+
+def test_a_port_that_is_taken_is_told_with_what_has_it(stack):
+    on_a_balancer(stack)
+    stack.up()
+    # AWS hands out an existing one if it is the same in all that CreateListener takes.
+    balancer = stack.resources()["balancer"]["arn"]
+    nothing = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain"}}]
+    made = stack.aws("elbv2").create_listener(LoadBalancerArn=balancer, Port=80, Protocol="HTTP", DefaultActions=nothing)
+    on_a_balancer(stack, it={"port": 80})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "Listener on port 80 of the load balancer exists already; set another port" in said
+    assert f"pulumi import fargate:index:Listener <resource> {made['Listeners'][0]['ListenerArn']}" in said
+
+
+def test_an_update_sends_what_changes_alone(stack, proxy):
+    on_a_balancer(stack, it={"port": 80, "sslPolicy": ""})
+    stack.up()
+    stack.expect_no_changes("--refresh")
+    on_a_balancer(stack, it={"port": 81})
+    assert stack.up() == {"update"}
+    [asked] = [asked for _, called, asked in proxy.calls if called == "ModifyListener"]
+    assert "Port=81" in asked and "DefaultActions" not in asked and "Protocol" not in asked

@@ -120,10 +120,26 @@ def test_two_rules_swap_their_priorities(stack, proxy):
 
 
 def test_a_priority_that_is_taken_names_the_rule_that_has_it(stack, proxy):
-    stack.write_program(balancing(stack) | {"a": rule("/a", priority=1)})
+    stack.write_program(balancing(stack))
     stack.up()
+    # Of a rule in the same program, the preview tells.
+    listener, targets = stack.resources()["listener"]["arn"], stack.resources()["targets"]["arn"]
+    conditions, actions = [{"Field": "path-pattern", "Values": ["/a"]}], [{"Type": "forward", "TargetGroupArn": targets}]
+    made = stack.aws("elbv2").create_rule(ListenerArn=listener, Priority=1, Conditions=conditions, Actions=actions)
     proxy.refusals["CreateRule"] = query_refusal("PriorityInUse", "Priority '1' is currently in use")
     taken = rule("/b", priority=1) | {"options": {"customTimeouts": {"create": "2s"}}}
-    stack.write_program(balancing(stack) | {"a": rule("/a", priority=1), "it": taken})
+    stack.write_program(balancing(stack) | {"it": taken})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert f"priority 1 belongs to {stack.resources()['a']['arn']}" in said
+    assert "ListenerRule of priority 1 of the listener exists already; set another priority" in said
+    assert f"pulumi import fargate:index:ListenerRule <resource> {made['Rules'][0]['RuleArn']}" in said
+
+
+def test_two_rules_of_one_priority_are_refused_before_anything_is_made(stack):
+    program = balancing(stack)
+    del program["other"]
+    stack.write_program(program | {"a": rule("/a", priority=1), "b": rule("/b", priority=1)})
+    said = " ".join(stack.pulumi("preview", fails=True).split())
+    assert "priority is 1, which another rule of the same listener in the program has as well" in said
+    stack.write_program(program | {"a": rule("/a", priority=1), "b": rule("b", priority=2)})
+    said = " ".join(stack.pulumi("preview", fails=True).split())
+    assert 'conditions[0].pathPattern.values[0] is "b", but every path starts with /' in said

@@ -1,5 +1,7 @@
 """LoadBalancer."""
 
+import urllib.parse
+
 from harness import OWNER, Lifecycle, query_refusal, run, tags
 
 
@@ -119,3 +121,83 @@ def test_a_protected_load_balancer_says_how_to_delete_it(stack, proxy):
     assert "set enableDeletionProtection to false and run `pulumi up` first" in said
     proxy.refusals.clear()
     stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_logs_that_are_off_are_no_change(stack):
+    subnets = [it["SubnetId"] for it in stack.aws("ec2").describe_subnets()["Subnets"]][:2]
+
+    def write(**logs):
+        properties = {"subnets": subnets, "connectionLogs": {"bucket": "logs", "enabled": False}, "accessLogs": logs}
+        stack.write_program({"it": {"type": "fargate:LoadBalancer", "properties": properties}})
+
+    write(bucket="logs", prefix="")
+    stack.up()
+    stack.expect_no_changes("--refresh")
+    write(bucket="logs", prefix="web", enabled=False)
+    assert stack.up() == {"update"}
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.expect_no_changes()
+
+
+def test_a_load_balancer_is_replaced_while_its_target_group_stays(stack, proxy):
+    """The local AWS lets a target group serve any number of load balancers; AWS, one."""
+    ec2, elb = stack.aws("ec2"), stack.aws("elbv2")
+    subnets = [it["SubnetId"] for it in ec2.describe_subnets()["Subnets"]][:2]
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    refusal = query_refusal("TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one")
+
+    def served(targets):
+        """The load balancers that a target group serves."""
+        balancers = set()
+        for balancer in elb.describe_load_balancers()["LoadBalancers"]:
+            for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+                rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+                actions = listener["DefaultActions"] + [action for rule in rules for action in rule["Actions"]]
+                if any(it.get("TargetGroupArn") == targets for it in actions):
+                    balancers.add(balancer["LoadBalancerArn"].split("/")[-1])
+        return balancers
+
+    def refuse(asked):
+        asked = urllib.parse.parse_qs(asked)
+        [targets] = next((it for key, it in asked.items() if key.endswith("member.1.TargetGroupArn")), [None])
+        own = asked["LoadBalancerArn"][0].split("/")[-1] if "LoadBalancerArn" in asked else asked["ListenerArn"][0].split("/")[-2]
+        return refusal if targets and served(targets) - {own} else None
+
+    proxy.refusals |= {"CreateListener": refuse, "CreateRule": refuse}
+
+    def write(internal):
+        forward = [{"type": "forward", "targetGroupArn": "${targets.arn}"}]
+        nothing = [{"type": "fixed-response", "fixedResponse": {"statusCode": "404"}}]
+        conditions = [{"pathPattern": {"values": ["/api/*"]}}]
+
+        def listener(port, actions):
+            properties = {"loadBalancerArn": "${it.arn}", "port": port, "defaultActions": actions}
+            return {"type": "fargate:Listener", "properties": properties}
+
+        def rule(listener):
+            properties = {"listenerArn": listener, "priority": 1, "conditions": conditions, "actions": forward}
+            return {"type": "fargate:ListenerRule", "properties": properties}
+
+        stack.write_program({
+            "it": {"type": "fargate:LoadBalancer", "properties": {"subnets": subnets, "internal": internal}},
+            "targets": {"type": "fargate:TargetGroup", "properties": {"vpcId": vpc}},
+            "first": listener(80, forward),
+            "second": listener(81, forward),
+            "third": listener(82, nothing),
+            "first-rule": rule("${first.arn}"),
+            "third-rule": rule("${third.arn}"),
+        })
+
+    write(False)
+    stack.up()
+    old = stack.outputs()["arn"]
+    write(True)
+    said = " ".join(stack.pulumi("preview").split())
+    assert "forwards to a target group that another load balancer serves until now" in said
+    stack.up()
+    new = stack.outputs()["arn"]
+    assert new != old
+    assert [it["LoadBalancerArn"] for it in elb.describe_load_balancers()["LoadBalancers"]] == [new]
+    listeners = elb.describe_listeners(LoadBalancerArn=new)["Listeners"]
+    assert sorted(it["Port"] for it in listeners) == [80, 81, 82]
+    stack.expect_no_changes()

@@ -64,7 +64,7 @@ def test_replace_on_changes_and_delete_before_replace(stack):
         {
             "it": {
                 "type": "fargate:LogGroup",
-                "properties": {"retentionInDays": 7, "logGroupClass": "INFREQUENT_ACCESS"},
+                "properties": {"retentionInDays": 7, "logGroupClass": "INFREQUENT_ACCESS", "allowDataLoss": True},
                 "options": {"deleteBeforeReplace": True},
             }
         }

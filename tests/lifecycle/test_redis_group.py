@@ -110,8 +110,8 @@ def test_down_to_one_node_and_back(stack, proxy):
     this = life(stack)
     stack.write(this, this.properties)
     stack.up()
-    alone = {"numCacheClusters": 1, "automaticFailoverEnabled": False, "multiAzEnabled": False}
-    stack.write(this, this.properties | alone)
+    # Failover and zones follow the number of nodes.
+    stack.write(this, this.properties | {"numCacheClusters": 1})
     changes = recorded(proxy)
     assert stack.up() == {"update"}
     assert changes == ["ModifyReplicationGroup", "DecreaseReplicaCount"], "a node can go once nothing needs it"
@@ -260,7 +260,7 @@ def test_a_preview_refuses_what_would_lose_data(stack):
     stack.up()
     nobody = {name: UNREACHABLE for name in stack.environment if name.startswith("AWS_ENDPOINT_URL")}
     for change, property, why in [
-        ({"engine": "redis", "engineVersion": "7.1"}, "engine", "makes no Valkey a Redis again"),
+        ({"engine": "redis", "engineVersion": "7.1"}, "engine", "only where the versions are 7.2 and 7.1"),
         ({"engineVersion": "7.2"}, "engineVersion", "goes back to no lower version"),
         ({"port": 6380}, "port", "does not change this of a group that exists"),
         ({"replicationGroupId": "another"}, "replicationGroupId", "does not change this"),
@@ -295,7 +295,7 @@ def test_a_renamed_subnet_group_is_refused_and_can_be_undone(stack):
     assert "subnetGroupName will only be known when" in said and 'Set it to "private"' in said, said
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert refusal in said and 'Set it to "private"; or set allowDataLoss' in said, said
-    write("other", "private")
+    write("private", "private")
     assert "cannot change" not in stack.pulumi("preview")
 
 
@@ -435,6 +435,85 @@ def test_what_waits_for_the_maintenance_window_is_told(stack, proxy):
     stack.expect_no_changes("--refresh")
 
 
+def test_one_node_needs_no_more_words(stack):
+    stack.write_program({"it": {"type": "fargate:RedisGroup", "properties": {"nodeType": "cache.t4g.small", "numCacheClusters": 1}}})
+    stack.up()
+    group = stack.aws("elasticache").describe_replication_groups(ReplicationGroupId=stack.outputs()["id"])["ReplicationGroups"][0]
+    assert (group["AutomaticFailover"], group["MultiAZ"]) == ("disabled", "disabled")
+    stack.expect_no_changes("--refresh")
+
+
+def test_logs_change_at_once_and_apart_from_what_waits(stack, proxy):
+    """AWS: you must set the apply-immediately parameter for all log delivery modifications."""
+    later = {"applyImmediately": False, "maintenanceWindow": "sun:05:00-sun:06:00"}
+    log = {"logType": "slow-log", "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json"}
+    changes = asked(proxy, "ModifyReplicationGroup")
+    this = life(stack)
+    stack.write(this, this.properties | later)
+    stack.up()
+    for properties in [{"logDeliveryConfigurations": [log]}, {"logDeliveryConfigurations": [log | {"logFormat": "text"}]}, {}]:
+        changes.clear()
+        stack.write(this, this.properties | later | properties)
+        assert stack.up() == {"update"}
+        [change] = changes
+        assert change["ApplyImmediately"] == "true" and any(it.startswith("LogDeliveryConfigurations") for it in change)
+    changes.clear()
+    rest = {"description": "The queue", "nodeType": "cache.t4g.medium", "logDeliveryConfigurations": [log], "authToken": OTHER_TOKEN}
+    stack.write(this, this.properties | later | rest)
+    assert stack.up() == {"update"}
+    steps = [(it["ApplyImmediately"], *sorted(set(it) & WATCHED)) for it in changes]
+    assert steps == [
+        ("false", "ReplicationGroupDescription"),
+        ("true", LOG_TYPE),
+        ("true", "AuthToken"),
+        ("false", "CacheNodeType"),
+    ], "what AWS makes at once would make what waits as well"
+
+
+LOG_TYPE = "LogDeliveryConfigurations.LogDeliveryConfigurationRequest.1.LogType"
+WATCHED = {"ReplicationGroupDescription", LOG_TYPE, "AuthToken", "CacheNodeType"}
+
+
+def test_what_waits_and_is_made_together_with_what_does_not_is_told(stack, proxy):
+    waiting = "<PendingModifiedValues><CacheNodeType>cache.t4g.medium</CacheNodeType></PendingModifiedValues>"
+    this = life(stack)
+    later = {"applyImmediately": False, "maintenanceWindow": "sun:05:00-sun:06:00", "replicationGroupId": "queue"}
+    stack.write(this, this.properties | later)
+    stack.up()
+    proxy.answers["DescribeCacheClusters"] = lambda text: text.replace("<CacheClusterStatus>", f"{waiting}<CacheClusterStatus>")
+    log = {"logType": "slow-log", "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json"}
+    stack.write(this, this.properties | later | {"nodeType": "cache.t4g.medium", "logDeliveryConfigurations": [log]})
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    assert "queue: nodeType, which waited for the maintenance window, changes now" in said, said
+
+
+def test_the_way_back_from_valkey_to_redis(stack, proxy):
+    changes = asked(proxy, "ModifyReplicationGroup")
+    this = life(stack)
+    stack.write(this, this.properties | {"engine": "valkey", "engineVersion": "7.2"})
+    stack.up()
+    stack.write(this, this.properties)
+    assert stack.up() == {"update"}
+    assert [(it["Engine"], it["EngineVersion"]) for it in changes] == [("redis", "7.1")]
+
+
+def test_a_parameter_group_that_is_in_use_is_not_replaced_under_its_name(stack):
+    def write(family, **more):
+        this.fixtures["parameters"] = {"type": "fargate:RedisParameterGroup", "properties": {"name": "custom", "family": family} | more}
+        stack.write(this, this.properties | {"parameterGroupName": "${parameters.name}"})
+
+    this = life(stack)
+    write("redis7")
+    stack.up()
+    write("redis7", description="For the queue")
+    said = stack.pulumi("preview", fails=True)
+    assert "parameterGroupName is custom, which has to be deleted and created anew, and AWS deletes none that is in use" in said, said
+    write("redis6.x")
+    assert "refers to custom, and is of family redis6.x, which is not for redis 7.1" in stack.pulumi("preview", fails=True)
+    write("redis7", name="other", description="For the queue")
+    assert "1 to replace" in stack.pulumi("preview")
+
+
 def asked(proxy, operation):
     """What is asked of AWS by an operation, call by call, from now on."""
     asked = []
@@ -459,6 +538,7 @@ def test_all_mistakes_at_once_and_no_password_among_them(stack):
     mistakes = {
         "nodeType": "t4g.small",
         "numCacheClusters": 1,
+        "automaticFailoverEnabled": True,
         "authToken": "hunter2",
         "maintenanceWindow": "at night",
         "engineVersion": "8.0",

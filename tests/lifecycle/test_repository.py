@@ -79,7 +79,7 @@ def test_repository(stack):
             "tags": {"team": "video"} | OWNER,
         },
         drift=drift,
-        replace={"encryptionConfiguration": {"encryptionType": "KMS"}},
+        replace={"encryptionConfiguration": {"encryptionType": "KMS"}, "forceDelete": True},
         replaced={"encryption": "KMS"},
         import_ids=lambda outputs: [outputs["name"], outputs["arn"], outputs["repositoryUrl"]],
     )
@@ -104,6 +104,35 @@ def test_images_go_with_it_only_by_force(stack):
     assert stack.up() == {"update"}
     stack.pulumi("destroy", "--yes", "--skip-preview")
     assert truth(stack, {"name": "app"}) is None
+
+
+def test_a_preview_refuses_a_replacement_that_loses_images(stack):
+    def write(**properties):
+        stack.write_program({"it": {"type": "fargate:Repository", "properties": properties}})
+
+    write(name="app")
+    stack.up()
+    push(stack, "app", "latest")
+    write(name="web")
+    said = stack.pulumi("preview", fails=True)
+    assert 'name cannot change without data loss: it was "app" and is "web" now' in said and "set forceDelete to true" in said, said
+    write(name="web", forceDelete=True)
+    assert "forceDelete was false in the last `pulumi up`" in stack.pulumi("preview")
+    write(name="app", forceDelete=True)
+    assert stack.up() == {"update"}
+    write(name="web", forceDelete=True)
+    said = stack.pulumi("up", "--yes", "--skip-preview")
+    assert "repository app is deleted with all images in it, for forceDelete is true" in said, said
+    assert truth(stack, {"name": "app"}) is None and truth(stack, {"name": "web"} | stack.outputs())
+
+
+def test_what_says_nothing_is_no_policy(stack, proxy):
+    for nothing in ["", {}, "{}"]:
+        properties = {"name": "app", "policy": nothing, "lifecyclePolicy": nothing}
+        stack.write_program({"it": {"type": "fargate:Repository", "properties": properties}})
+        stack.up()
+        stack.expect_no_changes("--refresh")
+    assert proxy.counts["PutLifecyclePolicy"] == proxy.counts["SetRepositoryPolicy"] == 0
 
 
 def invoke(stack, function, **arguments):

@@ -133,6 +133,26 @@ def test_a_name_that_is_taken_is_explained(stack):
     assert "Role app exists already; set another name, or take it over: `pulumi import" in said
 
 
+def test_other_spellings_of_what_iam_shows_are_no_change(stack):
+    """IAM shows an account as its root user, and one value for a list of one."""
+    principal = {"AWS": ["123456789012"], "Service": ["ecs-tasks.amazonaws.com"]}
+    said = [{"Sid": "", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": principal, "Condition": {}}]
+    shown = {"AWS": "arn:aws:iam::123456789012:root", "Service": "ecs-tasks.amazonaws.com"}
+    properties = {"name": "app", "description": "", "assumeRolePolicy": {"Version": "2012-10-17", "Statement": said}}
+    stack.write_program({"it": {"type": "fargate:Role", "properties": properties}})
+    stack.up()
+    policy = document(Action="sts:AssumeRole", Principal=shown)
+    stack.aws("iam").update_assume_role_policy(RoleName="app", PolicyDocument=json.dumps(policy))
+    stack.expect_no_changes("--refresh")
+
+
+def test_a_role_that_aws_made_for_itself_is_no_import(stack):
+    iam = stack.aws("iam")
+    iam.create_role(RoleName="linked", Path="/aws-service-role/ecs.amazonaws.com/", AssumeRolePolicyDocument=json.dumps(trust("ecs.amazonaws.com")))
+    said = stack.pulumi("import", "fargate:index:Role", "it", "linked", "--yes", "--skip-preview", "--protect=false", fails=True)
+    assert "role linked has the path /aws-service-role/ecs.amazonaws.com/" in said, said
+
+
 class Refusals(dict):
     """For each operation the refusals to come, in turn; after them, AWS answers."""
 

@@ -115,3 +115,57 @@ def test_a_subnet_leaves_the_table_that_it_went_by(stack, proxy):
     left = next(it for it in ec2.describe_route_tables()["RouteTables"] if it["RouteTableId"] == old)
     assert left["Associations"] == []
     stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_a_route_stays_whatever_spelling_the_state_holds(stack):
+    stack.use_moto("ec2")  # ministack shows no IPv6 destinations
+
+    def routes():
+        shown = stack.aws("ec2").describe_route_tables(RouteTableIds=[stack.outputs()["id"]])["RouteTables"]
+        return sorted(it.get("DestinationCidrBlock") or it["DestinationIpv6CidrBlock"] for it in shown[0]["Routes"])
+
+    def write(tags):
+        routes = [
+            {"cidrBlock": "0.0.0.0/0", "gatewayId": "${homeDoor.id}"},
+            {"ipv6CidrBlock": "::0/0", "gatewayId": "${homeDoor.id}"},
+        ]
+        properties = {"vpcId": "${home.id}", "routes": routes, "subnetIds": ["${homeA.id}"], "tags": tags}
+        stack.write_program(network("home", 1) | {"it": {"type": "fargate:RouteTable", "properties": properties}})
+
+    write({"Name": "a"})
+    assert stack.up() == {"create"}
+    stack.expect_no_changes("--refresh")
+    # As earlier versions kept it.
+    state = stack.folder / ".pulumi" / "stacks" / "test" / "test.json"
+    assert '"::/0"' in state.read_text()
+    state.write_text(state.read_text().replace('"::/0"', '"0::0/0"'))
+    stack.expect_no_changes()
+    before = routes()
+    assert "::/0" in before
+    write({"Name": "b"})
+    assert stack.up() == {"update"}
+    assert routes() == before, "nothing but a tag changes"
+    stack.expect_no_changes("--refresh")
+
+
+def test_a_route_that_somebody_adds_shows_as_an_added_route(stack):
+    peer = {"cidrBlock": "10.99.0.0/16", "vpcPeeringConnectionId": "pcx-1"}
+    door = {"cidrBlock": "0.0.0.0/0", "gatewayId": "${homeDoor.id}"}
+    table = {"type": "fargate:RouteTable", "properties": {"vpcId": "${home.id}", "routes": [peer, door]}}
+    stack.write_program(network("home", 1) | {"it": table})
+    stack.up()
+    stack.aws("ec2").create_route(
+        RouteTableId=stack.outputs()["id"], DestinationCidrBlock="10.1.99.0/24", VpcPeeringConnectionId="pcx-9"
+    )
+    said = stack.pulumi("refresh", "--yes", "--skip-preview", "--diff")
+    assert [it["cidrBlock"] for it in stack.outputs()["routes"]] == ["10.99.0.0/16", "0.0.0.0/0", "10.1.99.0/24"]
+    assert "[2]" in said and "=>" not in said, said
+
+
+def test_a_subnet_has_one_table(stack):
+    table = {"type": "fargate:RouteTable", "properties": {"vpcId": "${home.id}", "subnetIds": ["${homeA.id}"]}}
+    stack.write_program(network("home", 1))
+    stack.up()
+    stack.write_program(network("home", 1) | {"it": table, "other": table})
+    said = stack.pulumi("preview")
+    assert "as subnetIds of another RouteTable has; a subnet has one route table" in said

@@ -80,7 +80,7 @@ def test_a_target_that_is_there_is_left_alone(stack):
     properties = {"resourceId": app, "minCapacity": 1, "maxCapacity": 9}
     stack.write_program({"it": {"type": "fargate:ScalableTarget", "properties": properties}})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert f"{app} is scaled already; import that target" in said
+    assert f"{app} is scaled already; take that target over" in said and "aliases" in said
     assert f"ScalableTarget <resource> ecs/{app}/ecs:service:DesiredCount" in said
     found = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[app])["ScalableTargets"]
     assert (found[0]["MinCapacity"], found[0]["MaxCapacity"]) == (2, 3)

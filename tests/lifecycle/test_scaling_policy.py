@@ -108,6 +108,7 @@ def test_target_tracking(stack):
         ),
         replace={"name": "another"},
         replaced={},
+        exclusive=True,
         import_ids=lambda outputs: [outputs["id"], outputs["arn"]],
     )
     run(stack, life)
@@ -193,10 +194,32 @@ def test_a_policy_that_is_there_is_left_alone(stack):
     properties = {"name": "cpu", "resourceId": app, "targetTrackingScalingPolicyConfiguration": tracking(60)}
     stack.write_program({"it": {"type": "fargate:ScalingPolicy", "properties": properties}})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert f"{app} has a scaling policy cpu already" in said
+    assert f"ScalingPolicy cpu of {app} exists already" in said and "aliases" in said
     assert f"ScalingPolicy <resource> ecs/{app}/ecs:service:DesiredCount/cpu" in said
     policy = find(stack, properties)
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 20.0
+
+
+def test_there_is_room_for_one_policy_of_a_metric(stack):
+    app = service(stack, "app")
+    policy = {"name": "cpu", "resourceId": "${target.resourceId}", "targetTrackingScalingPolicyConfiguration": tracking(60)}
+    resources = {"target": target(app), "it": {"type": "fargate:ScalingPolicy", "properties": policy}}
+    stack.write_program(resources)
+    stack.up()
+    # Another name: the old one goes first.
+    policy["name"] = "load"
+    stack.write_program(resources)
+    steps = [it for it in stack.steps() if it in ("create-replacement", "delete-replaced")]
+    assert steps == ["delete-replaced", "create-replacement"]
+    # Another one, in the same program and in another.
+    other = {"type": "fargate:ScalingPolicy", "properties": policy | {"name": "other"}}
+    stack.write_program(resources | {"other": other})
+    said = stack.pulumi("preview", fails=True)
+    assert f"of {app}, and AWS has room for one; merge them, or track another metric" in said
+    stack.write_program({"target": target(app), "renamed": other})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert f"{app} has a scaling policy load already, which tracks the same metric, and AWS has room for one" in said
+    assert "by the option aliases" in said
 
 
 def test_mistakes_are_told_together(stack):

@@ -153,7 +153,7 @@ def test_no_egress_is_none_at_all(stack):
 def test_all_mistakes_at_once(stack):
     ingress = [
         {"protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]},
-        {"protocol": "all", "cidrBlocks": ["10.0.0.1/8"]},
+        {"protocol": "any", "cidrBlocks": ["10.0.0.1/8"]},
         {"protocol": "tcp", "fromPort": 80, "toPort": 79},
     ]
     properties = {"name": "sg-mine", "ingress": ingress}
@@ -206,3 +206,90 @@ def test_destroy_names_who_uses_the_group(stack, proxy):
     proxy.refusals.clear()
     stack.pulumi("destroy", "--yes", "--skip-preview")
     assert find(stack, group) is None
+
+
+def test_any_spelling_stays_when_something_else_changes(stack, proxy):
+    def write(tags):
+        ingress = [
+            {"protocol": "6", "fromPort": 80, "toPort": 80, "cidrBlocks": ["10.0.0.0/8"], "ipv6CidrBlocks": ["FD00::0/8"]},
+            {"protocol": "TCP", "fromPort": 443, "toPort": 443, "cidrBlocks": ["10.0.0.0/8"], "description": ""},
+            {"protocol": "ICMP", "cidrBlocks": ["10.0.0.0/8"]},
+            {"protocol": "all", "self": True},
+        ]
+        egress = [{"protocol": "-1", "fromPort": 0, "toPort": 65535, "cidrBlocks": ["0.0.0.0/0"], "ipv6CidrBlocks": ["::0/0"]}]
+        properties = {"ingress": ingress, "egress": egress, "tags": tags}
+        stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": properties}})
+
+    write({"Name": "a"})
+    assert stack.up() == {"create"}
+    id = stack.outputs()["id"]
+    has = find(stack, id)
+    assert ("tcp", 80, 80, "10.0.0.0/8", None) in rules(has["IpPermissions"])
+    assert ("icmp", -1, -1, "10.0.0.0/8", None) in rules(has["IpPermissions"])
+    assert rules(has["IpPermissionsEgress"]) == [("-1", None, None, it, None) for it in ["0.0.0.0/0", "::/0"]]
+    stack.expect_no_changes("--refresh")
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    proxy.counts.clear()
+    write({"Name": "b"})
+    assert stack.up() == {"update"}
+    assert not [it for it in proxy.counts if it.startswith(("Revoke", "Authorize"))]
+    assert rules(find(stack, id)["IpPermissions"]) == rules(has["IpPermissions"])
+
+
+def test_an_update_takes_back_no_rule_that_the_plan_does_not_show(stack):
+    def write(port, tags):
+        ingress = [{"protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": ["10.0.0.0/8"]}]
+        stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": {"ingress": ingress, "tags": tags}}})
+
+    ssh = ("tcp", 22, 22, "0.0.0.0/0", None)
+    write(3000, {"Name": "a"})
+    stack.up()
+    id, client = stack.outputs()["id"], stack.aws("ec2")
+    permission = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    client.authorize_security_group_ingress(GroupId=id, IpPermissions=[permission])
+    both = [ssh, ("tcp", 3000, 3000, "10.0.0.0/8", None)]
+    client.create_tags(Resources=[id], Tags=[{"Key": "foreign", "Value": "kept"}])
+    for name in ["b", "c"]:
+        write(3000, {"Name": name})
+        assert stack.up() == {"update"}
+        assert rules(find(stack, id)["IpPermissions"]) == both
+        assert tags(find(stack, id)["Tags"]) == {"Name": name, "foreign": "kept"} | OWNER
+    # A refresh shows it, as an added rule; then it goes.
+    said = stack.pulumi("refresh", "--yes", "--skip-preview", "--diff")
+    assert [it["fromPort"] for it in stack.outputs()["ingress"]] == [3000, 22]
+    assert "[1]" in said and "3000 => 22" not in said, said
+    assert stack.up() == {"update"}
+    assert rules(find(stack, id)["IpPermissions"]) == [("tcp", 3000, 3000, "10.0.0.0/8", None)]
+
+
+def test_a_replacement_of_the_same_name_is_refused_in_the_preview(stack):
+    def write(**properties):
+        stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": properties}})
+
+    write(name="web", description="a")
+    stack.up()
+    write(name="web", description="b")
+    said = stack.pulumi("preview", fails=True)
+    assert 'name stays "web" while description changes, which AWS cannot do in place.' in said
+    assert "change name as well, or leave it out" in said
+    write(name="website", description="b")
+    assert stack.up() == {"create-replacement", "delete-replaced", "replace"}
+
+
+def test_a_name_that_is_taken(stack):
+    stack.use_moto("ec2")
+    other = stack.aws("ec2").create_security_group(GroupName="web", Description="not ours")["GroupId"]
+    stack.write_program({"it": {"type": "fargate:SecurityGroup", "properties": {"name": "web"}}})
+    said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "SecurityGroup web exists already; set another name, or take it over" in said
+    assert f"`pulumi import fargate:index:SecurityGroup <resource> {other}`" in said
+
+
+def test_names_in_place_of_ids_are_refused(stack):
+    network = {"subnets": ["arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"], "securityGroups": ["app"]}
+    service = {"cluster": "main", "taskDefinition": "web:1", "networkConfiguration": network}
+    stack.write_program({"it": {"type": "fargate:Service", "properties": service}})
+    said = stack.pulumi("preview", fails=True)
+    assert 'networkConfiguration.securityGroups[0] is "app", which is not the id of a security group' in said
+    assert "to refer to a SecurityGroup of this program, use its id: ${name.id} in YAML" in said
+    assert 'networkConfiguration.subnets[0] is "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"' in said

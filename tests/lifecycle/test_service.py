@@ -1,5 +1,6 @@
 """Service: what it runs, where, behind which load balancer, and how its deployments go."""
 
+import json
 import re
 
 import pytest
@@ -227,7 +228,8 @@ def test_a_name_that_is_taken_is_explained(stack):
     }
     other.write_program({"it": {"type": "fargate:Service", "properties": service}})
     said = other.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert "cluster main has another service web already" in said and "main/web" in said
+    assert "Service web in cluster main exists already" in said
+    assert "pulumi import fargate:index:Service <resource> main/web" in said and "aliases" in said
 
 
 @pytest.mark.parametrize("id", ["web", "main/web/1"])
@@ -235,6 +237,59 @@ def test_an_id_that_is_none_is_explained(stack, id):
     program(stack)
     said = stack.pulumi("import", "fargate:index:Service", "it", id, "--yes", "--skip-preview", fails=True)
     assert "give cluster/service, or its ARN" in said
+
+
+def test_what_is_off_or_the_latest_does_not_differ_after_a_refresh(stack, proxy):
+    # As AWS shows the version that LATEST is.
+    latest = lambda text: re.sub(r'"platformVersion": ?"(LATEST)?"', '"platformVersion": "1.4.0"', text)
+    proxy.answers["DescribeServices"] = latest
+    off = {
+        "platformVersion": "LATEST",
+        "healthCheckGracePeriodSeconds": 300,
+        "alarms": {"alarmNames": [], "enable": False},
+        "capacityProviderStrategies": [],
+        "loadBalancers": [],
+        "deploymentController": {"type": "ECS"},
+        "schedulingStrategy": "REPLICA",
+        "placementConstraints": [],
+    }
+    program(stack, **off)
+    stack.up()
+    stack.expect_no_changes("--refresh")
+    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    # What is only written out, or left out again, changes nothing.
+    before = describe(stack, stack.outputs())["deployments"]
+    program(stack, platformVersion="LATEST", enableExecuteCommand=True)
+    assert stack.up() == {"update"}
+    assert [it["id"] for it in before] == [it["id"] for it in describe(stack, stack.outputs())["deployments"]]
+
+
+def with_settings(text):
+    """A service that CodeDeploy deploys, with parts that this provider has no inputs for."""
+    answer = json.loads(text)
+    for it in answer["services"]:
+        it["deploymentController"] = {"type": "CODE_DEPLOY"}
+        it["deploymentConfiguration"]["lifecycleHooks"] = [{"hookTargetArn": "arn:of:hook", "roleArn": "arn:of:role"}]
+        for deployment in it["deployments"]:
+            deployment["serviceConnectConfiguration"] = {"enabled": True, "namespace": "main"}
+    return json.dumps(answer)
+
+
+def test_settings_without_an_input_are_named_and_kept(stack, proxy):
+    program(stack)
+    stack.up()
+    proxy.answers["DescribeServices"] = with_settings
+    importing = stack.other("import")
+    said = importing.pulumi("import", "fargate:index:Service", "it", "main/web", "--yes", "--skip-preview", fails=True)
+    names = "deploymentController CODE_DEPLOY, serviceConnectConfiguration, deploymentConfiguration.lifecycleHooks"
+    assert f"cannot be imported: this provider does not support {names}" in said
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert stack.outputs()["unsupportedSettings"] == names.split(", ")
+    program(stack, deploymentMaximumPercent=150, desiredCount=2)
+    stack.up()
+    proxy.answers.clear()
+    hooks = describe(stack, stack.outputs())["deploymentConfiguration"].get("lifecycleHooks")
+    assert [it["hookTargetArn"] for it in hooks] == ["arn:of:hook"], "the update did not send what it does not know"
 
 
 def test_mistakes_show_in_the_preview(stack):

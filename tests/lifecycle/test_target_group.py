@@ -140,3 +140,42 @@ def test_what_uses_a_target_group_is_named(stack, proxy):
     assert proxy.counts["DeleteTargetGroup"] > 1, "a listener may just be going"
     proxy.refusals.clear()
     stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_what_a_health_check_leaves_out_again_is_shown_and_nothing_else_is_sent(stack):
+    elb = stack.aws("elbv2")
+    vpc = stack.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+
+    def write(**check):
+        properties = {"vpcId": vpc, "healthCheck": check}
+        stack.write_program({"it": {"type": "fargate:TargetGroup", "properties": properties}})
+
+    def shown():
+        group = elb.describe_target_groups(TargetGroupArns=[stack.outputs()["arn"]])["TargetGroups"][0]
+        return group["HealthCheckPath"], group["Matcher"]["HttpCode"], group["HealthCheckIntervalSeconds"]
+
+    write(path="/healthz", matcher="204", interval=10)
+    stack.up()
+    assert shown() == ("/healthz", "204", 10)
+    write(interval=20)
+    said = stack.pulumi("preview", "--diff")
+    assert all(name in said for name in ("path", "matcher", "interval")), said
+    assert stack.up() == {"update"}
+    assert shown() == ("/", "200-399", 20)
+
+    # What the preview does not show stays as it is.
+    elb.modify_target_group(TargetGroupArn=stack.outputs()["arn"], HealthCheckPath="/by-hand")
+    write(interval=25)
+    assert stack.up() == {"update"}
+    assert shown() == ("/by-hand", "200-399", 25)
+    assert stack.up("--refresh") == {"update"}
+    assert shown() == ("/", "200-399", 25)
+
+
+def test_stickiness_that_is_off_is_no_change(stack):
+    vpc = stack.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    sticky = {"enabled": False, "type": "source_ip", "cookieDuration": 60}
+    properties = {"vpcId": vpc, "protocol": "TCP", "stickiness": sticky, "loadBalancingAlgorithmType": "round_robin"}
+    stack.write_program({"it": {"type": "fargate:TargetGroup", "properties": properties}})
+    stack.up()
+    stack.expect_no_changes("--refresh")

@@ -526,6 +526,6 @@ async fn a_component_is_in_the_schema() {
     assert_eq!(inputs["goods"], json!({ "type": "string", "description": "What it sells.", "default": "bread" }));
     assert_eq!(inputs["code"], json!({ "type": "string", "description": "What opens the till.", "secret": true }));
     assert_eq!(inputs["street"]["plain"], true, "it cannot come from a resource");
-    assert_eq!(shop["required"], json!(["till", "text", "street"]));
+    assert_eq!(shop["required"], json!(["street", "text", "till"]));
     assert!(schema.get("config").is_none() && schema.get("provider").is_none(), "{schema}");
 }

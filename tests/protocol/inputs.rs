@@ -49,7 +49,8 @@ async fn check_never_shows_a_secret() {
     let mut plugin = Plugin::configured(UNREACHABLE).await;
     let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "hush hush" });
     let checked = plugin.check(URN, json!({ "name": secret, "settings": [{ "name": secret, "value": secret }] })).await;
-    assert_eq!(checked.failures.len(), 3);
+    // The name of a setting may be one that AWS has learnt since: that is worth no more than a warning.
+    assert_eq!(checked.failures.len(), 2);
     assert!(!told(&checked.failures).concat().contains("hush"), "{:?}", told(&checked.failures));
 }
 

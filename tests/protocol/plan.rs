@@ -37,26 +37,36 @@ async fn started(engine: &FakeEngine) -> Plugin {
 }
 
 #[tokio::test]
-async fn a_doubt_is_told_once_and_to_whom_it_concerns() {
-    let engine = FakeEngine::start().await;
-    let mut plugin = started(&engine).await;
+async fn a_reference_that_is_not_known_yet_is_compared_with_what_is_declared() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
     assert!(plugin.check(&urn("TaskDefinition"), task()).await.failures.is_empty());
     let checked = plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    let told = told(&checked.failures);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with(&format!("loadBalancers[0].containerPort {REASON}; if it refers to a resource of another package"))
+    );
+}
+
+#[tokio::test]
+async fn a_warning_is_given_once_and_to_whom_it_concerns() {
+    let engine = FakeEngine::start().await;
+    let mut plugin = started(&engine).await;
+    let group = json!({ "name": "logs", "logGroupClass": "OF_TOMORROW" });
+    let checked = plugin.check(&urn("LogGroup"), group.clone()).await;
     assert!(checked.failures.is_empty());
     // The engine knows before it has the answer.
     let lines = engine.lines();
     assert_eq!(lines.len(), 1);
     let line = &lines[0];
-    assert_eq!(line.message, format!("loadBalancers[0].containerPort most likely does not fit: it {REASON}"));
-    assert_eq!((line.urn.as_str(), line.severity(), line.ephemeral), (&*urn("Service"), rpc::LogSeverity::Warning, false));
-    plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    assert!(line.message.starts_with("logGroupClass is \"OF_TOMORROW\", a value that this version does not know"));
+    assert_eq!((line.urn.as_str(), line.severity(), line.ephemeral), (&*urn("LogGroup"), rpc::LogSeverity::Warning, false));
+    plugin.check(&urn("LogGroup"), group.clone()).await;
     assert_eq!(engine.lines().len(), 1);
 
     // Another run, in which nothing changes.
     plugin.configure(json!({})).await;
-    plugin.check(&urn("TaskDefinition"), task()).await;
-    let unchanged =
-        rpc::CheckRequest { urn: urn("Service"), olds: checked.inputs, news: props(service(UNKNOWN)), ..Default::default() };
+    let unchanged = rpc::CheckRequest { urn: urn("LogGroup"), olds: checked.inputs, news: props(group), ..Default::default() };
     plugin.client.check(unchanged).await.unwrap();
     assert_eq!(engine.lines().len(), 1);
 }
@@ -88,25 +98,23 @@ async fn what_is_known_of_a_run_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_process_that_serves_several_providers_doubts_nothing() {
+async fn a_process_that_serves_several_providers_guesses_nothing() {
     let engine = FakeEngine::start().await;
     let mut plugin = started(&engine).await;
     plugin.client.attach(rpc::PluginAttach { address: engine.address.clone() }).await.unwrap();
     plugin.configure(json!({})).await;
     plugin.check(&urn("TaskDefinition"), task()).await;
-    plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    assert!(plugin.check(&urn("Service"), service(UNKNOWN)).await.failures.is_empty());
     assert!(engine.lines().is_empty(), "{:?}", engine.lines());
 }
 
 #[tokio::test]
 async fn a_secret_of_one_resource_is_not_in_what_is_told_of_another() {
-    let engine = FakeEngine::start().await;
-    let mut plugin = started(&engine).await;
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
     let containers = json!([{ "name": "hush", "image": "nginx", "portMappings": [{ "containerPort": 80 }] }]);
     let secret = json!({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": containers });
     plugin.check(&urn("TaskDefinition"), json!({ "family": "web", "containerDefinitions": secret })).await;
-    plugin.check(&urn("Service"), service(UNKNOWN)).await;
-    let lines = engine.lines();
-    assert_eq!(lines.len(), 1);
-    assert!(lines[0].message.contains("there are [secret]") && !lines[0].message.contains("hush"), "{}", lines[0].message);
+    let checked = plugin.check(&urn("Service"), service(UNKNOWN)).await;
+    let told = told(&checked.failures);
+    assert!(told.len() == 1 && told[0].contains("there are [secret]") && !told[0].contains("hush"), "{told:?}");
 }

@@ -37,23 +37,22 @@ impl FakeAws {
 
     /// Agrees to everything, in the protocol of whoever asks, and shows nothing.
     pub async fn accepting_all() -> Self {
-        Self::serving(Arc::new(|_, _, body: &str| {
-            (200, if body.starts_with("Action=") { "<R/>".to_owned() } else { "{}".to_owned() })
-        }))
-        .await
+        Self::serving(Arc::new(|operation, _, body| (200, agreement(operation, body)))).await
     }
 
     /// Refuses one operation by a code, in the protocol of whoever asks, and agrees to all others.
     pub async fn refusing(operation: &'static str, code: &'static str) -> Self {
-        Self::serving(Arc::new(move |asked, _, body| match (asked == operation, body.starts_with("Action=")) {
-            (false, true) => (200, "<R/>".to_owned()),
-            (false, false) => (200, "{}".to_owned()),
+        Self::serving(Arc::new(move |asked, _, body| match body.starts_with("Action=") {
+            _ if asked != operation => (200, agreement(asked, body)),
             // EC2 has a form of its own.
-            (true, true) if body.contains("Version=2016-11-15") => {
-                (400, format!("<R><Errors><Error><Code>{code}</Code><Message>It exists</Message></Error></Errors></R>"))
+            true if body.contains("Version=2016-11-15") => (
+                400,
+                format!("<Response><Errors><Error><Code>{code}</Code><Message>It exists</Message></Error></Errors></Response>"),
+            ),
+            true => {
+                (400, format!("<ErrorResponse><Error><Code>{code}</Code><Message>It exists</Message></Error></ErrorResponse>"))
             }
-            (true, true) => (400, format!("<R><Error><Code>{code}</Code><Message>It exists</Message></Error></R>")),
-            (true, false) => (400, serde_json::json!({ "__type": code, "message": "It exists" }).to_string()),
+            false => (400, serde_json::json!({ "__type": code, "message": "It exists" }).to_string()),
         }))
         .await
     }
@@ -138,6 +137,15 @@ impl FakeAws {
     pub fn pausing_at(self, operation: &'static str, pause: Duration) -> Self {
         *self.pause.lock().expect("the pause") = Some((operation, pause));
         self
+    }
+}
+
+/// An answer that shows nothing.
+fn agreement(operation: &str, body: &str) -> String {
+    if body.starts_with("Action=") {
+        format!("<{operation}Response><{operation}Result/></{operation}Response>")
+    } else {
+        "{}".to_owned()
     }
 }
 

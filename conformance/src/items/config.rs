@@ -518,10 +518,12 @@ async fn before_configure(run: &Run) -> Outcome {
     }
     let lives = run.lives().await?;
     let mut provider = run.greeted().await?;
+    // One that has not seen the others: two of the same inputs may be a mistake in one program.
+    let checking = run.configured().await?;
     for life in &lives.all {
         // Another one: where it is made all the same, it is deleted again.
         let subject = Subject::new(&life.subject.token, &format!("early-{}", life.subject.name));
-        let checked = subject.checked(&mut lives.provider.client.clone(), &Map::new(), &life.inputs).await?;
+        let checked = subject.checked(&mut checking.client.clone(), &Map::new(), &life.inputs).await?;
         match provider.client.create(subject.create(&checked, false)).await {
             Err(status) => refused_early(&status, &format!("Create of {}", life.name))?,
             Ok(made) => {

@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field
 
 from video import logs
-from video.config import Settings
+from video.config import WebSettings
 from video.videos import PROCESS, Status, Video, Videos
 
 URL_SECONDS = 3600
@@ -31,6 +31,7 @@ MAX_SECONDS = 4 * 3600
 """Longer videos are refused: one would hold a worker for too long."""
 PROBES, PROBE_SECONDS = Semaphore(2), 30
 """So many at a time find room in the memory of a task, beside the service."""
+NO_QUEUE = "there is no queue yet, so nothing processes videos; the upload is kept: call again once there is one"
 IMPATIENT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 """How AWS is called, for callers wait. The worker has botocore's own patience."""
 logger = logging.getLogger(__name__)
@@ -41,10 +42,11 @@ logs.configure()
 class Services:
     """What the requests share, made once."""
 
-    settings: Settings
+    settings: WebSettings
     videos: Videos
     s3: Any
-    celery: Celery
+    celery: Celery | None
+    """The queue, if there is one."""
 
     def url(self, method: Literal["get_object", "put_object"], key: str, **parameters: Any) -> str:
         parameters |= {"Bucket": self.settings.bucket, "Key": key}
@@ -57,7 +59,7 @@ class State(TypedDict):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-    settings = Settings()
+    settings = WebSettings()
     session = boto3.Session(region_name=settings.aws_region)
     services = Services(
         settings=settings,
@@ -66,12 +68,16 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         s3=session.client(
             "s3", config=IMPATIENT.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
         ),
-        celery=Celery(broker=settings.redis_url),
+        celery=Celery(broker=settings.redis_url) if settings.redis_url else None,
     )
-    # Whoever asks waits only seconds when Redis is away.
-    services.celery.conf.broker_transport_options = {"socket_connect_timeout": 3, "socket_timeout": 3}
+    if services.celery:
+        # Whoever asks waits only seconds when Redis is away.
+        services.celery.conf.broker_transport_options = {"socket_connect_timeout": 3, "socket_timeout": 3}
+    else:
+        logger.warning("there is no queue: uploads can be initiated, but not completed")
     yield {"services": services}
-    services.celery.close()
+    if services.celery:
+        services.celery.close()
     logger.info("shut down")
 
 
@@ -148,6 +154,9 @@ def complete(done: Complete, shared: Shared) -> Progress:
     video = find(done.video_id, shared)
     if video.needs_message:
         check_uploaded(video, shared)
+        if not shared.celery:
+            logger.warning("there is no queue yet", extra={"video_id": video.video_id})
+            raise HTTPException(503, NO_QUEUE)
         if shared.videos.queued(video, duration(video, shared)):
             try:
                 shared.celery.send_task(PROCESS, args=[video.video_id])

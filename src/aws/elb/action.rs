@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::Report,
     codec::{Unlisted, name_of, named},
+    value::Value,
 };
 
 /// What a listener or a rule does with a request.
@@ -32,6 +33,8 @@ pub struct ListenerAction {
     pub authenticate_cognito: Option<ListenerActionCognito>,
     /// For `authenticate-oidc`: the identity provider that knows the users.
     pub authenticate_oidc: Option<ListenerActionOidc>,
+    /// For `jwt-validation`: the tokens that let a request pass.
+    pub jwt_validation: Option<ListenerActionJwt>,
     /// The place of the action among several, from 1 to 50000, in the order of the list. Default: its place in the list.
     #[schemars(range(min = 1, max = 50_000), extend("computed" = true))]
     pub order: Option<i32>,
@@ -51,6 +54,8 @@ pub enum ListenerActionType {
     AuthenticateCognito,
     /// Let users pass who are logged in with an identity provider that speaks `OpenID Connect`. Another action follows. HTTPS only.
     AuthenticateOidc,
+    /// Let requests pass that carry a valid JSON Web Token. Another action follows. HTTPS only.
+    JwtValidation,
     /// A value that this version does not list.
     #[serde(untagged)]
     #[schemars(skip)]
@@ -59,8 +64,8 @@ pub enum ListenerActionType {
 
 impl ListenerActionType {
     /// Whether the request goes on to another action.
-    fn authenticates(self) -> bool {
-        matches!(self, Self::AuthenticateCognito | Self::AuthenticateOidc)
+    pub fn authenticates(self) -> bool {
+        matches!(self, Self::AuthenticateCognito | Self::AuthenticateOidc | Self::JwtValidation)
     }
 }
 
@@ -95,13 +100,13 @@ pub struct ListenerActionStickiness {
     /// Whether it does.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// For how many seconds, up to 7 days.
+    /// For how many seconds, up to 7 days. An application load balancer needs it.
     #[schemars(range(min = 1, max = 604_800))]
     pub duration: Option<i32>,
 }
 
 /// Where a redirect leads. `#{host}`, `#{path}`, `#{port}`, `#{protocol}` and `#{query}` stand for the parts of the request's
-/// own URL; at least one part must differ from it.
+/// own URL; the protocol, port, host or path must differ from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerActionRedirect {
@@ -109,19 +114,23 @@ pub struct ListenerActionRedirect {
     pub status_code: ListenerActionRedirectStatusCode,
     /// The protocol: `HTTP`, `HTTPS` or `#{protocol}`.
     #[serde(default = "same_protocol")]
+    #[schemars(regex(pattern = r"^(HTTPS?|#\{protocol\})$"), extend("expects" = "one of HTTP, HTTPS and #{protocol}"))]
     pub protocol: String,
-    /// The port.
+    /// The port, or `#{port}`.
     #[serde(default = "same_port")]
+    #[schemars(regex(pattern = r"^([1-9][0-9]{0,4}|#\{port\})$"), extend("expects" = "the number of a port, or #{port}"))]
     pub port: String,
     /// The host name.
     #[serde(default = "same_host")]
+    #[schemars(length(min = 1, max = 128))]
     pub host: String,
     /// The path, which starts with `/`.
     #[serde(default = "same_path")]
-    #[schemars(regex(pattern = "^/"), extend("expects" = "a path that starts with /"))]
+    #[schemars(length(max = 128), regex(pattern = "^/"), extend("expects" = "a path that starts with /"))]
     pub path: String,
     /// The query, without its `?`.
     #[serde(default = "same_query")]
+    #[schemars(length(max = 128))]
     pub query: String,
 }
 
@@ -172,9 +181,11 @@ pub struct ListenerActionCognito {
     pub on_unauthenticated_request: ListenerActionUnauthenticated,
     /// What is asked of the user pool about users.
     #[serde(default = "openid")]
+    #[schemars(length(min = 1))]
     pub scope: String,
     /// The name of the cookie that holds the session.
     #[serde(default = "session_cookie")]
+    #[schemars(length(min = 1))]
     pub session_cookie_name: String,
     /// For how many seconds a session is good. Default: 7 days, which is the most.
     #[serde(default = "seven_days")]
@@ -207,9 +218,11 @@ pub struct ListenerActionOidc {
     pub on_unauthenticated_request: ListenerActionUnauthenticated,
     /// What is asked of the identity provider about users.
     #[serde(default = "openid")]
+    #[schemars(length(min = 1))]
     pub scope: String,
     /// The name of the cookie that holds the session.
     #[serde(default = "session_cookie")]
+    #[schemars(length(min = 1))]
     pub session_cookie_name: String,
     /// For how many seconds a session is good. Default: 7 days, which is the most.
     #[serde(default = "seven_days")]
@@ -218,6 +231,52 @@ pub struct ListenerActionOidc {
     /// What else to tell where users log in, up to 10 parameters.
     #[serde(default)]
     pub authentication_request_extra_params: BTreeMap<String, String>,
+}
+
+/// Which JSON Web Tokens let a request pass. The claims `exp`, `iss`, `nbf` and `iat` are always verified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerActionJwt {
+    /// The issuer of the tokens.
+    #[schemars(length(min = 1, max = 256))]
+    pub issuer: String,
+    /// The URL, by HTTPS, of the keys that tokens are signed with (JWKS).
+    #[schemars(length(max = 256), regex(pattern = "^https://"), extend("expects" = "a URL that starts with https://"))]
+    pub jwks_endpoint: String,
+    /// What else a token has to claim, up to 10 claims.
+    #[serde(default)]
+    #[schemars(length(max = 10), extend("keyedBy" = "name"))]
+    pub additional_claims: Vec<ListenerActionJwtClaim>,
+}
+
+/// A claim that a token has to have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerActionJwtClaim {
+    /// The name of the claim.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// How the claim holds its values.
+    pub format: ListenerActionJwtClaimFormat,
+    /// The values, one of which a token has to have.
+    #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 256)), extend("compare" = "set"))]
+    pub values: Vec<String>,
+}
+
+/// How a claim holds its values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenerActionJwtClaimFormat {
+    /// As one text.
+    SingleString,
+    /// As a list of texts.
+    StringArray,
+    /// As one text, with spaces between the values.
+    SpaceSeparatedValues,
+    /// A value that this version does not list.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Unlisted),
 }
 
 /// What happens to requests of users who are not logged in.
@@ -288,6 +347,58 @@ fn plain_text() -> String {
     "text/plain".to_owned()
 }
 
+/// Brings a list of actions into the form in which AWS shows them: how long stickiness lasts that is off means nothing.
+pub fn normalize_actions(actions: Option<&mut Value>) {
+    let Some(Value::List(actions)) = actions.map(Value::plain_mut) else { return };
+    for action in actions {
+        let Value::Object(action) = action.plain_mut() else { continue };
+        let Some(Value::Object(forward)) = action.get_mut("forward").map(Value::plain_mut) else { continue };
+        let Some(Value::Object(stickiness)) = forward.get_mut("stickiness").map(Value::plain_mut) else { continue };
+        if stickiness.get("enabled").map(Value::plain) == Some(&Value::Bool(false)) {
+            stickiness.remove("duration");
+        }
+    }
+}
+
+/// The target groups that actions forward to, by the path of their ARNs within `list`.
+pub(super) fn forwards(list: &str, actions: &[ListenerAction]) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (index, action) in actions.iter().enumerate() {
+        let only = action.target_group_arn.iter().map(|arn| (format!("{list}[{index}].targetGroupArn"), arn.clone()));
+        all.extend(only);
+        for (group, it) in action.forward.iter().flat_map(|it| &it.target_groups).enumerate() {
+            all.push((format!("{list}[{index}].forward.targetGroups[{group}].arn"), it.arn.clone()));
+        }
+    }
+    all
+}
+
+/// Whether two lists of actions forward to the same target group.
+pub fn share_target_group(one: &[ListenerAction], other: &[ListenerAction]) -> bool {
+    let other = forwards("", other);
+    forwards("", one).iter().any(|(_, arn)| !arn.is_empty() && other.iter().any(|it| it.1 == *arn))
+}
+
+/// The actions as `new` says, and what it leaves out as AWS was last seen to have it.
+pub fn keep_left_out(old: &[ListenerAction], new: &[ListenerAction]) -> Vec<ListenerAction> {
+    let mut kept = new.to_vec();
+    let same_kinds = old.iter().map(|it| it.r#type).eq(new.iter().map(|it| it.r#type));
+    let unordered = new.iter().all(|it| it.order.is_none());
+    for (index, action) in kept.iter_mut().enumerate() {
+        let Some(was) = old.iter().find(|it| it.r#type == action.r#type) else { continue };
+        // Besides the target group, a forward has stickiness.
+        if let (Some(only), None, Some(shared)) = (&action.target_group_arn, &action.forward, &was.forward)
+            && matches!(shared.target_groups.as_slice(), [it] if it.arn == *only)
+        {
+            action.forward = Some(shared.clone());
+        }
+        if same_kinds && unordered {
+            action.order = old[index].order;
+        }
+    }
+    kept
+}
+
 /// Reports what is wrong with the actions in the property `list`.
 pub fn check_actions(list: &str, actions: &[ListenerAction], report: &mut Report<'_>) {
     let mut before = 0;
@@ -297,6 +408,12 @@ pub fn check_actions(list: &str, actions: &[ListenerAction], report: &mut Report
         report.rule(&[&at("order"), list], order > before, "is not more than the one before; list the actions in their order");
         before = order;
         let is_last = index + 1 == actions.len();
+        if matches!(action.r#type, ListenerActionType::Other(_)) {
+            let reason =
+                format!("is {}, whose settings this version of the provider can neither read nor set", name_of(action.r#type));
+            report.rule(&[&at("type")], false, reason);
+            continue;
+        }
         let kind = name_of(action.r#type);
         let place = if is_last { "another action has to follow" } else { "no other action can follow" };
         report.rule(&[&at("type")], action.r#type.authenticates() != is_last, format!("is {kind}, after which {place}"));
@@ -313,6 +430,7 @@ fn check_settings(at: &impl Fn(&str) -> String, action: &ListenerAction, report:
         ("fixedResponse", ListenerActionType::FixedResponse, action.fixed_response.is_some()),
         ("authenticateCognito", ListenerActionType::AuthenticateCognito, action.authenticate_cognito.is_some()),
         ("authenticateOidc", ListenerActionType::AuthenticateOidc, action.authenticate_oidc.is_some()),
+        ("jwtValidation", ListenerActionType::JwtValidation, action.jwt_validation.is_some()),
     ];
     for (name, owner, given) in settings {
         let owner_name = name_of(owner);
@@ -331,9 +449,19 @@ fn check_settings(at: &impl Fn(&str) -> String, action: &ListenerAction, report:
     if let Some(it) = &action.redirect {
         let parts = [&it.protocol, &it.port, &it.host, &it.path, &it.query];
         let same = [same_protocol(), same_port(), same_host(), same_path(), same_query()];
-        let leads_on = parts.iter().zip(&same).any(|(part, same)| *part != same);
-        let reason = "leads to where the request came from; change its protocol, port, host, path or query";
-        report.rule(&[&at("redirect")], leads_on, reason);
+        // AWS does not count the query (RedirectActionConfig in ELBv2's model).
+        let leads_on = parts.iter().zip(&same).take(4).any(|(part, same)| *part != same);
+        let reason = "leads to where the request came from; change its protocol, port, host or path";
+        report.rule(&[&at("redirect")], leads_on || it.query != same_query(), reason);
+        let reason = "changes the query alone, which AWS takes for a loop; change its protocol, port, host or path as well";
+        report.warn(&[&at("redirect")], leads_on || it.query == same_query(), reason);
+    }
+    if let Some(it) = &action.jwt_validation {
+        for (index, claim) in it.additional_claims.iter().enumerate() {
+            let always = matches!(claim.name.as_str(), "exp" | "iss" | "nbf" | "iat");
+            let path = at(&format!("jwtValidation.additionalClaims[{index}].name"));
+            report.rule(&[&path], !always, format!("is {}, which is always verified; leave it out", claim.name));
+        }
     }
 }
 
@@ -372,6 +500,7 @@ fn to_action(action: &ListenerAction, order: Option<i32>) -> types::Action {
         .set_fixed_response_config(action.fixed_response.as_ref().map(fixed_response))
         .set_authenticate_cognito_config(action.authenticate_cognito.as_ref().map(to_cognito))
         .set_authenticate_oidc_config(action.authenticate_oidc.as_ref().map(to_oidc))
+        .set_jwt_validation_config(action.jwt_validation.as_ref().map(to_jwt))
         .set_order(order)
         .build()
 }
@@ -406,6 +535,22 @@ fn to_oidc(it: &ListenerActionOidc) -> types::AuthenticateOidcActionConfig {
         .build()
 }
 
+fn to_jwt(it: &ListenerActionJwt) -> types::JwtValidationActionConfig {
+    let claim = |it: &ListenerActionJwtClaim| {
+        types::JwtValidationActionAdditionalClaim::builder()
+            .name(&it.name)
+            .format(name_of(it.format).as_str().into())
+            .set_values(Some(it.values.clone()))
+            .build()
+    };
+    let claims: Vec<_> = it.additional_claims.iter().map(claim).collect();
+    types::JwtValidationActionConfig::builder()
+        .issuer(&it.issuer)
+        .jwks_endpoint(&it.jwks_endpoint)
+        .set_additional_claims((!claims.is_empty()).then_some(claims))
+        .build()
+}
+
 fn to_extra(params: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     (!params.is_empty()).then(|| params.clone().into_iter().collect())
 }
@@ -425,7 +570,7 @@ fn from_action(action: &types::Action) -> Result<ListenerAction> {
         };
         let stickiness = it.target_group_stickiness_config().map_or_else(not_sticky, |it| ListenerActionStickiness {
             enabled: it.enabled().unwrap_or_default(),
-            duration: it.duration_seconds(),
+            duration: it.duration_seconds().filter(|_| it.enabled() == Some(true)),
         });
         ListenerActionForward { target_groups: it.target_groups().iter().map(group).collect(), stickiness }
     };
@@ -452,6 +597,7 @@ fn from_action(action: &types::Action) -> Result<ListenerAction> {
         fixed_response: action.fixed_response_config().map(fixed_response),
         authenticate_cognito: action.authenticate_cognito_config().map(from_cognito).transpose()?,
         authenticate_oidc: action.authenticate_oidc_config().map(from_oidc).transpose()?,
+        jwt_validation: action.jwt_validation_config().map(from_jwt).transpose()?,
         order: action.order(),
     })
 }
@@ -486,6 +632,21 @@ fn from_oidc(it: &types::AuthenticateOidcActionConfig) -> Result<ListenerActionO
         session_cookie_name: it.session_cookie_name().map_or_else(session_cookie, str::to_owned),
         session_timeout: it.session_timeout().map_or_else(|| Ok(seven_days()), i32::try_from)?,
         authentication_request_extra_params: from_extra(it.authentication_request_extra_params()),
+    })
+}
+
+fn from_jwt(it: &types::JwtValidationActionConfig) -> Result<ListenerActionJwt> {
+    let claim = |it: &types::JwtValidationActionAdditionalClaim| {
+        Ok(ListenerActionJwtClaim {
+            name: it.name().unwrap_or_default().to_owned(),
+            format: named(it.format().map_or("", |it| it.as_str()))?,
+            values: it.values().to_vec(),
+        })
+    };
+    Ok(ListenerActionJwt {
+        issuer: it.issuer().unwrap_or_default().to_owned(),
+        jwks_endpoint: it.jwks_endpoint().unwrap_or_default().to_owned(),
+        additional_claims: it.additional_claims().iter().map(claim).collect::<Result<_>>()?,
     })
 }
 

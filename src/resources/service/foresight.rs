@@ -2,9 +2,9 @@
 
 use super::{ServiceInputs, ServiceLoadBalancer};
 use crate::{
-    aws::ecs::deployment::PATIENCE,
+    aws::ecs::{are_all_on_fargate, deployment::PATIENCE},
     check::Report,
-    facts::{Container, TargetGroupFacts, TaskDefinitionFacts},
+    facts::{ClusterFacts, Container, RoleFacts, TargetGroupFacts, TaskDefinitionFacts},
     plan::Candidates,
 };
 
@@ -26,11 +26,13 @@ pub(super) fn check(inputs: &ServiceInputs, report: &mut Report<'_>) {
         groups.push(group);
     }
     check_registry(inputs, &task, report);
+    check_capacity(inputs, report);
     report.compare("enableExecuteCommand", &["enableExecuteCommand"], &task, |task| {
         let roleless = inputs.enable_execute_command && !task.has_task_role;
         let way = "a role with the actions of ssmmessages";
         roleless.then(|| format!("needs a taskRoleArn in task definition {}: {way}", task.family))
     });
+    check_exec_role(inputs, task.only(), report);
     estimate(inputs, task.only(), &groups, report);
 }
 
@@ -95,6 +97,40 @@ fn check_registry(inputs: &ServiceInputs, task: &Candidates<TaskDefinitionFacts>
     let Some(port) = registry.container_port else { return };
     let task = task.which(|it| container(it, name).is_ok());
     report.compare(over[1], &over, &task, |task| lacks_port(task, name, port));
+}
+
+/// Warns of a role with which no command can be run in the containers; another package may still give it the policy.
+fn check_exec_role(inputs: &ServiceInputs, task: Option<&TaskDefinitionFacts>, report: &mut Report<'_>) {
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions
+    const ACTIONS: [&str; 4] = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"];
+    let Some(link) = task.and_then(|it| it.task_role.as_ref()).filter(|_| inputs.enable_execute_command) else { return };
+    let roles = report.follow::<RoleFacts>(link);
+    report.warn_if_mismatched("enableExecuteCommand", &["enableExecuteCommand"], &roles, |role| {
+        let lacking: Vec<_> = ACTIONS.iter().filter(|it| role.lacks(&format!("ssmmessages:{it}"))).collect();
+        let lacking = lacking.first().map(|it| format!("ssmmessages:{it}"))?;
+        Some(format!(
+            "is true, but role {}, which the containers act as, is not allowed {lacking}, so that no command can be run in them; \
+             allow ssmmessages:{} in inlinePolicies of the role",
+            role.name,
+            ACTIONS.join(", ssmmessages:")
+        ))
+    });
+}
+
+/// Compares the capacity providers with those of the cluster. The launch type needs none.
+fn check_capacity(inputs: &ServiceInputs, report: &mut Report<'_>) {
+    if are_all_on_fargate(&inputs.capacity_provider_strategies) {
+        return;
+    }
+    let cluster = report.resolve::<ClusterFacts>("cluster", Some(&inputs.cluster));
+    for (index, strategy) in inputs.capacity_provider_strategies.iter().enumerate() {
+        let (path, name) = (format!("capacityProviderStrategies[{index}].capacityProvider"), &strategy.capacity_provider);
+        report.compare(&path, &[&path], &cluster, |cluster| {
+            let providers = cluster.capacity_providers.as_ref().filter(|it| !it.contains(name))?;
+            let has = if providers.is_empty() { "it has none".to_owned() } else { format!("it has {}", providers.join(", ")) };
+            Some(format!("is {name:?}, which is not in capacityProviders of cluster {}; {has}", cluster.name))
+        });
+    }
 }
 
 /// The container of that name, if it is known which that is; or why there is none.
@@ -217,7 +253,7 @@ mod tests {
     use crate::{
         plan::Plan,
         resource::findings,
-        resources::{service::Service, target_group::TargetGroup, task_definition::TaskDefinition},
+        resources::{role::Role, service::Service, target_group::TargetGroup, task_definition::TaskDefinition},
         value::{Map, Value},
     };
 
@@ -373,6 +409,58 @@ mod tests {
     fn commands_can_be_run_by_a_role() {
         let reason = "needs a taskRoleArn in task definition web: a role with the actions of ssmmessages";
         program().service(json!({ "enableExecuteCommand": true })).mistaken("enableExecuteCommand", reason);
+    }
+
+    #[test]
+    fn capacity_comes_from_the_cluster() {
+        let told = |strategies: Json, cluster: Value| {
+            let plan = Plan::default();
+            let facts = ClusterFacts { name: "main".to_owned(), capacity_providers: Some(vec!["FARGATE".to_owned()]) };
+            plan.declare("cluster", crate::plan::Facts::new(facts).named(Some("main".to_owned())));
+            let service = json!({
+                "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] },
+                "capacityProviderStrategies": strategies,
+            });
+            let Value::Object(mut service) = service.into() else { panic!("a map") };
+            service.insert("cluster".to_owned(), cluster);
+            findings::<Service>(&plan, Value::Object(service)).0
+        };
+        let spot = || json!([{ "capacityProvider": "FARGATE_SPOT" }]);
+        let path = "capacityProviderStrategies[0].capacityProvider";
+        let reason = format!("{path} is \"FARGATE_SPOT\", which is not in capacityProviders of cluster main; it has FARGATE");
+        assert_eq!(told(spot(), Value::String("main".to_owned())), [&*reason]);
+        let first = told(spot(), Value::Unknown);
+        assert!(first.len() == 1 && first[0].starts_with(&reason), "{first:?}");
+        assert_eq!(told(spot(), Value::String("another".to_owned())), Vec::<String>::new());
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown), Vec::<String>::new());
+        let reason = format!("{path} is \"FARGATE-SPOT\", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?");
+        assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String("another".to_owned())), [reason]);
+    }
+
+    #[test]
+    fn commands_are_run_by_a_role_with_the_rights() {
+        let told = |role: Json| {
+            let plan = Plan::default();
+            let trust = json!({ "Statement": [{ "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
+            let mut inputs = json!({ "name": "app", "assumeRolePolicy": trust });
+            extend(&mut inputs, role);
+            assert_eq!(findings::<Role>(&plan, inputs.into()).0, Vec::<String>::new());
+            let known = |json: Json, unknown: &str| {
+                let Value::Object(mut map) = json.into() else { panic!("a map") };
+                map.insert(unknown.to_owned(), Value::Unknown);
+                Value::Object(map)
+            };
+            let task = json!({ "family": "web", "containerDefinitions": [{ "name": "app", "image": "nginx" }] });
+            findings::<TaskDefinition>(&plan, known(task, "taskRoleArn"));
+            let service = json!({ "networkConfiguration": { "subnets": ["subnet-1"] }, "enableExecuteCommand": true });
+            findings::<Service>(&plan, known(service, "taskDefinition")).1
+        };
+        let warnings = told(json!({}));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let reason = "enableExecuteCommand is true, but role app, which the containers act as, is not allowed ssmmessages:Create";
+        assert!(warnings[0].starts_with(reason), "{}", warnings[0]);
+        let allowed = json!({ "Statement": [{ "Effect": "Allow", "Action": "ssmmessages:*", "Resource": "*" }] });
+        assert_eq!(told(json!({ "inlinePolicies": { "exec": allowed } })), Vec::<String>::new());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // What the Go SDK is compiled with, pinned; the generated go.mod has no go.sum.
-module fargate/sdk/go
+module example.com/pulumi-fargate/sdk/go
 
 go 1.25.11
 
