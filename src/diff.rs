@@ -79,8 +79,10 @@ impl Walk {
     fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
         // Off says something where leaving it out would leave it to AWS.
-        let blank = |it: &Value, shape: Shape<'_>| !shape.flag("computed") && is_blank(it, shape);
-        let says_nothing = |it: &Value| shape.is_some_and(|at| matches!(it, Value::String(_)) && is_off(it, at) || blank(it, at));
+        let off_is_nothing = !shape.is_some_and(|it| it.flag("computed"));
+        let says_nothing = |it: &Value| {
+            shape.is_some_and(|at| matches!(it, Value::String(_)) && is_off(it, at) || is_blank(it, at, off_is_nothing))
+        };
         let present = |it| present(it).filter(|it| !says_nothing(it));
         let (old, new) = (present(old), present(new));
         let kind = match (old, new) {
@@ -170,13 +172,13 @@ impl Walk {
     }
 }
 
-/// Whether it is a struct that says nothing: of empty lists, maps and texts, and of what is off by default.
-fn is_blank(value: &Value, shape: Shape<'_>) -> bool {
+/// Whether it is a struct that says nothing: of empty lists, maps and texts, and, if that says nothing, of what is off by default.
+fn is_blank(value: &Value, shape: Shape<'_>, off_is_nothing: bool) -> bool {
     let shape = shape.resolve();
     let Value::Object(map) = value.plain() else { return false };
     let says_nothing = |name: &str, it: &Value| {
-        let property = shape.property(name);
-        it.is_empty() || property.is_some_and(|property| is_off(it, property) || is_blank(it, property))
+        let off = |property| (off_is_nothing || it.as_str().is_some()) && is_off(it, property);
+        it.is_empty() || shape.property(name).is_some_and(|property| off(property) || is_blank(it, property, off_is_nothing))
     };
     shape.kind() == Some("object") && shape.element().is_none() && map.iter().all(|(name, it)| says_nothing(name, it))
 }
@@ -241,8 +243,9 @@ fn in_order(value: &Value, shape: Shape<'_>) -> Value {
         Value::Object(map) => {
             let inner =
                 |name: &str, it: &Value| shape.property(name).map_or_else(|| it.bare(), |property| in_order(it, property));
-            let says =
-                |name: &str, it: &Value| !it.is_empty() && shape.property(name).is_none_or(|property| !is_blank(it, property));
+            let says = |name: &str, it: &Value| {
+                !it.is_empty() && shape.property(name).is_none_or(|property| !is_blank(it, property, true))
+            };
             let said = map.iter().filter(|(name, it)| says(name, it));
             Value::Object(said.map(|(name, it)| (name.clone(), inner(name, it))).collect())
         }

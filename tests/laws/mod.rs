@@ -345,6 +345,10 @@ fn implied_references(resource: &dyn AnyResource) -> Outcome {
             continue;
         }
         let old = checked(resource, with(resource, [(name, example(shape))]));
+        if old.get(name).is_none_or(Value::is_empty) {
+            // Other inputs decide whether it means anything, or nothing that it could say is required.
+            continue;
+        }
         let warnings = check(resource, &old, with(resource, [])).warnings;
         if !warnings.iter().any(|it| it.path == name) {
             return Err(format!("{name} is left out, AWS keeps it, and nothing says so"));

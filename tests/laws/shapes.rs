@@ -145,7 +145,7 @@ pub fn example(shape: Shape<'_>) -> Value {
     match resolved.kind() {
         Some("string") => match resolved.names().as_deref() {
             Some([(name, _), ..]) => Value::String((*name).to_owned()),
-            _ => Value::String(text(shape, &["example"]).to_owned()),
+            _ => Value::String(allowed(shape, &["example"]).to_owned()),
         },
         Some("integer" | "number") => Value::Number(bound("minimum").unwrap_or(1.0).max(1.0)),
         Some("boolean") => Value::Bool(true),
@@ -162,7 +162,7 @@ pub fn example(shape: Shape<'_>) -> Value {
 }
 
 /// A text that a shape allows: one of these, or a usual one, or the one that its own words name.
-fn text<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
+fn allowed<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
     const USUAL: [&str; 9] = [
         "10.0.0.0/16",
         "tcp",
@@ -188,7 +188,7 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
         (_, Some(_)) => None,
         (Some("string"), _) => {
-            let two = [["example-a", "eu-central-1"], ["example-b", "eu-west-1"]].map(|it| text(shape, &it));
+            let two = [["example-a", "eu-central-1"], ["example-b", "eu-west-1"]].map(|it| allowed(shape, &it));
             (two[0] != two[1]).then(|| (Value::String(two[0].to_owned()), Value::String(two[1].to_owned())))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
@@ -215,7 +215,10 @@ pub fn spellings(shape: Shape<'_>) -> Vec<(Value, Value)> {
             pairs.push((Value::from(document), text(spelled)));
         }
         (Some("caseless"), _) => pairs.push((text("sun:05:00-sun:06:00"), text("Sun:05:00-SUN:06:00"))),
-        (Some("arn"), _) => pairs.push((text("arn:aws:ecs:eu-central-1:123456789012:cluster/main"), text("main"))),
+        (Some("arn"), _) => {
+            let of = ["arn:aws:ecs:eu-central-1:123456789012:cluster/main", "arn:aws:iam::123456789012:role/main"];
+            pairs.push((text(allowed(shape, &of)), text("main")));
+        }
         (Some("set"), Some("array")) if resolved.element().is_some_and(|it| it.resolve().kind() == Some("string")) => {
             pairs.push((Value::List(vec![text("a"), text("b")]), Value::List(vec![text("b"), text("a")])));
         }

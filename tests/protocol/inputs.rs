@@ -65,7 +65,7 @@ async fn check_keeps_what_it_is_given() {
     let secret = Value::String("x".into()).secret();
     assert_eq!(inputs["capacityProviders"], Value::List(vec![Value::Unknown, secret.clone()]));
     assert_eq!(inputs["tags"], Value::Object(Map::from([("a".into(), secret), ("b".into(), Value::Unknown)])));
-    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "region", "settings", "tags"]);
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["capacityProviders", "name", "region", "tags"]);
     assert_eq!(inputs["region"].as_str(), Some("eu-central-1"), "null means absent, and absent the region of the provider");
 }
 
@@ -145,7 +145,7 @@ async fn a_change_is_told_by_its_path_and_its_cost() {
         [
             ("name", Kind::UpdateReplace, true),
             ("region", Kind::UpdateReplace, true),
-            ("settings[0].value", Kind::Update, true),
+            ("settings", Kind::Add, true),
             ("tags.a", Kind::Delete, true),
             ("tags.d", Kind::Add, true),
             ("tags[\"b.c\"]", Kind::Update, true),
