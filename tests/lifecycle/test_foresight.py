@@ -89,9 +89,10 @@ def test_roles_are_asked_what_they_are_for(stack):
     policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     # Its ARN is not known before it is made.
     secrets = [{"name": "TOKEN", "valueFrom": "${cluster.arn}"}]
+    logs = {"logDriver": "splunk", "options": {"splunk-url": "https://splunk", "splunk-token": "t"}}
     task = {
         "executionRoleArn": "${starter.arn}",
-        "containerDefinitions": [{"name": "app", "image": "nginx", "secrets": secrets}],
+        "containerDefinitions": [{"name": "app", "image": "nginx", "secrets": secrets, "logConfiguration": logs}],
     }
     resources = {
         "cluster": {"type": "fargate:Cluster"},
@@ -108,5 +109,7 @@ def test_roles_are_asked_what_they_are_for(stack):
 
     resources["starter"] = role("lambda.amazonaws.com", name="starter", inlinePolicies={"all": {"Statement": []}})
     stack.write_program(resources)
-    reason = "is role starter, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy\n"
-    assert f"warning: executionRoleArn most likely does not fit: it {reason}" in foretold(stack)
+    reason = "is role starter, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its assumeRolePolicy"
+    assert f"error: fargate:index:TaskDefinition resource 'it' has a problem: executionRoleArn {reason}; if it refers" in foretold(
+        stack, fails=True
+    )
