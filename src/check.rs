@@ -350,6 +350,8 @@ fn why_none<T>(candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>
 /// where that makes no difference.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
+    /// The part of the inputs that it would be in, such as `volumes[]`; empty for the inputs themselves.
+    pub within: &'static str,
     /// Its name.
     pub name: &'static str,
     /// What it may say, as JSON, besides nothing: what holds here anyway.
@@ -362,15 +364,50 @@ pub struct Foreign {
 pub fn take_foreign(inputs: &mut Map, foreign: &[Foreign]) -> Vec<Failure> {
     let mut failures = Vec::new();
     for it in foreign {
-        let Some(value) = inputs.remove(it.name) else { continue };
-        let bare = value.bare();
-        let says_nothing = bare.is_empty() || [Value::Unknown, Value::Bool(false), Value::String(String::new())].contains(&bare);
-        let holds = |json: &&str| serde_json::from_str::<serde_json::Value>(json).is_ok_and(|it| Value::from(it) == bare);
-        if !says_nothing && !it.holds.iter().any(holds) {
-            failures.push(Failure { path: it.name.to_owned(), reason: it.reason.to_owned() });
-        }
+        within(inputs, it.within, "", &mut |map, path| {
+            let Some(value) = map.remove(it.name) else { return };
+            let bare = value.bare();
+            let holds = |json: &&str| serde_json::from_str::<serde_json::Value>(json).is_ok_and(|it| Value::from(it) == bare);
+            // What is not known yet may turn out to say nothing.
+            if !bare.contains_unknown() && !says_off(&bare) && !it.holds.iter().any(holds) {
+                failures.push(Failure { path: path_of_key(path, it.name), reason: it.reason.to_owned() });
+            }
+        });
     }
     failures
+}
+
+/// Calls `visit` with every map at `part` of the inputs, such as `containerDefinitions[].portMappings[]`, and its path.
+pub fn within(map: &mut Map, part: &str, path: &str, visit: &mut impl FnMut(&mut Map, &str)) {
+    if part.is_empty() {
+        return visit(map, path);
+    }
+    let (step, rest) = part.split_once('.').unwrap_or((part, ""));
+    let name = step.trim_end_matches("[]");
+    let path = path_of_key(path, name);
+    match map.get_mut(name).map(Value::plain_mut) {
+        Some(Value::Object(it)) => within(it, rest, &path, visit),
+        Some(Value::List(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                if let Value::Object(it) = item.plain_mut() {
+                    within(it, rest, &path_of_index(&path, index), visit);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value means what its absence means: nothing, false, 0, or something in which all is so.
+pub fn says_off(value: &Value) -> bool {
+    match value.plain() {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(it) => *it == 0.0,
+        Value::String(it) => it.is_empty() || it == "false",
+        Value::List(items) => items.iter().all(says_off),
+        Value::Object(map) => map.values().all(says_off),
+        _ => false,
+    }
 }
 
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.

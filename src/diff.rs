@@ -80,8 +80,13 @@ impl Walk {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
         // Off says something where leaving it out would leave it to AWS.
         let off_is_nothing = !shape.is_some_and(|it| it.flag("computed"));
+        let is_document = |at: Shape<'_>| at.keyword("compare") == "json" || at.resolve().keyword("compare") == "json";
         let says_nothing = |it: &Value| {
-            shape.is_some_and(|at| matches!(it, Value::String(_)) && is_off(it, at) || is_blank(it, at, off_is_nothing))
+            shape.is_some_and(|at| {
+                is_document(at) && !it.contains_unknown() && codec::json(it).is_ok_and(document::is_empty)
+                    || matches!(it, Value::String(_)) && is_off(it, at)
+                    || is_blank(it, at, off_is_nothing)
+            })
         };
         let present = |it| present(it).filter(|it| !says_nothing(it));
         let (old, new) = (present(old), present(new));

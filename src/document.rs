@@ -56,6 +56,11 @@ impl Document {
     }
 }
 
+/// Whether a document says nothing.
+pub fn is_empty(json: Json) -> bool {
+    Document(json).is_empty()
+}
+
 /// One thing, or the list of many: AWS takes both for the same.
 fn items(json: &Json) -> &[Json] {
     match json {

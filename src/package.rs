@@ -211,7 +211,16 @@ impl Types<'_> {
         let mut spec = self.inputs_and_outputs(resource.inputs(), resource.outputs());
         for it in resource.foreign() {
             let description = format!("Not supported, and accepted only where it makes no difference: it {}.", it.reason);
-            spec["inputProperties"][it.name] = json!({ "$ref": "pulumi.json#/Any", "description": description });
+            let property = json!({ "$ref": "pulumi.json#/Any", "description": description });
+            match resource.inputs().type_at(it.within) {
+                None => spec["inputProperties"][it.name] = property,
+                Some(name) => {
+                    let token = self.package.token(name);
+                    if let Some(part) = self.specs.get_mut(&token) {
+                        part["properties"][it.name] = property;
+                    }
+                }
+            }
         }
         spec["listInputs"] = self.package.object_spec(query.root());
         // `pulumi do` has flags for text, but not for names: they are text, as in outputs.

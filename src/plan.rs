@@ -105,6 +105,8 @@ struct Seen {
     declared: BTreeMap<String, Declared>,
     /// What the user was told already, and of which URN.
     told: BTreeSet<(String, String)>,
+    /// The inputs that resources had before this run, by URN.
+    before: BTreeMap<String, Map>,
     /// Others may declare here as well: what is seen is not all of one program.
     shared: bool,
 }
@@ -133,6 +135,16 @@ impl Plan {
     /// Forgets everything, for another run begins. If `shared`, it may have begun without a word.
     pub fn begin(&self, shared: bool) {
         *self.seen() = Seen { shared, ..Seen::default() };
+    }
+
+    /// The inputs that the resource `urn` had before this run; `old` is what this Check is told of them. Of a replacement that Diff
+    /// has asked for, a second Check is told nothing.
+    pub fn before(&self, urn: &str, old: &Map) -> Option<Map> {
+        let before = &mut self.seen().before;
+        if !old.is_empty() {
+            before.insert(urn.to_owned(), old.clone());
+        }
+        before.get(urn).cloned()
     }
 
     /// Records the facts of the resource `urn`, whose id and ARN the engine or AWS will report.

@@ -500,10 +500,12 @@ impl<R: Resource> AnyResource for Erased<R> {
             R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
             warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
         }
+        findings.extend(report.into_findings());
+        let before = subject.plan.before(subject.urn, subject.old);
+        let report = Report::within(&inputs, before.as_ref(), subject.urn, subject.plan).with_fixed_name(fixed_name);
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
         }
-        findings.extend(report.into_findings());
         let Findings { mut failures, warnings } = findings;
         failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Checked { inputs, failures, warnings })

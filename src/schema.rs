@@ -113,6 +113,17 @@ impl Shapes {
         self
     }
 
+    /// The name of the type of a part of the inputs, such as `volumes[]`; none for the inputs themselves.
+    pub fn type_at(&self, part: &str) -> Option<&str> {
+        let (mut shape, mut name) = (self.root(), None);
+        for step in part.split('.').filter(|it| !it.is_empty()) {
+            let property = shape.resolve().property(step.trim_end_matches("[]"))?;
+            shape = if step.ends_with("[]") { property.resolve().element()? } else { property };
+            name = shape.reference().or_else(|| shape.not_null()?.reference());
+        }
+        name
+    }
+
     /// The schema at a path such as `actions[].order`; `{key}` and `{value}` are those of a map.
     fn at(&mut self, path: &str) -> Option<&mut Json> {
         let (mut owner, mut pointer) = (None, String::new());

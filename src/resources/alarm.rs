@@ -549,10 +549,10 @@ impl AlarmMetricQuery {
 
 const UNSUPPORTED: &str = "is not supported by this provider; set it in AWS, where updates leave it as it is";
 const FOREIGN: &[Foreign] = &[
-    Foreign { name: "evaluationWindow", holds: &[], reason: UNSUPPORTED },
-    Foreign { name: "warmUpConfiguration", holds: &[], reason: UNSUPPORTED },
-    Foreign { name: "evaluationCriteria", holds: &[], reason: "is not supported by this provider; use metricQueries" },
-    Foreign { name: "evaluationInterval", holds: &["0"], reason: "is not supported by this provider; use period" },
+    Foreign { within: "", name: "evaluationWindow", holds: &[], reason: UNSUPPORTED },
+    Foreign { within: "", name: "warmUpConfiguration", holds: &[], reason: UNSUPPORTED },
+    Foreign { within: "", name: "evaluationCriteria", holds: &[], reason: "is not supported by this provider; use metricQueries" },
+    Foreign { within: "", name: "evaluationInterval", holds: &["0"], reason: "is not supported by this provider; use period" },
 ];
 
 /// The settings of an alarm that no program can say here, by the names of AWS.

@@ -88,6 +88,7 @@ impl Resource for ScalableTarget {
     type Outputs = ScalableTargetOutputs;
     type Query = ScaledQuery;
     const FOREIGN: &'static [Foreign] = &[Foreign {
+        within: "",
         name: "roleArn",
         holds: &[],
         reason: "is not supported: AWS scales services by a role of its own, whatever role is given; leave it out",

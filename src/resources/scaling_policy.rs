@@ -334,6 +334,7 @@ impl Resource for ScalingPolicy {
     type Outputs = ScalingPolicyOutputs;
     type Query = ScaledQuery;
     const FOREIGN: &'static [Foreign] = &[Foreign {
+        within: "",
         name: "predictiveScalingPolicyConfiguration",
         holds: &[],
         reason: "is not supported by this provider; use targetTrackingScalingPolicyConfiguration",

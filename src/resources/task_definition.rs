@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
-    check::{Findings, Report},
+    check::{Findings, Foreign, Report},
     codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
     plan::Facts,
@@ -766,6 +766,8 @@ impl Resource for TaskDefinition {
     type Inputs = TaskDefinitionInputs;
     type Outputs = TaskDefinitionOutputs;
     type Query = TaskDefinitionQuery;
+
+    const FOREIGN: &'static [Foreign] = normal::FOREIGN;
 
     fn adapt(inputs: &mut Map) -> Findings {
         normal::normalize(inputs)

@@ -34,7 +34,7 @@ def test_a_cluster_is_made_listed_read_changed_and_deleted(stack):
 def test_a_list_says_what_it_needs(stack):
     assert 'Missing required input "cluster"' in do(stack, "Service", "list", fails=True)
     assert "region is" in do(stack, "Cluster", "list", "--region", "moon", fails=True)
-    assert 'not one of ecs, elasticache' in do(stack, "ScalableTarget", "list", "--service-namespace", "ec2", fails=True)
+    assert "did you mean ecs?" in do(stack, "ScalableTarget", "list", "--service-namespace", "ECS", fails=True)
 
 
 def test_a_long_list_comes_in_pages(stack):

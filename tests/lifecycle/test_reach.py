@@ -22,7 +22,9 @@ def network(blocks=("10.1.0.0/20", "10.1.16.0/20"), routes=(), **more):
 
 def service(ingress, public=False):
     """A service behind a load balancer, whose containers listen on port 8000."""
-    container = {"name": "app", "image": "nginx", "portMappings": [{"containerPort": 8000}]}
+    options = {"awslogs-group": "/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"}
+    logs = {"logDriver": "awslogs", "options": options}
+    container = {"name": "app", "image": "nginx", "portMappings": [{"containerPort": 8000}], "logConfiguration": logs}
     place = {"subnets": ["${a.id}", "${b.id}"], "securityGroups": ["${app.id}"], "assignPublicIp": public}
     return {
         "app": {"type": "fargate:SecurityGroup", "properties": {"vpcId": "${vpc.id}", "ingress": ingress}},

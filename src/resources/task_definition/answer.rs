@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use super::{TaskDefinitionInputs, normal};
 use crate::{
     aws::{Explain as _, Refusal},
+    check::says_off,
     resource::Context,
     schema::{Shape, Shapes},
     value::{Value, path_of_index, path_of_key},
@@ -90,7 +91,7 @@ fn find_foreign(json: &Json, shape: Shape<'_>, path: &str, found: &mut Vec<Strin
                 // `sizeInGiB` is `sizeInGib`.
                 match shape.properties().find(|(it, _)| it.eq_ignore_ascii_case(name)) {
                     Some((_, property)) => find_foreign(value, property, &path, found),
-                    None if normal::is_off(&Value::from(value.clone())) => {}
+                    None if says_off(&Value::from(value.clone())) => {}
                     None => found.push(path),
                 }
             }

@@ -2,8 +2,8 @@
 //! types share.
 
 use crate::{
-    check::{Failure, Findings},
-    value::{Map, Value, path_of_index, path_of_key},
+    check::{Failure, Findings, Foreign, says_off, within},
+    value::{Map, Value},
 };
 
 /// What AWS prints of a revision beside what was registered.
@@ -21,73 +21,58 @@ const PRINTED: [&str; 9] = [
 
 /// Properties of ECS that this resource does not have, and why. The sources are the documentation of `RegisterTaskDefinition`
 /// in AWS's model of ECS, and "Amazon ECS task definition differences for Fargate" in the Amazon ECS Developer Guide.
-type Absent = &'static [(&'static str, &'static str)];
-
-const OF_TASKS: Absent = &[
-    ("ipcMode", NOT_ON_FARGATE),
-    ("placementConstraints", NOT_ON_FARGATE),
-    ("inferenceAccelerators", NOT_ON_FARGATE),
-    ("trustedExecutionConfiguration", NOT_ON_FARGATE),
-    ("proxyConfiguration", "belongs to App Mesh, which this provider does not support; use Service Connect"),
+pub(super) const FOREIGN: &[Foreign] = &[
+    absent("", "ipcMode", NOT_ON_FARGATE),
+    absent("", "placementConstraints", NOT_ON_FARGATE),
+    absent("", "inferenceAccelerators", NOT_ON_FARGATE),
+    absent("", "trustedExecutionConfiguration", NOT_ON_FARGATE),
+    absent("", "proxyConfiguration", "belongs to App Mesh, which this provider does not support; use Service Connect"),
+    absent(CONTAINERS, "links", "is not supported on Fargate, where the containers of a task reach each other at localhost; remove it"),
+    absent(CONTAINERS, "privileged", "is not supported on Fargate; remove it, or set it to false"),
+    absent(CONTAINERS, "hostname", NOT_WITH_AWSVPC),
+    absent(CONTAINERS, "disableNetworking", NOT_WITH_AWSVPC),
+    absent(CONTAINERS, "dnsServers", NOT_WITH_AWSVPC),
+    absent(CONTAINERS, "dnsSearchDomains", NOT_WITH_AWSVPC),
+    absent(CONTAINERS, "extraHosts", NOT_WITH_AWSVPC),
+    absent(CONTAINERS, "dockerSecurityOptions", NOT_ON_FARGATE),
+    absent(CONTAINERS, "resourceRequirements", "is not supported on Fargate, which has no GPUs or accelerators; remove it"),
+    absent(PORTS, "containerPortRange", "is not supported by this provider; list the ports one by one, as containerPort"),
+    absent(LINUX, "devices", NOT_ON_FARGATE),
+    absent(LINUX, "sharedMemorySize", NOT_ON_FARGATE),
+    absent(LINUX, "maxSwap", NOT_ON_FARGATE),
+    absent(LINUX, "swappiness", NOT_ON_FARGATE),
+    absent("volumes[]", "host", "is not supported on Fargate, where a volume has no path on the host; remove it, or use efsVolumeConfiguration"),
+    absent("volumes[]", "dockerVolumeConfiguration", "is not supported on Fargate; use efsVolumeConfiguration"),
+    absent("volumes[]", "fsxWindowsFileServerVolumeConfiguration", NOT_ON_FARGATE),
+    absent("volumes[]", "s3filesVolumeConfiguration", "is not supported by this provider; use efsVolumeConfiguration"),
+    absent("volumes[]", "configuredAtLaunch", EBS),
+    absent("volumes[]", "configureAtLaunch", EBS),
 ];
-const OF_CONTAINERS: Absent = &[
-    ("links", "is not supported on Fargate, where the containers of a task reach each other at localhost; remove it"),
-    ("privileged", "is not supported on Fargate; remove it, or set it to false"),
-    ("hostname", NOT_WITH_AWSVPC),
-    ("disableNetworking", NOT_WITH_AWSVPC),
-    ("dnsServers", NOT_WITH_AWSVPC),
-    ("dnsSearchDomains", NOT_WITH_AWSVPC),
-    ("extraHosts", NOT_WITH_AWSVPC),
-    ("dockerSecurityOptions", NOT_ON_FARGATE),
-    ("resourceRequirements", "is not supported on Fargate, which has no GPUs or accelerators; remove it"),
-];
-const OF_PORTS: Absent =
-    &[("containerPortRange", "is not supported by this provider; list the ports one by one, as containerPort")];
-const OF_LINUX: Absent = &[
-    ("devices", NOT_ON_FARGATE),
-    ("sharedMemorySize", NOT_ON_FARGATE),
-    ("maxSwap", NOT_ON_FARGATE),
-    ("swappiness", NOT_ON_FARGATE),
-];
-const OF_VOLUMES: Absent = &[
-    ("host", "is not supported on Fargate, where a volume has no path on the host; remove it, or use efsVolumeConfiguration"),
-    ("dockerVolumeConfiguration", "is not supported on Fargate; use efsVolumeConfiguration"),
-    ("fsxWindowsFileServerVolumeConfiguration", NOT_ON_FARGATE),
-    ("s3filesVolumeConfiguration", "is not supported by this provider; use efsVolumeConfiguration"),
-    ("configuredAtLaunch", EBS),
-    ("configureAtLaunch", EBS),
-];
+const CONTAINERS: &str = "containerDefinitions[]";
+const PORTS: &str = "containerDefinitions[].portMappings[]";
+const LINUX: &str = "containerDefinitions[].linuxParameters";
 const NOT_ON_FARGATE: &str = "is not supported on Fargate; remove it";
 const NOT_WITH_AWSVPC: &str = "is not supported with networkMode awsvpc, the only one of Fargate; remove it";
 const EBS: &str = "makes an EBS volume, which this provider does not support; use efsVolumeConfiguration or ephemeralStorage";
+
+const fn absent(within: &'static str, name: &'static str, reason: &'static str) -> Foreign {
+    Foreign { within, name, holds: &[], reason }
+}
 
 /// Whether AWS prints it of any revision, whatever was registered.
 pub(super) fn is_printed(property: &str) -> bool {
     PRINTED.contains(&property)
 }
 
-/// Whether it means what its absence means: nothing, false, 0, or something in which all is so.
-pub(super) fn is_off(value: &Value) -> bool {
-    match value.plain() {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(it) => *it == 0.0,
-        Value::String(it) => it.is_empty() || it == "false",
-        Value::List(items) => items.iter().all(is_off),
-        Value::Object(map) => map.values().all(is_off),
-        _ => false,
-    }
-}
-
 /// Brings the inputs into that form. What has no place in it is reported, unless it is off.
 pub(super) fn normalize(inputs: &mut Map) -> Findings {
     let mut findings = Findings::default();
     for name in PRINTED {
-        if inputs.remove(name).is_some_and(|it| !is_off(&it)) {
+        if inputs.remove(name).is_some_and(|it| !says_off(&it)) {
             let reason = "is ignored: AWS shows it of every revision, and nobody sets it; remove it".to_owned();
             findings.warnings.push(Failure { path: name.to_owned(), reason });
         }
     }
-    remove(OF_TASKS, inputs, "", &mut findings);
     for (name, unit) in [("cpu", "vCPU"), ("memory", "GB")] {
         if let Some(Value::String(it)) = inputs.get_mut(name).map(Value::plain_mut)
             && let Some(number) = size(it, unit)
@@ -99,29 +84,24 @@ pub(super) fn normalize(inputs: &mut Map) -> Findings {
         let map = as_map(tags);
         *tags = map.unwrap_or_else(|| std::mem::take(tags));
     }
-    each(inputs, "containerDefinitions", "", &mut |container, path| {
-        remove(OF_CONTAINERS, container, path, &mut findings);
-        each(container, "portMappings", path, &mut |port, path| remove(OF_PORTS, port, path, &mut findings));
-        each(container, "linuxParameters", path, &mut |linux, path| remove(OF_LINUX, linux, path, &mut findings));
-        if container.get("linuxParameters").is_some_and(is_off) {
+    within(inputs, "containerDefinitions[]", "", &mut |container, _| {
+        if container.get("linuxParameters").is_some_and(says_off) {
             container.remove("linuxParameters");
         }
         // A log router runs as root whatever the program says, and AWS says so.
-        if !container.get("firelensConfiguration").is_none_or(is_off) && container.get("user").and_then(Value::as_str) == Some("0") {
+        let is_router = !container.get("firelensConfiguration").is_none_or(says_off);
+        if is_router && container.get("user").and_then(Value::as_str) == Some("0") {
             container.remove("user");
         }
     });
-    each(inputs, "volumes", "", &mut |volume, path| {
-        remove(OF_VOLUMES, volume, path, &mut findings);
-        each(volume, "efsVolumeConfiguration", path, &mut |efs, _| {
-            let Some(Value::Object(authorization)) = efs.get("authorizationConfig").map(Value::plain) else { return };
-            let disabled = |(name, it): (&String, &Value)| is_off(it) || name == "iam" && it.as_str() == Some("DISABLED");
-            if authorization.iter().all(disabled) {
-                efs.remove("authorizationConfig");
-            }
-        });
+    within(inputs, "volumes[].efsVolumeConfiguration", "", &mut |efs, _| {
+        let Some(Value::Object(authorization)) = efs.get("authorizationConfig").map(Value::plain) else { return };
+        let disabled = |(name, it): (&String, &Value)| says_off(it) || name == "iam" && it.as_str() == Some("DISABLED");
+        if authorization.iter().all(disabled) {
+            efs.remove("authorizationConfig");
+        }
     });
-    each(inputs, "ephemeralStorage", "", &mut |storage, _| {
+    within(inputs, "ephemeralStorage", "", &mut |storage, _| {
         // As AWS spells it.
         if let Some(size) = storage.remove("sizeInGiB") {
             storage.insert("sizeInGib".to_owned(), size);
@@ -138,32 +118,6 @@ fn as_map(tags: &Value) -> Option<Value> {
         _ => None,
     };
     tags.iter().map(entry).collect::<Option<_>>().map(Value::Object)
-}
-
-/// Calls `visit` with the map called `name`, or with every map in the list of that name, and its path.
-fn each(map: &mut Map, name: &str, path: &str, visit: &mut impl FnMut(&mut Map, &str)) {
-    let path = path_of_key(path, name);
-    match map.get_mut(name).map(Value::plain_mut) {
-        Some(Value::Object(it)) => visit(it, &path),
-        Some(Value::List(items)) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                if let Value::Object(it) = item.plain_mut() {
-                    visit(it, &path_of_index(&path, index));
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Takes away what this resource does not have.
-fn remove(absent: Absent, map: &mut Map, path: &str, findings: &mut Findings) {
-    for (name, reason) in absent {
-        // What is not known yet may turn out to be off.
-        if map.remove(*name).is_some_and(|it| !is_off(&it) && !it.contains_unknown()) {
-            findings.failures.push(Failure { path: path_of_key(path, name), reason: (*reason).to_owned() });
-        }
-    }
 }
 
 /// The number that AWS makes of a size, which may be in a `unit` of 1024.
@@ -183,10 +137,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::check::take_foreign;
 
     fn normalized(inputs: serde_json::Value) -> (Value, Vec<String>, Vec<String>) {
         let Value::Object(mut inputs) = inputs.into() else { panic!("a map") };
-        let findings = normalize(&mut inputs);
+        let absent = take_foreign(&mut inputs, FOREIGN);
+        let mut findings = normalize(&mut inputs);
+        findings.failures.extend(absent);
         let texts = |it: Vec<Failure>| it.iter().map(Failure::to_string).collect();
         (Value::Object(inputs), texts(findings.failures), texts(findings.warnings))
     }
