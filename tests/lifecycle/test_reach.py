@@ -2,6 +2,8 @@
 
 from harness import UNREACHABLE
 
+ROLE = "arn:aws:iam::123456789012:role/execution"
+
 
 def network(blocks=("10.1.0.0/20", "10.1.16.0/20"), routes=(), **more):
     """A VPC with two private subnets, and their route table."""
@@ -29,7 +31,7 @@ def service(ingress, public=False):
     return {
         "app": {"type": "fargate:SecurityGroup", "properties": {"vpcId": "${vpc.id}", "ingress": ingress}},
         "cluster": {"type": "fargate:Cluster"},
-        "task": {"type": "fargate:TaskDefinition", "properties": {"containerDefinitions": [container]}},
+        "task": {"type": "fargate:TaskDefinition", "properties": {"executionRoleArn": ROLE, "containerDefinitions": [container]}},
         "targets": {"type": "fargate:TargetGroup", "properties": {"vpcId": "${vpc.id}"}},
         "it": {
             "type": "fargate:Service",
