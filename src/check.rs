@@ -300,6 +300,11 @@ impl<'a> Report<'a> {
         without_secrets(text.to_owned(), &maps)
     }
 
+    /// Whether anything was reported of the property at `path` yet.
+    pub fn has_finding_at(&self, path: &str) -> bool {
+        self.findings.failures.iter().chain(&self.findings.warnings).any(|it| it.path == path)
+    }
+
     /// All that was reported.
     pub fn into_findings(self) -> Findings {
         self.findings

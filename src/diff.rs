@@ -39,7 +39,7 @@ pub enum Kind {
 
 /// What makes `new` another thing than `old`.
 pub fn diff(old: &Map, new: &Map, shape: Shape<'_>) -> Vec<Change> {
-    let mut walk = Walk { changes: Vec::new() };
+    let mut walk = Walk { changes: Vec::new(), as_shown: false };
     walk.object(old, new, shape, "", false);
     walk.changes
 }
@@ -58,13 +58,15 @@ pub fn leave_out(changes: &mut Vec<Change>, ignored: &[String]) {
 
 /// Whether two values of one property mean the same.
 pub fn means_the_same(old: &Value, new: &Value, property: Shape<'_>) -> bool {
-    let mut walk = Walk { changes: Vec::new() };
+    let mut walk = Walk { changes: Vec::new(), as_shown: true };
     walk.value(Some(old), Some(new), Some(property), "", false);
     walk.changes.is_empty()
 }
 
 struct Walk {
     changes: Vec<Change>,
+    /// Whether one of the two may be what AWS shows of the other, and not another thing that a program says.
+    as_shown: bool,
 }
 
 impl Walk {
@@ -108,7 +110,11 @@ impl Walk {
         }
         if let (Some(old), Some(new)) = (old, new) {
             match (old, new) {
-                _ if same(old, new, compare, shape) => return,
+                _ if same(old, new, compare, shape)
+                    || (self.as_shown || replaces) && compare == Some("kmsKey") && same_key(old, new) =>
+                {
+                    return;
+                }
                 (Value::Object(old), Value::Object(new)) if compare.is_none() => {
                     return self.object(old, new, shape.resolve(), path, replaces);
                 }
@@ -164,7 +170,7 @@ impl Walk {
             }
             let before = new.and_then(|new| olds.iter().find(|it| it.has_same(&keys, new)));
             let gone = old.filter(|old| !news.iter().any(|it| old.has_same(&keys, it)));
-            let mut item = Walk { changes: Vec::new() };
+            let mut item = Walk { changes: Vec::new(), as_shown: self.as_shown };
             item.value(before, new, element, &path, replaces);
             if item.changes.is_empty() {
                 self.value(gone, None, element, &path, replaces);
@@ -222,8 +228,7 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
         (None, Value::String(old), Value::String(new)) if shape.resolve().keyword("format") == "cidr" => {
             canonical_block(old).is_some_and(|it| Some(it) == canonical_block(new))
         }
-        (Some("kmsKey"), Value::String(old), Value::String(new)) => same_key(old, new),
-        (Some("arn"), Value::String(old), Value::String(new)) => {
+        (Some("arn" | "kmsKey"), Value::String(old), Value::String(new)) => {
             // Two ARNs differ in more than their names, such as the account.
             is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
         }
@@ -332,11 +337,11 @@ fn flattened(items: &[Value]) -> BTreeSet<String> {
     flat
 }
 
-/// Whether two names of KMS keys may mean the same: AWS shows the ARN of a key, whatever the program called it by. Which key
-/// an alias stands for only KMS knows.
-fn same_key(one: &str, other: &str) -> bool {
-    let is_alias = |it: &str| it.contains("alias/");
-    is_alias(one) != is_alias(other) || is_arn(one) != is_arn(other) && name_in_arn(one) == name_in_arn(other)
+/// Whether one name of a KMS key may be what AWS shows of the other: the ARN of a key, whatever the program called it by. Which
+/// key an alias stands for only KMS knows.
+fn same_key(one: &Value, other: &Value) -> bool {
+    let is_alias = |it: &Value| it.as_str().is_some_and(|it| it.contains("alias/"));
+    is_alias(one) != is_alias(other)
 }
 
 fn is_arn(text: &str) -> bool {

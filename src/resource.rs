@@ -497,10 +497,14 @@ impl<R: Resource> AnyResource for Erased<R> {
             && let Ok(old) = self.completed(inputs_before)
         {
             let changes = self.diff(inputs_before, &inputs).into_iter().filter(|it| it.replaces);
-            R::check_change(&old, &new, &changes.map(|it| it.property().to_owned()).collect(), &mut report);
+            let replacing: BTreeSet<_> = changes.map(|it| it.property().to_owned()).collect();
+            R::check_change(&old, &new, &replacing, &mut report);
             warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
         }
-        findings.extend(report.into_findings());
+        let reported = report.into_findings();
+        // Of a value that is not known, a rule may know more.
+        findings.warnings.retain(|it| reported.failures.iter().all(|failure| failure.path != it.path));
+        findings.extend(reported);
         let before = subject.plan.before(subject.urn, subject.old);
         let report = Report::within(&inputs, before.as_ref(), subject.urn, subject.plan).with_fixed_name(fixed_name);
         if let Some(facts) = R::facts(&new, &report) {
@@ -706,8 +710,13 @@ fn zero(shape: Shape<'_>) -> Value {
 
 /// Warns of what the program said and leaves out now, where AWS keeps it: no diff shows it, and what it refers to stays in use.
 fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'_>) {
-    let kept = shape.properties().filter(|(name, it)| it.flag("computed") && *name != "region" && !inputs.contains_key(*name));
+    let kept = shape
+        .properties()
+        .filter(|(name, it)| it.flag("computed") && *name != "region" && inputs.get(*name).is_none_or(Value::is_empty));
     for (name, _) in kept.filter(|(name, _)| old.get(*name).is_some_and(|it| !it.is_empty())) {
+        if report.has_finding_at(name) {
+            continue;
+        }
         let was = report.written_before(name).unwrap_or_default();
         let reason = format!("is left out now: AWS keeps {was}, which stays in use; write it out to change it");
         report.warn(&[name], false, reason);

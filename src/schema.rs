@@ -321,8 +321,12 @@ impl<'a> Shape<'a> {
 
     /// The properties that an output always has, whether the program set them or not.
     pub fn always(self) -> impl Iterator<Item = &'a str> {
-        let always = |it: Shape<'_>| !it.is_nullable() || it.flag("always");
-        self.properties().filter(move |(_, it)| always(*it)).map(|(name, _)| name)
+        // Any value at all may be none as well.
+        let required: Vec<_> = self.schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let always = move |name: &str, it: Shape<'_>| {
+            it.flag("always") || !it.is_nullable() && (it.resolve().kind().is_some() || required.contains(&name))
+        };
+        self.properties().filter(move |(name, it)| always(name, *it)).map(|(name, _)| name)
     }
 
     /// The properties that a program has to give.

@@ -399,7 +399,8 @@ impl ResourceProvider for Provider {
             remember_secrets(&inputs);
             remember_secrets(&news);
             // Whoever changes nothing knows them already. What is left out now is a change, too.
-            let changes = || !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() || !old.keys().eq(inputs.keys());
+            let bare = |map: &Map| Value::Object(map.clone()).bare();
+            let changes = || !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() || bare(&old) != bare(&inputs);
             if !warnings.is_empty() && changes() {
                 self.warn(&request.urn, &warnings).await;
             }

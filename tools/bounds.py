@@ -180,6 +180,8 @@ def ours(schema: dict, resource: str, member: str) -> str | None:
         if name.lower() not in properties:
             return None
         name = properties[name.lower()]
+        if spec["properties"][name].get("description", "").startswith("Not supported"):
+            return None
         spec = spec["properties"][name]
         found.append(name + ("[]" if step.endswith("[]") else f"{{{rest}" if rest.endswith("}") else ""))
         if step.endswith("[]"):

@@ -27,7 +27,7 @@ use aws_sdk_sts::{
     error::DisplayErrorContext,
 };
 use aws_types::os_shim_internal::{Env, Fs};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout};
 
 use super::{Aws, Explain as _, Refusal, error::root_cause, retry};
 use crate::{check::nearest, config::Config};
@@ -118,13 +118,16 @@ impl Session {
             };
         }
         let broken = match sdk.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.err(),
+            Some(provider) => match timeout(Duration::from_secs(10), provider.provide_credentials()).await {
+                Ok(provided) => provided.err(),
+                Err(_) => Some(CredentialsError::provider_timed_out(Duration::from_secs(10))),
+            },
             None => Some(CredentialsError::not_loaded("no provider of credentials")),
         };
         let Some(broken) = broken else { return self.explain_unreachable(sdk, &error.to_string()) };
         let (cause, all) = (root_cause(&broken), format!("{}", DisplayErrorContext(&broken)));
-        if let Some(name) = &profile
-            && let Ok(profiles) = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await
+        let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await.ok();
+        if let (Some(name), Some(profiles)) = (&profile, &profiles)
             && profiles.get_profile(name).is_none()
         {
             let mut names: Vec<_> = profiles.profiles().collect();
@@ -137,9 +140,15 @@ impl Session {
                  --profile {name}`: {near}{known}"
             );
         }
-        if ["SSO", "sso"].iter().any(|it| all.contains(it)) && profile.is_some() {
-            let name = profile.unwrap_or_default();
+        let sso = |name: &String| {
+            let found = profiles.as_ref().and_then(|it| it.get_profile(name));
+            found.is_some_and(|it| it.get("sso_session").or(it.get("sso_start_url")).is_some())
+        };
+        if let Some(name) = profile.as_ref().filter(|it| sso(it)) {
             return format!("profile {name} has no valid SSO session\nfix: log in by {log_in}");
+        }
+        if ["dispatch failure", "timed out", "timeout"].iter().any(|it| all.contains(it)) {
+            return self.explain_unreachable(sdk, &cause);
         }
         if let Some(role) = &self.config.assume_role {
             let arn = &role.role_arn;
@@ -303,6 +312,8 @@ async fn load(config: &Config, region: &str) -> SdkConfig {
     let sdk = loader.load().await;
     let Some(role) = &config.assume_role else { return sdk };
     let mut sts = sdk.to_builder();
+    // The calls for a role have none of our limits to end their retries.
+    sts.set_retry_config(Some(RetryConfig::standard()));
     sts.set_endpoint_url(config.endpoints().sts.or(sdk.endpoint_url().map(str::to_owned)));
     let mut provider = AssumeRoleProvider::builder(&role.role_arn)
         .session_name(role.session_name.as_deref().unwrap_or("pulumi-fargate"))

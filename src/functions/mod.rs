@@ -74,7 +74,9 @@ impl<F: Function> AnyFunction for Erased<F> {
     }
 
     fn check(&self, arguments: &mut Map) -> Vec<Failure> {
-        check::complete(arguments, self.arguments.root()).failures
+        // A function has no other way to say that it does not know a value.
+        let findings = check::complete(arguments, self.arguments.root());
+        findings.failures.into_iter().chain(findings.warnings).collect()
     }
 
     async fn call(&self, context: &Context, arguments: &Map) -> Result<Map> {

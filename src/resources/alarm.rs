@@ -18,7 +18,7 @@ use crate::{
     facts::AlarmFacts,
     list::{ByName, Cursor, Listed, Page},
     plan::Facts,
-    resource::{Context, Resource, tag_changes, taken},
+    resource::{Context, Resource, changed, tag_changes, taken},
     value::{Map, Value},
 };
 
@@ -317,9 +317,11 @@ impl Resource for Alarm {
     }
 
     async fn update(context: &Context, _: &str, old: &AlarmOutputs, new: &AlarmInputs) -> Result<()> {
-        // An update replaces all that the alarm is: what no program can say here has to be said again.
-        let live = context.aws.look_up::<DescribeAlarms>(new.name.clone()).await?;
-        put(context, new, None, live.as_ref()).await?;
+        if changed(&old.inputs, new)?.iter().any(|it| it != "tags") {
+            // An update replaces all that the alarm is: what no program can say here has to be said again.
+            let live = context.aws.look_up::<DescribeAlarms>(new.name.clone()).await?;
+            put(context, new, None, live.as_ref()).await?;
+        }
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
         let cloudwatch = context.aws.cloudwatch();
         if !removed.is_empty() {

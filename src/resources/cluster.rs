@@ -19,7 +19,7 @@ use crate::{
     facts::ClusterFacts,
     list::{All, Cursor, Listed, Page},
     plan::Facts,
-    resource::{Context, Resource, taken},
+    resource::{Context, Resource, changed, taken},
 };
 
 /// What AWS says in an account that has never used ECS, until the role that it makes for itself is known everywhere.
@@ -268,9 +268,8 @@ impl Resource for Cluster {
             };
             context.observer.settle(BUSY, update).await?;
         }
-        if old.inputs.capacity_providers != new.capacity_providers
-            || old.inputs.default_capacity_provider_strategies != new.default_capacity_provider_strategies
-        {
+        let changed = changed(&old.inputs, new)?;
+        if ["capacityProviders", "defaultCapacityProviderStrategies"].iter().any(|it| changed.contains(*it)) {
             let put = || async {
                 let request = client
                     .put_cluster_capacity_providers()

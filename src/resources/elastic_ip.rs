@@ -40,7 +40,7 @@ pub struct ElasticIpInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub public_ipv4_pool: Option<String>,
     /// The group of zones from which AWS advertises the address, for local zones. Default: the region.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
     pub network_border_group: Option<String>,
     /// Tags to put on the address.
     #[serde(default)]

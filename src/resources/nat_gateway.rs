@@ -41,7 +41,7 @@ pub struct NatGatewayInputs {
     #[schemars(extend("replaceOnChanges" = true))]
     pub connectivity_type: NatGatewayConnectivityType,
     /// The gateway's own address in the subnet. Default: AWS picks one.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "always" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
     pub private_ip: Option<String>,
     /// Tags to put on the gateway.
     #[serde(default)]

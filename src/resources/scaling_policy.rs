@@ -342,7 +342,7 @@ impl Resource for ScalingPolicy {
 
     fn normalize(inputs: &mut Map) {
         // None at all is what AWS shows of it.
-        if let Some(Value::Object(step)) = inputs.get_mut("stepScalingPolicyConfiguration")
+        if let Some(Value::Object(step)) = inputs.get_mut("stepScalingPolicyConfiguration").map(Value::plain_mut)
             && step.get("minAdjustmentMagnitude").map(Value::bare) == Some(Value::Number(0.0))
         {
             step.remove("minAdjustmentMagnitude");

@@ -736,7 +736,8 @@ fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, repo
         check.interval >= least,
         format!(
             "is {}, which needs a healthCheck.interval of {least} seconds or more, and that is {}",
-            check.timeout, check.interval
+            report.quoted("healthCheck.timeout", check.timeout),
+            report.quoted("healthCheck.interval", check.interval)
         ),
     );
     report.rule(
@@ -995,7 +996,7 @@ mod tests {
         let expected = [
             "healthCheck.enabled is false, but AWS always checks targets that are registered by address",
             "healthCheck.matcher is 0-99, but AWS takes statuses from 200 to 499 here",
-            "healthCheck.timeout is 5, which needs a healthCheck.interval of 6 seconds or more, and that is 5",
+            "healthCheck.timeout is 5 by default, which needs a healthCheck.interval of 6 seconds or more, and that is 5",
             "slowStart is 10; AWS takes 30 to 900 seconds, or 0 for no slow start",
             "slowStart needs loadBalancingAlgorithmType round_robin",
             "targetType is \"instance\", but Fargate tasks (network mode awsvpc) have addresses of their own and register by ip; \

@@ -706,6 +706,9 @@ pub struct TaskDefinitionOutputs {
     /// The number of the latest revision.
     #[schemars(extend("changesOnUpdate" = true))]
     pub revision: i32,
+    /// What the latest revision has in AWS and this provider does not support, such as `ipcMode`: somebody else registered it. An
+    /// update that would drop it is refused.
+    pub unsupported_settings: Vec<String>,
 }
 
 fn least_cpu() -> String {
@@ -781,6 +784,10 @@ impl Resource for TaskDefinition {
         Some(Facts::new(rules::facts(inputs, report)).named(report.known("family", inputs.family.clone())))
     }
 
+    fn unsupported(outputs: &TaskDefinitionOutputs) -> Vec<String> {
+        outputs.unsupported_settings.clone()
+    }
+
     async fn create(context: &Context, inputs: &TaskDefinitionInputs) -> Result<String> {
         // AWS would add a revision to it, and the next destroy would deregister those of somebody else.
         if context.observer.ask(latest_active(context, &inputs.family)).await?.is_some() {
@@ -806,14 +813,14 @@ impl Resource for TaskDefinition {
     async fn read(context: &Context, id: &str) -> Result<Option<TaskDefinitionOutputs>> {
         let name = name_in(id)?;
         let Some(described) = latest_active(context, name).await? else { return Ok(None) };
-        refuse_foreign(&described)?;
-        let answer = described.answer;
+        let (answer, unsupported_settings) = (described.answer, described.foreign);
         let Some(revision) = answer.task_definition else { return Ok(None) };
         let arn = revision.task_definition_arn().unwrap_or_default().to_owned();
         Ok(Some(TaskDefinitionOutputs {
             inputs: from_aws(&revision, answer.tags.as_deref().unwrap_or_default()).with_context(|| arn.clone())?,
             arn_without_revision: arn.rsplit_once(':').map_or(arn.as_str(), |(family, _)| family).to_owned(),
             revision: revision.revision(),
+            unsupported_settings,
             arn,
         }))
     }
@@ -881,14 +888,17 @@ async fn latest_active(context: &Context, name: &str) -> Result<Option<Described
     Ok(describe(context, name).await?.filter(active))
 }
 
-/// Fails if a revision has what inputs cannot say: the next update would drop it.
+/// Fails if a revision has what inputs cannot say: the next one would lack it. A member of the task definition itself that this
+/// version does not know at all may be one that AWS shows of every revision, and stops no update.
 fn refuse_foreign(described: &Described) -> Result<()> {
     let arn = described.answer.task_definition().and_then(types::TaskDefinition::task_definition_arn).unwrap_or_default();
+    let registered = |it: &&String| it.contains(['.', '[']) || normal::FOREIGN.iter().any(|foreign| foreign.name == it.as_str());
+    let dropped: Vec<_> = described.foreign.iter().filter(registered).map(String::as_str).collect();
     ensure!(
-        described.foreign.is_empty(),
+        dropped.is_empty(),
         "{arn} has {}, which TaskDefinition does not support: the next revision would lack it; if no task needs it, register a \
          revision without it, or deregister this one, and try again",
-        described.foreign.join(", ")
+        dropped.join(", ")
     );
     Ok(())
 }
@@ -1114,7 +1124,7 @@ fn from_aws(it: &types::TaskDefinition, tags: &[types::Tag]) -> Result<TaskDefin
             .ephemeral_storage()
             .map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
         volumes: it.volumes().iter().map(volume_from_aws).collect::<Result<_>>()?,
-        pid_mode: it.pid_mode().map(|it| named(it.as_str())).transpose()?,
+        pid_mode: it.pid_mode().filter(|it| !it.as_str().is_empty()).map(|it| named(it.as_str())).transpose()?,
         enable_fault_injection: it.enable_fault_injection().unwrap_or_default(),
         keep_revisions: None,
         tags: ecs::from_tags(tags),

@@ -117,6 +117,7 @@ fn a_fault_planted_for_each_law_is_caught() {
         ("L5", "Role", mutant::Fault::StricterThanAws),
         ("L6", "Role", mutant::Fault::AcceptsAnything),
         ("L7", "Repository", mutant::Fault::CreatesFirst),
+        ("L8", "Role", mutant::Fault::AcceptsAnything),
         ("L10", "LogGroup", mutant::Fault::AcceptsAnything),
         ("L11", "Role", mutant::Fault::SaysNothingOfNames),
         ("L12", "LoadBalancer", mutant::Fault::AcceptsAnything),
@@ -168,10 +169,22 @@ fn one_spelling(resource: &dyn AnyResource) -> Outcome {
                     return Err(format!("{path}: {one:?} and {other:?} differ"));
                 }
             }
+            // The tags change, and nothing else: an update makes no call for what is only spelled otherwise.
+            if shapes::has_spellings(shape) && resource.inputs().root().property("tags").is_some() {
+                let tagged = |map: &Map| Map::from_iter(map.clone().into_iter().chain([tags("two")]));
+                let calls = [&one_in, &other_in].map(|new| update(resource, &one_in, &one_in, &tagged(new)));
+                if calls[0] != calls[1] {
+                    return Err(format!("{path}: for {other:?} in place of {one:?}, an update sends {:?}", calls[1]));
+                }
+            }
             cases += 1;
         }
     }
     Ok(Cell::Held(cases))
+}
+
+fn tags(value: &str) -> (String, Value) {
+    ("tags".to_owned(), Value::Object([("key".to_owned(), Value::String(value.to_owned()))].into()))
 }
 
 fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
@@ -301,13 +314,38 @@ fn room_for_one(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
+/// What AWS does not delete as long as anything uses it, so that a replacement under its name needs a word.
+const HAVE_USERS: [&str; 3] = ["Role", "SecurityGroup", "TargetGroup"];
+
 fn users_stay(resource: &dyn AnyResource) -> Outcome {
-    Ok(Cell::Because(match resource.name() {
-        "SecurityGroup" | "RedisSubnetGroup" | "RedisParameterGroup" | "TargetGroup" | "LoadBalancer" => {
-            "a fixed name whose users stay: refused at preview, by tests/lifecycle and the rules' own tests"
+    if !HAVE_USERS.contains(&resource.name()) {
+        return Ok(Cell::Because("nothing that stays keeps AWS from deleting it, or its users say so: see tests/lifecycle"));
+    }
+    let root = resource.inputs().root();
+    let Some((name, shape)) = root.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else {
+        return Err("it has no name that could stay".to_owned());
+    };
+    let mut cases = 0;
+    for (other, property) in root.properties() {
+        if other == name || !property.flag("replaceOnChanges") || property.flag("nameScope") {
+            continue;
         }
-        _ => "AWS deletes it whoever refers to it, or nothing replaces it under its name",
-    }))
+        let Some((one, two)) = shapes::two_examples(property) else { continue };
+        let fixed = || (name, example(shape));
+        let old = checked(resource, with(resource, [fixed(), (other, one)]));
+        let now = check(resource, &old, with(resource, [fixed(), (other, two)]));
+        if !resource.shares_name("it", &old, &now.inputs) || old.get(other).is_none() || now.inputs.get(other).is_none() {
+            continue;
+        }
+        if now.failures.is_empty() && now.warnings.is_empty() {
+            return Err(format!("a change of {other} deletes it before the new one of the same {name}, without a word"));
+        }
+        cases += 1;
+    }
+    if cases == 0 {
+        return Ok(Cell::Because("nothing but its name replaces it"));
+    }
+    Ok(Cell::Held(cases))
 }
 
 fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
@@ -383,7 +421,13 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
         if calls_written != calls_left_out {
             return Err(format!("{name} left out: the update sends {calls_left_out:?} in place of {calls_written:?}"));
         }
-        cases += 1;
+        // Two updates that send nothing say nothing.
+        cases += usize::from(!calls_written.is_empty());
+    }
+    if cases == 0 {
+        return Ok(Cell::Because(
+            "its update looks at what AWS has first, and the fake AWS has nothing: see its tests in tests/lifecycle",
+        ));
     }
     Ok(Cell::Held(cases))
 }
@@ -407,6 +451,10 @@ fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
             "Alarm" | "ScalableTarget" | "ScalingPolicy" | "TaskDefinition" => {
                 "AWS would take it over without a word, so it is asked first: see its own tests"
             }
+            "Cluster" => "AWS would hand out the existing one, so it is asked first: tests/lifecycle/test_cluster.py",
+            "Service" => "AWS refuses another service of that name, with its own text",
+            "Listener" | "ListenerRule" => "its port or priority may be taken, which tests/lifecycle plays",
+            _ if named(resource) => return Err("say in TAKEN how AWS refuses its name, or here why it does not".to_owned()),
             _ => "it has no name that could be taken",
         }));
     };
@@ -419,6 +467,10 @@ fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
         Some(text) if text.contains("pulumi import") && text.contains(resource.name()) => Ok(Cell::Held(1)),
         other => Err(format!("a name that is taken ({code}) is reported as {other:?}")),
     }
+}
+
+fn named(resource: &dyn AnyResource) -> bool {
+    resource.inputs().root().properties().any(|(_, it)| !it.keyword("autoname").is_null())
 }
 
 /// By which call and which code AWS says that a name is taken: the errors of its service models.

@@ -188,7 +188,7 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
         (_, Some(_)) => None,
         (Some("string"), _) => {
-            let two = [["example-a", "eu-central-1"], ["example-b", "eu-west-1"]].map(|it| allowed(shape, &it));
+            let two = [["example-a", "eu-central-1", "/a/"], ["example-b", "eu-west-1", "/b/"]].map(|it| allowed(shape, &it));
             (two[0] != two[1]).then(|| (Value::String(two[0].to_owned()), Value::String(two[1].to_owned())))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
@@ -198,6 +198,11 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         }
         _ => None,
     }
+}
+
+/// Whether what it says can be spelled in several ways, beyond the type of the text.
+pub fn has_spellings(shape: Shape<'_>) -> bool {
+    !shape.keyword("compare").is_null() || !shape.resolve().keyword("compare").is_null() || shape.keyword("format") == "cidr"
 }
 
 /// Pairs of spellings of the same value.

@@ -2,8 +2,16 @@
 
 import json
 import re
+import subprocess
+import sys
 
 from harness import ROOT
+
+
+def test_bounds_are_those_of_the_models_of_aws():
+    command = [sys.executable, ROOT / "tools" / "bounds.py", "check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_resource_has_a_lifecycle_test():

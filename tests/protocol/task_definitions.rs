@@ -236,11 +236,16 @@ async fn what_an_update_would_drop_is_refused_by_name() {
         web(json!({ "ipcMode": "task", "volumes": [{ "name": "disk", "configuredAtLaunch": true }], "newer": { "on": 1 } }));
     let aws = ecs(BTreeMap::from([("web".to_owned(), shown(&foreign))])).await;
     let mut plugin = Plugin::configured(&aws.url).await;
-    let reason = "arn:aws:ecs:eu-central-1:123456789012:task-definition/web:1 has ipcMode, newer, volumes[0].configuredAtLaunch, which \
+    // What is new to this version at the top may be what AWS shows of every revision: it stops no update.
+    let reason = "arn:aws:ecs:eu-central-1:123456789012:task-definition/web:1 has ipcMode, volumes[0].configuredAtLaunch, which \
                   TaskDefinition does not support";
     let import = rpc::ReadRequest { id: "web".to_owned(), urn: urn("web"), ..Default::default() };
     let refused = plugin.client.read(import).await.expect_err("an import");
-    assert!(refused.message().contains(reason), "{}", refused.message());
+    let unsupported = "does not support ipcMode, newer, volumes[0].configuredAtLaunch";
+    assert!(refused.message().contains(unsupported), "{}", refused.message());
+    let refresh = rpc::ReadRequest { id: "web".to_owned(), urn: urn("web"), inputs: props(web(json!({}))), ..Default::default() };
+    let shown = read(plugin.client.read(refresh).await.expect("a refresh").into_inner().properties);
+    assert_eq!(shown["unsupportedSettings"], json!(["ipcMode", "newer", "volumes[0].configuredAtLaunch"]).into());
 
     let arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/web:1";
     let outputs = web(json!({ "arn": arn, "arnWithoutRevision": arn.trim_end_matches(":1"), "revision": 1 }));

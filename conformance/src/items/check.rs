@@ -698,7 +698,7 @@ async fn named<'a, 'b>(run: &Run, subjects: &'b [Subject<'a>]) -> Outcome<Vec<Na
     for (pair, it) in answers.chunks(2).zip(asked) {
         let [(_, one), (_, other)] = pair else { continue };
         let name = it.name_in(one).to_owned();
-        if !name.is_empty() && name != it.name_in(other) && one.failures.is_empty() {
+        if !name.is_empty() && name != it.name_in(other) && one.failures.is_empty() && other.failures.is_empty() {
             named.push(Named { name, ..it });
         }
     }

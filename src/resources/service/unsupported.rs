@@ -16,7 +16,7 @@ pub(super) const FOREIGN: &[Foreign] = &[
     Foreign {
         within: "",
         name: "deploymentController",
-        holds: &[r#"{"type":"ECS"}"#, r#"{"type":""}"#],
+        holds: &[r#"{"type":"ECS"}"#],
         reason: "is not supported other than as {type: ECS}, rolling deployments; leave it out",
     },
     Foreign {

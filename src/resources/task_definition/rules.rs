@@ -335,7 +335,7 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
         report.rule(
             &[&at(&format!("ulimits[{index}].softLimit")), &at(&format!("ulimits[{index}].hardLimit"))],
             // -1 is no limit.
-            limit.hard_limit == -1 || limit.soft_limit <= limit.hard_limit,
+            limit.hard_limit == -1 || (0..=limit.hard_limit).contains(&limit.soft_limit),
             format!("is {}, more than hardLimit, which is {}", limit.soft_limit, limit.hard_limit),
         );
     }
