@@ -213,6 +213,9 @@ impl Resource for Task {
     type Query = TaskQuery;
 
     fn check(inputs: &TaskInputs, report: &mut Report<'_>) {
+        // RunTask: "An error will be received if you specify the SERVICE option when running a task".
+        let of_service = matches!(inputs.propagate_tags, TaskPropagateTags::Other(it) if it.as_str() == "SERVICE");
+        report.rule(&["propagateTags"], !of_service, "is SERVICE, which only services have; use TASK_DEFINITION or NONE");
         ecs::check_strategies(&inputs.capacity_provider_strategies, report);
         let network = &inputs.network_configuration;
         reach::check_way_out(&network.subnets, network.assign_public_ip, report);
