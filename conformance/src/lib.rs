@@ -54,6 +54,7 @@ pub async fn check(run: &Run, items: &[Item], mut done: impl FnMut(&Row)) -> Rep
     let quick = async {
         let mut rows = Vec::new();
         for item in quick {
+            run.begin().await;
             let mut row = check_one(run, item).await;
             // Nothing that it has made may stay behind, even if it was cut off.
             row.outcome = row.outcome.and(run.clear().await);

@@ -346,14 +346,21 @@ impl Run {
     /// The lives of all resources that there are samples of, up to their deletion. They are led once.
     pub async fn lives(&self) -> Outcome<&Lives> {
         let lives = self.lives.get_or_init(|| Lives::lead(self)).await.as_ref().map_err(Clone::clone)?;
-        let mut client = lives.provider.client.clone();
         if let Source::Port(_) = self.options.provider {
-            // Another item may have cancelled the one process meanwhile.
+            // Another item may have cancelled or configured the one process meanwhile.
+            let mut client = lives.provider.client.clone();
             greet(&mut client, &lives.provider.engine.address).await?;
+            self.configure(&mut client, &self.settings(lives.provider.cloud.as_ref())).await?;
         }
-        // Each item is a run of its own, in which a program declares each resource once.
-        self.configure(&mut client, &self.settings(lives.provider.cloud.as_ref())).await?;
         Ok(lives)
+    }
+
+    /// Begins an item, which is a run of its own: a program declares each resource once in it.
+    pub async fn begin(&self) {
+        if let Some(Ok(lives)) = self.lives.get() {
+            // An item that needs what lives says what is wrong with it.
+            _ = self.configure(&mut lives.provider.client.clone(), &self.settings(lives.provider.cloud.as_ref())).await;
+        }
     }
 
     /// Deletes the resources that live, if any do. Nothing may stay behind.
