@@ -460,6 +460,7 @@ fn value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, findi
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of value")]
 fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool, findings: &mut Findings) {
     let shape = property.resolve();
     // An input that AWS insists on as text may come as a number, and the other way round.
@@ -563,16 +564,19 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Object(map), Some("object")) => match shape.element() {
             Some(element) => {
                 map.retain(|_, it| *it.plain() != Value::Null);
-                if let Some(most) = bound("maxItems").filter(|it| map.len() as f64 > *it) {
+                #[expect(clippy::cast_precision_loss, reason = "no map is that large")]
+                let length = map.len() as f64;
+                if let Some(most) = bound("maxItems").filter(|it| length > *it) {
                     fail(format!("has {} items, more than {most}", map.len()));
                 }
                 let names = keyword("propertyNames");
                 for key in map.keys() {
-                    let length = key.chars().count() as u64;
-                    if names["minLength"].as_u64().is_some_and(|it| length < it) {
+                    let length = key.chars().count();
+                    let bound = |name: &str| names[name].as_u64().and_then(|it| usize::try_from(it).ok());
+                    if bound("minLength").is_some_and(|it| length < it) {
                         fail("has an empty key".to_owned());
                     }
-                    if let Some(most) = names["maxLength"].as_u64().filter(|it| length > *it) {
+                    if let Some(most) = bound("maxLength").filter(|it| length > *it) {
                         fail(format!("has a key of {length} characters, more than {most}"));
                     }
                 }

@@ -109,7 +109,7 @@ mod tests {
     async fn throttled_calls_are_tried_until_the_deadline_and_lost_ones_as_often_as_is_set() {
         let limits = Limits { retries: 2 };
         let cancel = CancellationToken::new();
-        until(Some(Instant::now() + Duration::from_secs(60)), cancel.clone(), async {
+        until(Some(Instant::now() + Duration::from_mins(1)), cancel.clone(), async {
             assert!(limits.allow(ErrorKind::ThrottlingError, 1000));
             assert!(limits.allow(ErrorKind::TransientError, 1) && !limits.allow(ErrorKind::TransientError, 2));
             tokio::time::advance(Duration::from_secs(61)).await;

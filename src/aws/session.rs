@@ -119,7 +119,7 @@ impl Session {
         }
         let broken = match sdk.credentials_provider() {
             Some(provider) => match timeout(Duration::from_secs(10), provider.provide_credentials()).await {
-                Ok(provided) => provided.err(),
+                Ok(given) => given.err(),
                 Err(_) => Some(CredentialsError::provider_timed_out(Duration::from_secs(10))),
             },
             None => Some(CredentialsError::not_loaded("no provider of credentials")),
@@ -175,22 +175,18 @@ impl Session {
             (None, Some(_)) => "fargate:endpoint",
             (None, None) => "AWS_ENDPOINT_URL",
         };
-        match own.or(sdk.endpoint_url().map(str::to_owned)).or_else(|| env("AWS_ENDPOINT_URL")) {
-            Some(endpoint) => {
-                format!(
-                    "cannot reach AWS at {endpoint}\nfix: check that something listens there, or correct {set}\ncause: {text}"
-                )
-            }
-            None => {
-                let region = &self.region;
-                let near = nearest(region, &REGIONS).filter(|it| it != region);
-                let near = near.map(|it| format!(" (did you mean {it}?)")).unwrap_or_default();
-                format!(
-                    "cannot reach AWS in region {region}\nfix: check the spelling of fargate:region or AWS_REGION{near}, and the \
-                     network\ncause: {text}"
-                )
-            }
+        if let Some(endpoint) = own.or(sdk.endpoint_url().map(str::to_owned)).or_else(|| env("AWS_ENDPOINT_URL")) {
+            return format!(
+                "cannot reach AWS at {endpoint}\nfix: check that something listens there, or correct {set}\ncause: {text}"
+            );
         }
+        let region = &self.region;
+        let near = nearest(region, &REGIONS).filter(|it| it != region);
+        let near = near.map(|it| format!(" (did you mean {it}?)")).unwrap_or_default();
+        format!(
+            "cannot reach AWS in region {region}\nfix: check the spelling of fargate:region or AWS_REGION{near}, and the network\n\
+             cause: {text}"
+        )
     }
 
     fn has_keys(&self) -> bool {

@@ -1375,7 +1375,8 @@ fn outputs(
     let logs = group.log_delivery_configurations().iter();
     let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
     let logs = logs.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
-    let awaited = group.pending_modified_values().map(|it| it.log_delivery_configurations()).unwrap_or_default().iter();
+    let awaited = group.pending_modified_values().map(aws_sdk_elasticache::types::ReplicationGroupPendingModifiedValues::log_delivery_configurations);
+    let awaited = awaited.unwrap_or_default().iter();
     let awaited = awaited.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
     // One that ends shows no destination.
     let awaited = awaited.filter(|it| !it.destination.is_empty());

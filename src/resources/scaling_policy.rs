@@ -365,10 +365,9 @@ impl Resource for ScalingPolicy {
         report.rule(
             &["policyType", TRACKING, STEP],
             match inputs.policy_type {
-                None => true,
+                None | Some(Other(_)) => true,
                 Some(TargetTrackingScaling) => tracking.is_some(),
                 Some(StepScaling) => step.is_some(),
-                Some(Other(_)) => true,
             },
             format!("is not what is configured: leave it out, or give the {TRACKING} or {STEP} that goes with it"),
         );
@@ -888,6 +887,7 @@ mod tests {
         assert!(mistake(&[(Some(-10.0), Some(0.0))]).contains("below -10"));
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests write it in place")]
     fn tracking(name: &str, metric: &str, more: serde_json::Value) -> Value {
         let metric = json!({ "predefinedMetricType": metric });
         let mut configuration = json!({ "targetValue": 60, "predefinedMetricSpecification": metric });
@@ -909,7 +909,8 @@ mod tests {
         };
         let completed = |it: Value| {
             let Value::Object(map) = it else { panic!("a map") };
-            Erased::<ScalingPolicy>::NEW.completed(&map).unwrap()
+            let resource = Erased::<ScalingPolicy>::NEW;
+            resource.completed(&map).unwrap()
         };
         let (one, two) = (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
         plan.declare("one", Facts::new(facts(one.metric())));

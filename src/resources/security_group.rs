@@ -685,7 +685,7 @@ async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermis
 async fn of_name(aws: &Aws, inputs: &SecurityGroupInputs) -> Result<Option<String>> {
     let request = aws.ec2().describe_security_groups().filters(ec2::filter("group-name", vec![inputs.name.clone()]));
     let in_vpc = inputs.vpc_id.iter().map(|it| ec2::filter("vpc-id", vec![it.clone()]));
-    let found = in_vpc.fold(request, |request, it| request.filters(it)).send().await.explain()?;
+    let found = in_vpc.fold(request, aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder::filters).send().await.explain()?;
     Ok(match found.security_groups() {
         [only] => only.group_id().map(str::to_owned),
         _ => None,
@@ -732,7 +732,7 @@ mod tests {
         resource::{AnyResource as _, Erased, Subject, findings, mistakes},
     };
 
-    const GROUP: Erased<SecurityGroup> = Erased::NEW;
+    static GROUP: Erased<SecurityGroup> = Erased::NEW;
 
     fn rule(protocol: &str, ports: (i32, i32)) -> SecurityGroupRule {
         let (from_port, to_port) = (Some(ports.0), Some(ports.1));

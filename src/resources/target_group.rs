@@ -37,7 +37,7 @@ const ALGORITHM: Attribute = ("load_balancing.algorithm.type", "round_robin");
 const ANOMALY_MITIGATION: Attribute = ("load_balancing.algorithm.anomaly_mitigation", "off");
 const SLOW_START: Attribute = ("slow_start.duration_seconds", "0");
 const CONNECTION_TERMINATION: Attribute = ("deregistration_delay.connection_termination.enabled", "false");
-/// AWS's default is another for UDP and TCP_UDP (ELBv2's model, TargetGroupAttribute).
+/// AWS's default is another for UDP and `TCP_UDP` (`TargetGroupAttribute` in the model of Elastic Load Balancing).
 const CONNECTION_TERMINATION_UDP: Attribute = ("deregistration_delay.connection_termination.enabled", "true");
 const PRESERVE_CLIENT_IP: Attribute = ("preserve_client_ip.enabled", "");
 const PROXY_PROTOCOL: Attribute = ("proxy_protocol_v2.enabled", "false");

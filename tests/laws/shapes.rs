@@ -271,11 +271,11 @@ fn is_off_by_default(shape: Shape<'_>) -> bool {
 /// A value that breaks a bound, and where Check complains of it.
 pub fn beyond(path: &Path, keyword: &str, limit: &Json) -> Option<(Value, Path)> {
     let number = limit.as_f64();
-    let repeated = |length: f64| Value::String("a".repeat(length as usize));
+    let repeated = |length: u64| Value::String("a".repeat(usize::try_from(length).unwrap_or_default()));
     let wrong = match keyword {
         "minimum" => Value::Number(number? - 1.0),
         "maximum" => Value::Number(number? + 1.0),
-        "maxLength" => repeated(number? + 1.0),
+        "maxLength" => repeated(limit.as_u64()? + 1),
         "maxItems" => match path.top() {
             "dimensions" => {
                 let many = (0..=limit.as_u64()?).map(|it| (format!("d{it}"), Value::String("x".to_owned())));
@@ -284,7 +284,7 @@ pub fn beyond(path: &Path, keyword: &str, limit: &Json) -> Option<(Value, Path)>
             _ => Value::List((0..=limit.as_u64()?).map(|it| Value::String(format!("item-{it}"))).collect()),
         },
         // The empty text means nothing where text may be left out.
-        "minLength" if number? >= 2.0 => repeated(number? - 1.0),
+        "minLength" if limit.as_u64()? >= 2 => repeated(limit.as_u64()? - 1),
         "pattern" => Value::String(format!(":{}\u{2014}", limit.as_str()?.len())),
         _ => return None,
     };

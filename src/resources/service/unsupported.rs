@@ -101,7 +101,7 @@ pub(super) fn settings(service: &Service) -> Vec<String> {
         add("deploymentConfiguration.lifecycleHooks", !it.lifecycle_hooks().is_empty());
         add("deploymentConfiguration.linearConfiguration", it.linear_configuration().is_some());
         add("deploymentConfiguration.canaryConfiguration", it.canary_configuration().is_some());
-        add("deploymentConfiguration.earlySuccessCriteria", it.early_success_criteria().is_some_and(|it| it.enable()));
+        add("deploymentConfiguration.earlySuccessCriteria", it.early_success_criteria().is_some_and(aws_sdk_ecs::types::DeploymentEarlySuccessCriteria::enable));
         if let Some(breaker) = it.deployment_circuit_breaker() {
             add("deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", breaker.reset_on_healthy_task() == Some(false));
             // ThresholdConfiguration: the default is BOUNDED_PERCENT, 50.
