@@ -150,13 +150,13 @@ pub fn example(shape: Shape<'_>) -> Value {
         Some("integer" | "number") => Value::Number(bound("minimum").unwrap_or(1.0).max(1.0)),
         Some("boolean") => Value::Bool(true),
         Some("array") => Value::List(resolved.element().map(example).into_iter().collect()),
-        Some("object") => match resolved.element() {
-            Some(element) => Value::Object(Map::from([("key".to_owned(), example(element))])),
-            None => {
-                let required = resolved.required_inputs().filter_map(|it| Some((it.to_owned(), example(resolved.property(it)?))));
-                Value::Object(required.collect())
+        Some("object") => {
+            if let Some(element) = resolved.element() {
+                return Value::Object(Map::from([("key".to_owned(), example(element))]));
             }
-        },
+            let required = resolved.required_inputs().filter_map(|it| Some((it.to_owned(), example(resolved.property(it)?))));
+            Value::Object(required.collect())
+        }
         _ => Value::Object(Map::from([("Version".to_owned(), Value::String("2012-10-17".to_owned()))])),
     }
 }

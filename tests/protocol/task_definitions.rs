@@ -16,7 +16,7 @@ fn urn(name: &str) -> String {
     URN.replace("Cluster::main", &format!("TaskDefinition::{name}"))
 }
 
-/// The files of tests/task_definitions, by family.
+/// The files of `tests/task_definitions`, by family.
 fn samples() -> BTreeMap<String, Json> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/task_definitions");
     let files = fs::read_dir(folder).expect("the samples").map(|it| it.expect("a file").path());
@@ -220,6 +220,7 @@ fn samples_use_every_property_of_containers() {
     assert!(known.len() > 30 && known.is_subset(&used), "not used: {:?}", known.difference(&used));
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write it in place")]
 fn web(more: Json) -> Json {
     let container = json!({ "name": "app", "image": "nginx" });
     let mut task = json!({
