@@ -91,6 +91,8 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@$(STEP) "checking the schema as Pulumi does" pulumi schema check schema.json
 	@$(STEP) "generating the SDKs for Python, TypeScript and Go" \
 		.tools/bin/generate-sdks schema.json .tools/sdks
+	@$(STEP) "installing the Python SDK" \
+		$(PYTHON) -m pip install --disable-pip-version-check --no-deps --force-reinstall .tools/sdks/python
 	@$(STEP) "compiling the TypeScript SDK" \
 		.tools/sdks/node_modules/.bin/tsc --project .tools/sdks/nodejs
 	@cp .tools/sdks/nodejs/package.json .tools/sdks/nodejs/README.md .tools/sdks/nodejs/bin/
