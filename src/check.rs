@@ -150,9 +150,9 @@ impl<'a> Report<'a> {
             let reason = format!("cannot change without data loss: it was {was} and is {is} now. {consequence}");
             self.rule(&[property, switch], loss.allowed, reason);
             if !loss.allowed && self.knows(switch) {
-                let doubt =
+                let unknown =
                     "will only be known when what it comes from has been changed; `pulumi up` then ends there, unless it is";
-                self.foretell(property, format!("{doubt} {was} as before: {consequence}"));
+                self.foretell(property, format!("{unknown} {was} as before: {consequence}"));
             }
         }
     }
