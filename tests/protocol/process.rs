@@ -216,7 +216,8 @@ async fn thousands_of_calls_at_once_do_not_wait_for_each_other() {
     while aws.count("DescribeClusters") == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let checked = tokio::time::timeout(Duration::from_secs(5), plugin.check(URN, cluster())).await.expect("an answer at once");
+    // None of the updates can end before Cancel: an answer is the proof, however busy the machine is.
+    let checked = tokio::time::timeout(Duration::from_mins(2), plugin.check(URN, cluster())).await.expect("an answer at once");
     assert!(checked.failures.is_empty());
     assert!(aws.count("DescribeClusters") < 3000, "reads that arrive together share calls: {}", aws.count("DescribeClusters"));
     plugin.client.cancel(()).await.unwrap();

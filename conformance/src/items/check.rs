@@ -751,11 +751,16 @@ async fn names_are_good(run: &Run) -> Outcome {
     let named = must_be_named(run, &subjects).await?;
     let long = "long-".repeat(60);
     let mut wrong = Vec::new();
-    for name in [long.as_str(), "x", "Grüße_aus.Köln", "名前", "9 lives", "-a--b-", "UPPER_lower", "__", "a/b:c$d"] {
+    let names = [long.as_str(), "x", "Grüße_aus.Köln", "名前", "9 lives", "-a--b-", "UPPER_lower", "__", "a/b:c$d"];
+    // The engine sends each resource another seed.
+    for (name, seed) in names.into_iter().zip(1..) {
         let ask = |it: &Named<'_, '_>| {
-            let urn = urn(&it.subject.life.subject.token, name);
             let short: String = name.chars().take(20).collect();
-            it.ask(&format!("called {short:?}"), |request| (request.urn, request.name) = (urn, name.to_owned()))
+            it.ask(&format!("called {short:?}"), |request| {
+                request.urn = urn(&it.subject.life.subject.token, name);
+                name.clone_into(&mut request.name);
+                request.random_seed = vec![seed; 32];
+            })
         };
         let answers = check_all(run, named.iter().map(ask).collect()).await?;
         let mut again = Vec::new();
@@ -764,8 +769,10 @@ async fn names_are_good(run: &Run) -> Outcome {
             if !checked.failures.is_empty() || made_up.is_empty() {
                 wrong.push(format!("{}: {}", question.about, checked.told()));
             }
-            // What a program could not give as a name is none.
-            again.push(it.subject.check(format!("with {} given as {made_up:?}", it.property), &it.with_name(made_up)));
+            // What a program could not give as a name is none. The same resource asks, for a provider may refuse a name given twice.
+            let mut given = it.subject.check(format!("with {} given as {made_up:?}", it.property), &it.with_name(made_up));
+            (given.request.urn, given.request.name) = (question.request.urn.clone(), question.request.name.clone());
+            again.push(given);
         }
         let refused = check_all(run, again).await?.into_iter().filter(|(_, it)| !it.failures.is_empty());
         wrong.extend(refused.map(|(question, it)| format!("{}: {}", question.about, it.told())));
