@@ -426,8 +426,8 @@ async fn a_monitor_that_ends_ends_the_construction() {
         sleep(Duration::from_millis(5)).await;
     }
     killed.end();
-    timeout(Duration::from_secs(2), constructing).await.expect("no hang").unwrap().unwrap();
-    timeout(Duration::from_secs(2), construct(&provider, shop(&killed))).await.expect("no hang").unwrap();
+    timeout(Duration::from_secs(20), constructing).await.expect("no hang").unwrap().unwrap();
+    timeout(Duration::from_secs(20), construct(&provider, shop(&killed))).await.expect("no hang").unwrap();
 }
 
 /// A monitor that does not make one of the children.
@@ -443,7 +443,7 @@ fn without(token: &'static str, result: Outcome, unknown: bool) -> FakeMonitor {
 async fn where_a_child_fails_the_others_are_registered_and_nothing_is_made_up() {
     for outcome in [Outcome::Fail, Outcome::Skip] {
         let monitor = without("test:index:Till", outcome, false);
-        let constructed = timeout(Duration::from_secs(2), construct(&provider().await, shop(&monitor))).await.expect("no hang");
+        let constructed = timeout(Duration::from_secs(20), construct(&provider().await, shop(&monitor))).await.expect("no hang");
         assert_eq!(constructed.unwrap_err().message(), "without main-till there is no text, till");
         assert_eq!(monitor.registered()[2].object, props(json!({ "text": UNKNOWN, "lit": true })));
         let [completed] = monitor.completed().try_into().unwrap();

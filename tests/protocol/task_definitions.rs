@@ -160,7 +160,7 @@ async fn ecs(revisions: BTreeMap<String, Json>) -> FakeAws {
 async fn samples_come_back_from_aws_and_from_an_import_as_they_are() {
     let aws = ecs(BTreeMap::new()).await;
     // Without an engine to watch: it would end with that one, long before all samples are through.
-    let mut plugin = Plugin::start_with(&aws.url, &[]).await;
+    let mut plugin = Plugin::start(&aws.url).await;
     plugin.configure(json!({})).await;
     let samples = samples();
     assert!(samples.len() >= 40);

@@ -209,10 +209,10 @@ async fn one_that_takes_too_long_is_stopped() {
     })
     .await;
     let mut plugin = Plugin::configured(&aws.url).await;
-    let failed = plugin.client.create(rpc::CreateRequest { timeout: 2.0, ..create() }).await.unwrap_err();
+    let failed = plugin.client.create(rpc::CreateRequest { timeout: 6.0, ..create() }).await.unwrap_err();
     assert_eq!(aws.requests("StopTask")[0]["task"], arn(1));
     let told = failed.message();
-    assert!(told.contains("gave up waiting for task 1 after 2 s") && told.contains("it was stopped; nothing counts"), "{told}");
+    assert!(told.contains("gave up waiting for task 1 after 6 s") && told.contains("it was stopped; nothing counts"), "{told}");
     assert!(!told.contains("task stopped"), "nothing of it has stopped yet: {told}");
 }
 

@@ -22,9 +22,10 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Starts the plugin, with nothing in its environment that could tell it of an AWS but `endpoint`.
+    /// Starts the plugin, with nothing in its environment that could tell it of an AWS but `endpoint`; and without an engine,
+    /// which it would not outlive.
     pub async fn start(endpoint: &str) -> Self {
-        Self::start_with(endpoint, &["127.0.0.1:1"]).await
+        Self::start_with(endpoint, &[]).await
     }
 
     pub async fn start_with(endpoint: &str, arguments: &[&str]) -> Self {
