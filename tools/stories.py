@@ -246,6 +246,7 @@ def normal(text):
         (r"\(\d+(\.\d+)?s\)", "(…s)"),
         (r"\((\d+ min )?\d+ s\)", "(… s)"),
         (r"Duration: .*", "Duration: …"),
+        (r"(gave up waiting for .* after) \d+ s", r"\1 … s"),  # what was left of the limit when the wait began
         (r"\b(sg|subnet|vpc|rtb|igw|nat|eni|eipalloc|acl)-[0-9a-f]{8,17}\b", r"\1-…"),
         (r"\b([a-zA-Z]+)-[0-9a-f]{7}\b", r"\1-…"),
         (r":\d{12}:", ":…:"),
