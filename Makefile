@@ -21,6 +21,8 @@ YAML := $(call stamp,pulumi-yaml,tools/pulumi-yaml/go.mod)
 VENV := $(call stamp,venv,tools/requirements.txt)
 SDKGEN := $(call stamp,generate-sdks,tools/sdks/go.mod tools/sdks/main.go)
 NODE := $(call stamp,node,tools/sdks/nodejs/package-lock.json)
+ACTIONLINT := $(call stamp,actionlint,tools/actionlint/go.mod)
+CARGO_DENY := 0.18.9
 APP := $(call stamp,app-venv,$(wildcard examples/app/*/requirements.txt))
 
 .PHONY: help
@@ -28,22 +30,34 @@ help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build tools ## bring the three sprints up on a local AWS and show what exists
-	@$(PYTHON) tools/demo.py up $(PROVIDER)
+demo: ready ## bring the three sprints up on a local AWS and show what exists
+	@$(PYTHON) tools/demo.py up $(DEBUG_PROVIDER)
 
 .PHONY: demo-down
 demo-down: tools ## destroy them, prove that nothing is left, stop the local AWS
 	@$(PYTHON) tools/demo.py down
 
 .PHONY: app
-app: build tools app-tools ## do what the READMEs of examples/ say on a local AWS, and run the application: upload, lose a worker, scale
-	@$(PYTHON) tools/app.py $(PROVIDER)
+app: ready app-tools ## do what the READMEs of examples/ say on a local AWS, and run the application: upload, lose a worker, scale
+	@$(PYTHON) tools/app.py $(DEBUG_PROVIDER)
+
+# A newcomer compiles once: the demo, the application and the tests run the same build.
+.PHONY: ready
+ready:
+	@$(MAKE) --no-print-directory --jobs 2 TOGETHER=1 tools debug
+
+.PHONY: debug
+debug:
+	@$(STEP) "building the provider for tests (about 12 minutes the first time)" cargo test --locked --no-run
+
+.PHONY: check
+check: $(VENV) ## format, spelling, warnings and unit tests, for the loop while writing
+	@$(MAKE) --no-print-directory lint
+	@$(STEP) "running the unit tests" cargo test --locked --lib
 
 .PHONY: test
-test: tools app-tools ## everything that must hold, on a clean clone
-	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
+test: ready app-tools ## all checks and tests, on a clean clone
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
-	@$(STEP) "building the provider and all tests" cargo test --locked --no-run
 	@$(MAKE) --no-print-directory --jobs 3 --keep-going TOGETHER=1 $(TESTS)
 
 # Each waits more than it computes, so three run at a time; the longest come first.
@@ -66,28 +80,29 @@ test-upstream:
 	@$(STEP) --hint "$(GO_HINT)" "running Pulumi's own tests for components" \
 		go -C tests/upstream test -v -count=1 ./...
 
+.PHONY: test-long
+test-long: ## the same with many more random cases, and what needs a network
+	@PROPTEST_CASES=4096 $(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory deny
+
 .PHONY: stories
-stories: tools ## play what can go wrong in AWS, with the real pulumi, and compare what it says
-	@$(STEP) "building the provider for tests" cargo test --locked --no-run
+stories: ready ## play what can go wrong in AWS, with the real pulumi, and compare what it says
 	@$(PYTHON) tools/stories.py play
 
 .PHONY: story
-story: tools ## watch one of the stories in this terminal: make story NAME=image-not-found
-	@$(STEP) "building the provider for tests" cargo test --locked --no-run
+story: ready ## watch one of the stories in this terminal: make story NAME=image-not-found
 	@$(PYTHON) tools/stories.py watch $(NAME)
 
 .PHONY: conformance
-conformance: tools ## check our provider against the protocol, item by item
-	@$(STEP) "building the provider and the suite" cargo test --locked --no-run
+conformance: ready ## check our provider against the protocol, item by item
 	@$(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
 
 .PHONY: conformance-all
-conformance-all: tools $(NODE) ## the same, with providers that others wrote; rewrites the tables of docs/conformance.md
-	@$(STEP) "building the provider and the suite" cargo test --locked --no-run
+conformance-all: ready $(NODE) ## the same, with providers that others wrote; rewrites the tables of docs/conformance.md
 	@$(PYTHON) tools/conformance.py all $(DEBUG_PROVIDER)
 
 .PHONY: sdks
-sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go, compile and use them
+sdks: ready $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go, compile and use them
 	@$(STEP) "checking the schema as Pulumi does" pulumi schema check schema.json
 	@$(STEP) "generating the SDKs for Python, TypeScript and Go" \
 		.tools/bin/generate-sdks schema.json .tools/sdks
@@ -109,7 +124,6 @@ sdks: tools $(SDKGEN) $(NODE) ## generate the SDKs for Python, TypeScript and Go
 	@$(STEP) "compiling the Go SDK" go -C .tools/sdks/go build -v ./...
 	@$(STEP) "compiling a program with the Go SDK" \
 		go -C tests/sdk/go build -v -o $(CURDIR)/.tools/sdks/url/url .
-	@$(STEP) "building the provider for tests" cargo test --locked --no-run
 	@$(STEP) --show "bringing sprint B up with the Python SDK" \
 		env PYTHONPATH=.tools/sdks/python $(PYTHON) tests/sdk/sprint_b.py $(DEBUG_PROVIDER)
 	@$(STEP) --show "making URLs of outputs in Python, TypeScript and Go" \
@@ -125,13 +139,25 @@ bench: build tools ## measure the provider and print a table; BEFORE=<another bu
 build: ## build the provider in release form
 	@$(STEP) "building the provider (about 20 minutes the first time)" cargo build --release --locked -p pulumi-resource-fargate
 
+.PHONY: dist
+dist: build $(VENV) ## pack the release build of this machine's platform as `pulumi plugin install` takes it
+	@$(PYTHON) tools/dist.py $(PROVIDER) dist
+
 .PHONY: fmt
 fmt: ## format the code
-	@cargo fmt
+	@cargo fmt --all
 
 .PHONY: lint
-lint: ## look for warnings
+lint: $(VENV) $(ACTIONLINT) ## check format, spelling, workflows and warnings
+	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --all --check
+	@$(STEP) --hint "correct it, or add the word to typos.toml" "checking the spelling" .tools/venv/bin/typos
+	@$(STEP) "checking the workflows" .tools/bin/actionlint
 	@$(STEP) "looking for warnings with clippy" cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## check licences, sources and known vulnerabilities of the dependencies; needs a network
+	@$(STEP) "installing cargo-deny (about 5 minutes, once)" cargo install --locked --quiet --root .tools cargo-deny@$(CARGO_DENY)
+	@$(STEP) "checking the dependencies" .tools/bin/cargo-deny check
 
 .PHONY: tools
 tools: $(CLI) $(YAML) $(VENV) ## get the Pulumi CLI, its YAML host and the local AWS
@@ -197,6 +223,12 @@ $(SDKGEN): tools/sdks/go.mod tools/sdks/main.go
 	@$(STEP) --hint "$(GO_HINT)" "building the SDK generator (about 2 minutes, once)" \
 		go -C tools/sdks build -v -o $(CURDIR)/.tools/bin/generate-sdks .
 	@rm -f .tools/stamp/generate-sdks-* && touch $@
+
+$(ACTIONLINT): tools/actionlint/go.mod
+	@mkdir -p .tools/bin .tools/stamp
+	@$(STEP) --hint "$(GO_HINT)" "building the linter of workflows" \
+		go -C tools/actionlint build -o $(CURDIR)/.tools/bin/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	@rm -f .tools/stamp/actionlint-* && touch $@
 
 $(NODE): tools/sdks/nodejs/package-lock.json
 	@mkdir -p .tools/sdks .tools/stamp
