@@ -232,7 +232,28 @@ impl<'a> Report<'a> {
 
     /// The reference at `path`, to be kept in the facts of a resource.
     pub fn link(&self, path: &str, reference: &str) -> Link {
-        if self.knows(path) { Link::Known(reference.to_owned()) } else { Link::Unknown }
+        match self.knows(path) {
+            true => Link::Known(reference.to_owned()),
+            false if self.is_wrong(path) => Link::Wrong,
+            false => Link::Unknown,
+        }
+    }
+
+    /// Whether the property at `path` is not known because what the program says there is wrong.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        !self.knows(path) && self.written.is_some_and(|it| !at(it, path).is_some_and(Value::contains_unknown))
+    }
+
+    /// Reports `reason` of the property at `path`. It is a mistake, unless it `was_so` before; where it is not `certain`, something
+    /// that is not declared here may be meant.
+    pub fn refuse(&mut self, path: &str, was_so: bool, certain: bool, reason: String) {
+        let candidates = Candidates { certain, those: vec![()] };
+        let misfit = |_: &()| Some(reason.clone());
+        if was_so {
+            self.warn_if_mismatched(path, &[], &candidates, misfit);
+        } else {
+            self.compare(path, &[], &candidates, misfit);
+        }
     }
 
     /// What a link, of this resource or from the facts of another, leads to.
@@ -240,7 +261,7 @@ impl<'a> Report<'a> {
         match (self.plan, link) {
             (Some(plan), Link::Known(reference)) => plan.resolve(Some(reference)),
             (Some(plan), Link::Unknown) => plan.resolve(None),
-            (None, _) => Candidates::none(),
+            (None, _) | (_, Link::Wrong) => Candidates::none(),
         }
     }
 

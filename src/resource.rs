@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::{
     aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
     check::{self, Autonaming, Failure, Findings, Foreign, Report},
-    codec,
+    claim, codec,
     config::TagRules,
     diff::{self, Change},
     list::{Cursor, Page},
@@ -492,6 +492,10 @@ impl<R: Resource> AnyResource for Erased<R> {
         let mut report = report.completing(&written).in_place(replaces_in_place);
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
+        let (shape, before) = (self.inputs.root(), subject.plan.before(subject.urn, subject.old));
+        let claims = claim::claims(&inputs, before.as_ref(), shape, fixed_name);
+        claim::check(R::NAME, subject.urn, &claims, shape, subject.plan, &mut report);
+        claim::check_doubles(&inputs, shape, "", subject.plan, &mut report);
         // Nothing is known of what a resource was whose inputs an older version made, and this one does not understand.
         if let Some(inputs_before) = old
             && let Ok(old) = self.completed(inputs_before)
@@ -505,8 +509,8 @@ impl<R: Resource> AnyResource for Erased<R> {
         // Of a value that is not known, a rule may know more.
         findings.warnings.retain(|it| reported.failures.iter().all(|failure| failure.path != it.path));
         findings.extend(reported);
-        let before = subject.plan.before(subject.urn, subject.old);
         let report = Report::within(&inputs, before.as_ref(), subject.urn, subject.plan).with_fixed_name(fixed_name);
+        let report = report.completing(&written);
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
         }
@@ -546,7 +550,8 @@ impl<R: Resource> AnyResource for Erased<R> {
         self.inputs.root().properties().any(|(property, shape)| {
             let (old, new) = (old.get(property).and_then(Value::as_str), new.get(property).and_then(Value::as_str));
             let named = !shape.keyword("autoname").is_null();
-            new.is_some_and(|new| old == Some(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name, shape)))
+            let same = |new: &str| old.is_some_and(|it| it == new || shape.flag("caselessName") && it.eq_ignore_ascii_case(new));
+            new.is_some_and(|new| same(new) && (shape.flag("exclusive") || named && !check::is_autoname(new, name, shape)))
         })
     }
 

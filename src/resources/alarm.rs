@@ -15,9 +15,7 @@ use crate::{
     },
     check::{Foreign, Report},
     codec::{Unlisted, name_of, named},
-    facts::AlarmFacts,
     list::{ByName, Cursor, Listed, Page},
-    plan::Facts,
     resource::{Context, Resource, changed, tag_changes, taken},
     value::{Map, Value},
 };
@@ -288,17 +286,6 @@ impl Resource for Alarm {
             inputs.threshold_metric_id.is_none() || !actions.into_iter().flatten().any(|it| it.contains(":autoscaling:")),
             "is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions",
         );
-        let mine = facts(inputs, report);
-        let taken = report.others::<AlarmFacts>().iter().any(|it| it.name.is_some() && it.name == mine.name && it.region == mine.region);
-        report.rule(
-            &["name"],
-            !taken,
-            format!("is {:?}, as that of another alarm of this program; set another name", inputs.name),
-        );
-    }
-
-    fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> Option<Facts> {
-        Some(Facts::new(facts(inputs, report)))
     }
 
     fn unsupported(outputs: &AlarmOutputs) -> Vec<String> {
@@ -567,10 +554,6 @@ fn unsupported_settings(it: &types::MetricAlarm) -> Vec<String> {
         ("actionConfiguration", it.action_configuration.is_some()),
     ];
     settings.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned()).collect()
-}
-
-fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> AlarmFacts {
-    AlarmFacts { name: report.known("name", inputs.name.clone()), region: report.written("region") }
 }
 
 /// Makes the alarm all that `inputs` say, and what `live` has besides; AWS takes `tags` only the first time.

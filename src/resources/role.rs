@@ -39,7 +39,7 @@ pub struct Role;
 pub struct RoleInputs {
     /// The name of the role, unique in the account. Default: the resource's name and seven random digits.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+=,.@-]+$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 64, "expects" = "made of letters, digits and any of _+=,.@-"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 64, "caselessName" = true, "expects" = "made of letters, digits and any of _+=,.@-"))]
     pub name: String,
     /// Who may act as the role: a policy document, as a map or as JSON text. For tasks, the principal is the service
     /// `ecs-tasks.amazonaws.com`.

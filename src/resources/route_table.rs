@@ -13,7 +13,7 @@ use crate::{
     check::{Report, canonical_block},
     facts::{NatGatewayFacts, RouteTableFacts, SubnetFacts, WayOut},
     list::{Cursor, Page},
-    plan::{Candidates, Facts, Link},
+    plan::{Facts, Link},
     resource::{Context, Resource},
 };
 
@@ -47,7 +47,7 @@ pub struct RouteTableInputs {
     pub routes: Vec<RouteTableRoute>,
     /// All subnets that go by this table. A subnet goes by one table only: it leaves the one that it went by.
     #[serde(default)]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(extend("compare" = "set", "exclusive" = true))]
     #[schemars(transform = ec2::id::subnet)]
     pub subnet_ids: BTreeSet<String>,
     /// Tags to put on the table.
@@ -488,7 +488,7 @@ fn way_out(inputs: &RouteTableInputs, report: &Report<'_>) -> Option<WayOut> {
     Some(way)
 }
 
-/// A subnet is in the VPC of its table, and has one table.
+/// A subnet is in the VPC of its table.
 fn check_subnet(subnet: &str, inputs: &RouteTableInputs, report: &mut Report<'_>) {
     let link = Link::Known(subnet.to_owned());
     let vpc = report.link("vpcId", &inputs.vpc_id);
@@ -496,12 +496,6 @@ fn check_subnet(subnet: &str, inputs: &RouteTableInputs, report: &mut Report<'_>
     report.compare("subnetIds", &["vpcId"], &subnets, |it| {
         let other = it.vpc.differs_from(&vpc)?;
         Some(format!("has {subnet}, which is in {other}; a route table is for subnets of its own VPC, {}", inputs.vpc_id))
-    });
-    let tables = report.others::<RouteTableFacts>();
-    let others = Candidates { certain: true, those: tables.into_iter().filter(|it| it.subnets.contains(&link)).collect() };
-    // One table may be imported twice into a program.
-    report.warn_if_mismatched("subnetIds", &[], &others, |_| {
-        Some(format!("has {subnet}, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one"))
     });
 }
 
@@ -604,18 +598,13 @@ mod tests {
     }
 
     #[test]
-    fn subnets_are_compared_with_their_vpc_and_with_other_tables() {
+    fn subnets_are_compared_with_their_vpc() {
         let plan = Plan::default();
         plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
         plan.record("subnet", Some("subnet-1"), &crate::value::Map::new());
-        let subnets = vec![Link::Known("subnet-2".to_owned())];
-        plan.declare("other", Facts::new(RouteTableFacts { vpc: Link::Unknown, subnets, way_out: None }));
         let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet] }).into();
         let found = findings::<RouteTable>(&plan, table("subnet-1")).0;
         assert_eq!(found, ["subnetIds has subnet-1, which is in vpc-2; a route table is for subnets of its own VPC, vpc-1"]);
-        let found = findings::<RouteTable>(&plan, table("subnet-2")).1;
-        let taken = "subnetIds has subnet-2, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one";
-        assert_eq!(found, [taken]);
         assert!(findings::<RouteTable>(&plan, table("subnet-3")).0.is_empty());
     }
 

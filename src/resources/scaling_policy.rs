@@ -35,15 +35,15 @@ pub struct ScalingPolicyInputs {
     #[schemars(length(min = 1, max = 256), extend("replaceOnChanges" = true, "autoname" = 256))]
     pub name: String,
     /// What is scaled, as the `ScalableTarget` has it: `service/<cluster>/<service>`.
-    #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true))]
+    #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true, "nameScope" = true))]
     pub resource_id: String,
     /// The service of AWS that runs it. Default: `ecs`.
     #[serde(default)]
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
     pub service_namespace: ServiceNamespace,
     /// What of it is scaled. Default: `ecs:service:DesiredCount`, the number of tasks.
     #[serde(default)]
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
     pub scalable_dimension: ScalableDimension,
     /// How the policy scales. Default: as the configuration says that is given.
     #[schemars(extend("computed" = true, "always" = true))]
@@ -534,11 +534,6 @@ impl ScalingPolicyInputs {
             Scaled::same((&resource, &dimension, &region), (&other, &of, &at))
         };
         for other in report.others::<ScalingPolicyFacts>().iter().filter(|it| same(it)) {
-            report.rule(
-                &["name"],
-                other.name != mine.name,
-                format!("is {:?}, as that of another policy of {}; set another name", mine.name, self.resource_id),
-            );
             report.rule(
                 &["targetTrackingScalingPolicyConfiguration"],
                 mine.metric.is_none() || mine.metric != other.metric,

@@ -40,17 +40,6 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         inputs.pid_mode.is_none() || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
         "is not supported for Windows; remove it",
     );
-    let region = report.written("region");
-    let same = |it: &TaskDefinitionFacts| it.family == inputs.family && it.region == region;
-    report.warn(
-        &["family", "region"],
-        !report.others::<TaskDefinitionFacts>().iter().any(same),
-        format!(
-            "is {}, the family of another TaskDefinition of this program: each would deregister the revisions of the other; give \
-             one of them another family",
-            inputs.family
-        ),
-    );
     report.rule(
         &["runtimePlatform.cpuArchitecture", "runtimePlatform.operatingSystemFamily"],
         inputs.runtime_platform.cpu_architecture == TaskDefinitionCpuArchitecture::X86
@@ -916,19 +905,6 @@ mod tests {
                  need it; set it to ENABLED",
             ]
         );
-    }
-
-    #[test]
-    fn a_family_belongs_to_one_resource() {
-        let plan = Plan::default();
-        let task = |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
-        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]));
-        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]), "it is the same one again");
-        let facts = plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
-        plan.declare("another", crate::plan::Facts::new(facts));
-        let (mistakes, warnings) = findings::<TaskDefinition>(&plan, task("web"));
-        assert_eq!(mistakes, Vec::<String>::new());
-        assert!(warnings[0].starts_with("family is web, the family of another TaskDefinition of this program"), "{warnings:?}");
     }
 
     #[test]
