@@ -141,7 +141,8 @@ impl Declared {
 
     fn is(&self, reference: &str) -> bool {
         let ends = |it: &String| it.starts_with("arn:") && it.rsplit_once('/').is_some_and(|(_, end)| end == reference);
-        self.facts.as_ref().and_then(|it| it.name.as_deref()) == Some(reference) || self.references.iter().any(|it| it == reference || ends(it))
+        self.facts.as_ref().and_then(|it| it.name.as_deref()) == Some(reference)
+            || self.references.iter().any(|it| it == reference || ends(it))
     }
 }
 
@@ -175,7 +176,12 @@ impl Plan {
     pub fn declare(&self, urn: &str, facts: Facts) {
         let mut seen = self.seen();
         let declared = seen.declared.entry(urn.to_owned()).or_default();
-        *declared = Declared { kind: declared.kind, claims: std::mem::take(&mut declared.claims), facts: Some(facts), ..Declared::default() };
+        *declared = Declared {
+            kind: declared.kind,
+            claims: std::mem::take(&mut declared.claims),
+            facts: Some(facts),
+            ..Declared::default()
+        };
     }
 
     /// What all resources of one kind but `urn` take, each with the name that the program gives the resource.

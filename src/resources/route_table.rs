@@ -127,12 +127,16 @@ impl Resource for RouteTable {
                 [] => "has no destination; set cidrBlock, ipv6CidrBlock or destinationPrefixListId".to_owned(),
                 several => format!("has {} destinations, {}; set one of them", several.len(), several.join(" and ")),
             };
-            report.rule(&[&path], destinations.len() == 1, reason);
+            let seen = |all: &[(&'static str, &Option<String>)]| -> Vec<String> {
+                all.iter().map(|(name, _)| format!("{path}.{name}?")).chain([format!("{path}?")]).rev().collect()
+            };
+            let (seen_destinations, seen_ways) = (seen(&route.destinations()), seen(&route.ways()));
+            report.rule(&texts(&seen_destinations), destinations.len() == 1, reason);
             let reason = match ways.as_slice() {
                 [] => format!("leads nowhere; set one of {}", route.ways().map(|(name, _)| name).join(", ")),
                 several => format!("leads to {} targets, {}; set one of them", several.len(), several.join(" and ")),
             };
-            report.rule(&[&path], ways.len() == 1, reason);
+            report.rule(&texts(&seen_ways), ways.len() == 1, reason);
             let ipv4 = route.cidr_block.as_ref().is_none_or(|it| it.parse::<Ipv4Net>().is_ok());
             report.rule(&[&format!("{path}.cidrBlock")], ipv4, "is no IPv4 block; IPv6 is an ipv6CidrBlock");
             let ipv6 = route.ipv6_cidr_block.as_ref().is_none_or(|it| it.parse::<Ipv6Net>().is_ok());
@@ -144,9 +148,10 @@ impl Resource for RouteTable {
                 "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4",
             );
             let first = inputs.routes.iter().position(|it| it.destination() == route.destination());
-            let repeated = first.filter(|first| *first < index && !destinations.is_empty());
+            // What is not known yet reads as empty.
+            let repeated = first.filter(|first| *first < index && route.destination().is_some_and(|it| !it.is_empty()));
             let reason = format!("has the destination of routes[{}]; AWS takes one route for each", repeated.unwrap_or_default());
-            report.rule(&[&path, &format!("routes[{}]", repeated.unwrap_or(index))], repeated.is_none(), reason);
+            report.rule(&texts(&seen_destinations), repeated.is_none(), reason);
             check_nat_gateway(&format!("{path}.natGatewayId"), route, inputs, report);
         }
         // What is not known yet reads as empty.
@@ -455,6 +460,10 @@ async fn take_over(context: &Context, table: &str, subnet: &str) -> Result<()> {
     Ok(())
 }
 
+fn texts(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
 /// The links to the subnets of the table.
 fn subnet_links(inputs: &RouteTableInputs, report: &Report<'_>) -> Vec<Link> {
     if !report.sees("subnetIds") {
@@ -531,7 +540,7 @@ async fn disassociate(context: &Context, table: &types::RouteTable, leaves: impl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes};
+    use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes, value::Value};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
         let inputs: RouteTableInputs =
@@ -588,6 +597,21 @@ mod tests {
         assert_eq!(left_out(&more, &wanted), ["routes", "subnetIds"]);
         assert_eq!(left_out(&table(&["10.9.0.0/16"], &[]), &wanted), [""; 0], "what is missing is put right");
         assert_eq!(left_out(&more, &table(&["0.0.0.0/1"], &["subnet-1"])), ["subnetIds"]);
+    }
+
+    #[test]
+    fn a_route_is_checked_before_its_gateway_is_known() {
+        let block = |it: &str| ("cidrBlock".to_owned(), Value::String(it.to_owned()));
+        let to = |it: &str| Value::Object([block(it), ("gatewayId".to_owned(), Value::Unknown)].into());
+        let nowhere = Value::Object([block("10.0.0.0/8")].into());
+        let table = |routes: Vec<Value>| {
+            let inputs = [("vpcId".to_owned(), Value::Unknown), ("routes".to_owned(), Value::List(routes))];
+            findings::<RouteTable>(&Plan::default(), Value::Object(inputs.into())).0
+        };
+        let found = table(vec![to("0.0.0.0/0"), to("0.0.0.0/0"), nowhere]);
+        assert!(found.len() == 2 && found[0].starts_with("routes[1] has the destination of routes[0]"), "{found:?}");
+        assert!(found[1].starts_with("routes[2] leads nowhere"), "{found:?}");
+        assert!(table(vec![to("0.0.0.0/0"), to("10.0.0.0/8")]).is_empty());
     }
 
     #[test]

@@ -348,7 +348,7 @@ impl Resource for Service {
         ecs::check_strategies(strategies, report);
         if let Some(alarms) = &inputs.alarms {
             report.rule(
-                &["alarms.alarmNames", "alarms.enable"],
+                &["alarms.alarmNames?", "alarms.enable"],
                 !alarms.alarm_names.is_empty(),
                 "is empty; name alarms, or set enable to false",
             );
