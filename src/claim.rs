@@ -131,7 +131,7 @@ pub fn check(kind: &'static str, urn: &str, claims: Vec<Claim>, root: Shape<'_>,
 /// enough for all.
 fn sharing<'a>(mine: &Claim, claims: &[Claim], others: &[&'a (String, Claim)], most: usize) -> Option<&'a str> {
     let not_known = |it: &&Claim| it.property == mine.property && !it.is_known();
-    // One is told of.
+    // The first of several is reported.
     let is_first = claims.iter().find(not_known).is_some_and(|it| it.path == mine.path);
     let theirs: Vec<_> = others.iter().filter(|(_, it)| !it.is_known()).collect();
     let all = claims.iter().filter(not_known).count().min(most) + theirs.len();

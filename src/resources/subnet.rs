@@ -288,6 +288,9 @@ mod tests {
         let found = findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.1.0.0/20")));
         assert!(found.0[0].starts_with(outside) && found.1.is_empty(), "{found:?}");
         assert_eq!(findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.0.16.0/20"))), (vec![], vec![]));
+        // What is wrong refers to none, and least of all to one of another package.
+        let found = findings::<Subnet>(&plan(true), subnet(Value::String("network".to_owned()), &block("10.1.0.0/20"))).0;
+        assert!(found.len() == 1 && found[0].starts_with("vpcId is \"network\", which is not the id of a VPC"), "{found:?}");
         let exists = || Value::String("vpc-1".to_owned());
         let found = findings::<Subnet>(&plan(false), subnet(exists(), &block("10.1.0.0/20")));
         assert!(found.0.is_empty() && found.1[0].starts_with(outside), "{found:?}");
