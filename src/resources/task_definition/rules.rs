@@ -913,6 +913,18 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_set_in_one_place() {
+        let found = of(json!([{
+            "name": "app",
+            "image": "nginx",
+            "environment": [{ "name": "URL", "value": "redis://cache" }],
+            "secrets": [{ "name": "URL", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/url" }],
+        }]));
+        let taken = "containerDefinitions[0].secrets[0].name is URL, which environment sets too";
+        assert!(found.iter().any(|it| it.starts_with(taken)), "{found:?}");
+    }
+
+    #[test]
     fn a_task_has_one_log_router() {
         let router = |name: &str, options: serde_json::Value| {
             let firelens = json!({ "type": "fluentbit", "options": options });
