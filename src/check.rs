@@ -176,7 +176,9 @@ impl<'a> Report<'a> {
     }
 
     /// Reports `reason` of the property that `over` names first, unless `holds`. A rule over inputs that are not known
-    /// yet is left for later. The names of `over` may be paths, such as `healthCheck.interval`.
+    /// yet is left for later; so `over` has no more than what `holds` looks at. Its names may be paths, such as
+    /// `healthCheck.interval`, or `volumes[].name` for that of all items. With a `?`, as in `subnetIds?`, it is enough to know that it
+    /// is there, or how many items it has.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
         let found = self.broken(over, holds, reason);
         self.findings.failures.extend(found);
@@ -221,8 +223,8 @@ impl<'a> Report<'a> {
     }
 
     fn broken(&self, over: &[&str], holds: bool, reason: impl fmt::Display) -> Option<Failure> {
-        let broken = !holds && over.iter().all(|it| self.knows(it));
-        broken.then(|| Failure { path: over[0].to_owned(), reason: self.shown(&reason.to_string()) })
+        let broken = !holds && over.iter().all(|it| self.knows_enough(it));
+        broken.then(|| Failure { path: over[0].trim_end_matches('?').to_owned(), reason: self.shown(&reason.to_string()) })
     }
 
     /// What the property at `path` refers to by `reference`, of what else the program declares.
@@ -232,7 +234,30 @@ impl<'a> Report<'a> {
 
     /// The reference at `path`, to be kept in the facts of a resource.
     pub fn link(&self, path: &str, reference: &str) -> Link {
-        if self.knows(path) { Link::Known(reference.to_owned()) } else { Link::Unknown }
+        if self.knows(path) {
+            Link::Known(reference.to_owned())
+        } else if self.is_wrong(path) {
+            Link::Wrong
+        } else {
+            Link::Unknown
+        }
+    }
+
+    /// Whether the property at `path` is not known because what the program says there is wrong.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        !self.knows(path) && self.written.is_some_and(|it| !at(it, path).is_some_and(Value::contains_unknown))
+    }
+
+    /// Reports `reason` of the property at `path`. It is a mistake, unless it `was_so` before; where it is not `certain`, something
+    /// that is not declared here may be meant.
+    pub fn refuse(&mut self, path: &str, was_so: bool, certain: bool, reason: &str) {
+        let candidates = Candidates { certain, those: vec![()] };
+        let misfit = |_: &()| Some(reason.to_owned());
+        if was_so {
+            self.warn_if_mismatched(path, &[], &candidates, misfit);
+        } else {
+            self.compare(path, &[], &candidates, misfit);
+        }
     }
 
     /// What a link, of this resource or from the facts of another, leads to.
@@ -240,7 +265,7 @@ impl<'a> Report<'a> {
         match (self.plan, link) {
             (Some(plan), Link::Known(reference)) => plan.resolve(Some(reference)),
             (Some(plan), Link::Unknown) => plan.resolve(None),
-            (None, _) => Candidates::none(),
+            (None, _) | (_, Link::Wrong) => Candidates::none(),
         }
     }
 
@@ -282,6 +307,18 @@ impl<'a> Report<'a> {
     /// Whether all of a property, or of what it is in, is known.
     pub fn knows(&self, path: &str) -> bool {
         !at(self.inputs, path).is_some_and(Value::contains_unknown)
+    }
+
+    /// Whether as much is known of a property as a rule asks for.
+    fn knows_enough(&self, path: &str) -> bool {
+        let Some((list, rest)) = path.split_once("[]") else {
+            return path.strip_suffix('?').map_or_else(|| self.knows(path), |it| self.sees(it));
+        };
+        let length = match at(self.inputs, list).map(Value::plain) {
+            Some(Value::List(items)) => items.len(),
+            _ => 0,
+        };
+        self.sees(list) && (0..length).all(|index| self.knows_enough(&format!("{}{rest}", path_of_index(list, index))))
     }
 
     /// Whether it is known what there is of a property, though parts of that may not be.

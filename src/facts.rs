@@ -58,13 +58,6 @@ pub struct ScalingPolicyFacts {
     pub metric: Option<String>,
 }
 
-/// An alarm, as other alarms need it.
-#[derive(Clone, Debug)]
-pub struct AlarmFacts {
-    pub name: Option<String>,
-    pub region: Option<String>,
-}
-
 /// A container of a task.
 #[derive(Clone, Debug)]
 pub struct Container {

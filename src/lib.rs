@@ -14,6 +14,7 @@ pub mod package;
 pub mod schema;
 
 pub mod check;
+pub mod claim;
 pub mod diff;
 pub mod plan;
 

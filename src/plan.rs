@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::value::{Map, Value};
+use crate::{
+    claim::Claim,
+    value::{Map, Value},
+};
 
 /// What other resources have to know of one. None of it is a value that a program would keep secret.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ pub enum Link {
     Known(String),
     /// By what is not known yet.
     Unknown,
+    /// By what is wrong, which is reported already.
+    Wrong,
 }
 
 impl Link {
@@ -113,17 +118,31 @@ struct Seen {
 
 #[derive(Debug)]
 struct Declared {
-    facts: Facts,
+    /// The name of its type, such as `Cluster`.
+    kind: &'static str,
+    claims: Vec<Claim>,
+    facts: Option<Facts>,
     /// What others refer to it by, as far as that is known: its id and its ARN.
     references: Vec<String>,
     /// Whether others may refer to it by what is not known yet.
     unknown: bool,
 }
 
+impl Default for Declared {
+    fn default() -> Self {
+        Self { kind: "", claims: Vec::new(), facts: None, references: Vec::new(), unknown: true }
+    }
+}
+
 impl Declared {
+    fn facts<T: Any + Clone>(&self) -> Option<&T> {
+        self.facts.as_ref()?.of()
+    }
+
     fn is(&self, reference: &str) -> bool {
         let ends = |it: &String| it.starts_with("arn:") && it.rsplit_once('/').is_some_and(|(_, end)| end == reference);
-        self.facts.name.as_deref() == Some(reference) || self.references.iter().any(|it| it == reference || ends(it))
+        self.facts.as_ref().and_then(|it| it.name.as_deref()) == Some(reference)
+            || self.references.iter().any(|it| it == reference || ends(it))
     }
 }
 
@@ -147,9 +166,36 @@ impl Plan {
         before.get(urn).cloned()
     }
 
-    /// Records the facts of the resource `urn`, whose id and ARN the engine or AWS will report.
+    /// Records that the program declares the resource `urn`, a `kind`, and what it takes that no other one may have. The engine or
+    /// AWS will report its id and ARN.
+    pub fn claim(&self, kind: &'static str, urn: &str, claims: Vec<Claim>) {
+        self.seen().declared.insert(urn.to_owned(), Declared { kind, claims, ..Declared::default() });
+    }
+
+    /// Records the facts of the resource `urn`.
     pub fn declare(&self, urn: &str, facts: Facts) {
-        self.seen().declared.insert(urn.to_owned(), Declared { facts, references: Vec::new(), unknown: true });
+        let mut seen = self.seen();
+        let declared = seen.declared.entry(urn.to_owned()).or_default();
+        *declared = Declared {
+            kind: declared.kind,
+            claims: std::mem::take(&mut declared.claims),
+            facts: Some(facts),
+            ..Declared::default()
+        };
+    }
+
+    /// What all resources of one kind but `urn` take, each with the name that the program gives the resource.
+    pub fn claims_of_others(&self, kind: &str, urn: &str) -> Vec<(String, Claim)> {
+        let seen = self.seen();
+        let others = seen.declared.iter().filter(|(it, declared)| *it != urn && declared.kind == kind && !seen.shared);
+        let named = others.map(|(urn, it)| (urn.rsplit("::").next().unwrap_or_default(), it));
+        named.flat_map(|(name, it)| it.claims.iter().map(|it| (name.to_owned(), it.clone()))).collect()
+    }
+
+    /// How many resources of one kind others may refer to by what is not known yet.
+    pub fn not_known(&self, kind: &str) -> usize {
+        let seen = self.seen();
+        seen.declared.values().filter(|it| it.kind == kind && it.unknown && !seen.shared).count()
     }
 
     /// Records what others refer to the resource `urn` by: its id, and the ARN in its outputs, as far as they are known.
@@ -165,7 +211,7 @@ impl Plan {
     /// What `reference` may refer to: an id, a name, an ARN or how it ends, or one that is not known yet.
     pub fn resolve<T: Any + Clone>(&self, reference: Option<&str>) -> Candidates<T> {
         let seen = self.seen();
-        let all = seen.declared.values().filter_map(|it| Some((it.facts.of::<T>()?, it)));
+        let all = seen.declared.values().filter_map(|it| Some((it.facts::<T>()?, it)));
         let Some(reference) = reference else {
             // It is not one whose id and ARN are known. And of a program that is seen only in part, what is missing proves nothing.
             let those = all.filter(|(_, it)| it.unknown && !seen.shared).map(|(facts, _)| facts.clone());
@@ -179,7 +225,7 @@ impl Plan {
     pub fn others<T: Any + Clone>(&self, urn: &str) -> Vec<T> {
         let seen = self.seen();
         let others = seen.declared.iter().filter(|(it, _)| *it != urn && !seen.shared);
-        others.filter_map(|(_, it)| it.facts.of::<T>().cloned()).collect()
+        others.filter_map(|(_, it)| it.facts::<T>().cloned()).collect()
     }
 
     /// Whether two links to a `T` surely lead to the same resource, which may not be created yet.

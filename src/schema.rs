@@ -14,7 +14,9 @@ use serde_json::{Map, Value as Json, json};
 /// - `lowercase`: such a name has no capital letters.
 /// - `nameScope`: where a name is taken; in another, it is free.
 /// - `reserved`: what names may not start with.
-/// - `exclusive`: no two resources may have the same value, so what it replaces has to go first.
+/// - `caselessName`: names that differ by case alone are the same name.
+/// - `exclusive`: no two resources may have the same value, or an item of the same value, so what it replaces has to go first.
+/// - `refersTo`: the resource whose id or name it is.
 /// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
 /// - `always`: outputs always have it, although the program may leave it out. In the SDKs it is then no pointer, which a URL
 ///   made of it would hold the address of (Go), nor `undefined` (TypeScript).
@@ -29,8 +31,10 @@ use serde_json::{Map, Value as Json, json};
 /// - `output`: a component takes it before it is known.
 /// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 19] = [
+pub const KEYWORDS: [&str; 21] = [
     "nameScope",
+    "caselessName",
+    "refersTo",
     "reserved",
     "replaceOnChanges",
     "secret",

@@ -89,12 +89,12 @@ pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Re
         );
     }
     report.rule(
-        &["capacityProviderStrategies"],
+        &["capacityProviderStrategies?", "capacityProviderStrategies[].weight"],
         strategies.iter().any(|it| it.weight.map_or(strategies.len() == 1, |it| it > 0)),
         "has no weight above 0, so that no task could be placed; give one of them `weight: 1`",
     );
     report.rule(
-        &["capacityProviderStrategies"],
+        &["capacityProviderStrategies?", "capacityProviderStrategies[].base"],
         strategies.iter().filter(|it| it.base > 0).count() <= 1,
         "has more than one base; AWS allows one",
     );

@@ -18,9 +18,15 @@ impl Query<'_> {
 
 /// Reports what AWS refuses in the queries at `path`.
 pub fn check_queries(path: &str, queries: &[Query<'_>], metric: &str, report: &mut Report<'_>) {
+    let ids = format!("{path}[].id");
     for (index, query) in queries.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        report.rule(&[&path], query.expression.is_some() != query.has_metric, format!("needs one of expression and {metric}"));
+        let over = ["", ".expression", &format!(".{metric}")].map(|it| format!("{path}{it}?"));
+        report.rule(
+            &over.each_ref().map(String::as_str),
+            query.expression.is_some() != query.has_metric,
+            format!("needs one of expression and {metric}"),
+        );
         let (id, before) = (query.id, &queries[..index]);
         let id_path = format!("{path}.id");
         report.rule(
@@ -31,7 +37,7 @@ pub fn check_queries(path: &str, queries: &[Query<'_>], metric: &str, report: &m
         let Some(expression) = query.expression.filter(|_| !query.is_sql()) else { continue };
         let undefined: Vec<_> = names(expression).into_iter().filter(|it| queries.iter().all(|query| query.id != *it)).collect();
         report.warn(
-            &[&format!("{path}.expression"), path.rsplit_once('[').map_or("", |it| it.0)],
+            &[&format!("{path}.expression"), &ids],
             undefined.is_empty(),
             format!("refers to {}, which is not the id of any of these queries", undefined.join(", ")),
         );

@@ -67,16 +67,35 @@ impl Function for GetVpc {
         filters.extend(single.into_iter().filter_map(|(name, value)| Some(ec2::filter(name, vec![value?]))));
         let pages = context.aws.ec2().describe_vpcs().set_filters(Some(filters)).into_paginator().items().send();
         let vpcs = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
+        let wanted = wanted(arguments);
+        let region = context.aws.region();
         let found = match vpcs.as_slice() {
             [one] => one,
-            [] => bail!("no VPC in {} matches; loosen id, cidrBlock, default, filters or tags", context.aws.region()),
+            [] => bail!("there is no VPC{wanted} in {region}; change what it has to match, or the region of the provider (fargate:region)"),
             several => {
                 let names: Vec<_> = several.iter().map(|it| ec2::named(it.vpc_id(), it.tags())).collect();
-                bail!("{} VPCs match: {}; narrow them down by id, default, filters or tags", names.len(), names.join(", "))
+                bail!(
+                    "there are {} VPCs{wanted} in {region}: {}; add what only one of them has: its id, or tags or filters",
+                    names.len(),
+                    names.join(", ")
+                )
             }
         };
         let id = found.vpc_id().context("AWS shows a VPC without an id")?.to_owned();
         let vpc = Vpc::read(context, &id).await?.with_context(|| format!("{id} is gone"))?;
         Ok(Answer { id, default: found.is_default().unwrap_or_default(), vpc })
     }
+}
+
+/// What a VPC has to match, in words; empty if it may be any.
+fn wanted(arguments: &Arguments) -> String {
+    let Arguments { id, cidr_block, default, dhcp_options_id, state, filters, tags } = arguments;
+    let default = default.map(|it| it.to_string());
+    let single =
+        [("id", id), ("cidrBlock", cidr_block), ("default", &default), ("dhcpOptionsId", dhcp_options_id), ("state", state)];
+    let single = single.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?)));
+    let filters = filters.iter().map(|it| format!("filter {} {}", it.name, it.values.join(" or ")));
+    let tags = tags.iter().map(|(key, value)| format!("tag {key}={value}"));
+    let all: Vec<_> = single.chain(filters).chain(tags).collect();
+    if all.is_empty() { String::new() } else { format!(" with {}", all.join(" and ")) }
 }

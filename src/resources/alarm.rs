@@ -15,9 +15,7 @@ use crate::{
     },
     check::{Foreign, Report},
     codec::{Unlisted, name_of, named},
-    facts::AlarmFacts,
     list::{ByName, Cursor, Listed, Page},
-    plan::Facts,
     resource::{Context, Resource, changed, tag_changes, taken},
     value::{Map, Value},
 };
@@ -284,21 +282,11 @@ impl Resource for Alarm {
         // "Alarms based on anomaly detection models cannot have Auto Scaling actions": PutMetricAlarm.
         let actions = [&inputs.alarm_actions, &inputs.ok_actions, &inputs.insufficient_data_actions];
         report.rule(
-            &["thresholdMetricId", "alarmActions", "okActions", "insufficientDataActions"],
+            // An action that is known is enough.
+            &["thresholdMetricId"],
             inputs.threshold_metric_id.is_none() || !actions.into_iter().flatten().any(|it| it.contains(":autoscaling:")),
             "is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions",
         );
-        let mine = facts(inputs, report);
-        let taken = report.others::<AlarmFacts>().iter().any(|it| it.name.is_some() && it.name == mine.name && it.region == mine.region);
-        report.rule(
-            &["name"],
-            !taken,
-            format!("is {:?}, as that of another alarm of this program; set another name", inputs.name),
-        );
-    }
-
-    fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> Option<Facts> {
-        Some(Facts::new(facts(inputs, report)))
     }
 
     fn unsupported(outputs: &AlarmOutputs) -> Vec<String> {
@@ -418,7 +406,7 @@ impl AlarmInputs {
             }
             // AWS: "Period must not be null".
             report.rule(
-                &[&format!("{path}.period"), &format!("{path}.expression"), "metricQueries"],
+                &[&format!("{path}.period"), &format!("{path}.expression"), "metricQueries[].metric?"],
                 query.expression.is_none() || query.period.is_some() || !(queries[index].is_sql() || no_metric),
                 "is required: no metric gives the expression a period, in seconds, such as 60",
             );
@@ -427,7 +415,7 @@ impl AlarmInputs {
         if let Some(period) = periods.max() {
             let (most, in_words) = looks_back(period);
             report.warn(
-                &["evaluationPeriods", "metricQueries"],
+                &["evaluationPeriods", "metricQueries[].period", "metricQueries[].metric.period"],
                 i64::from(period) * i64::from(self.evaluation_periods) <= most,
                 format!("times a period of {period} s is more than {in_words}, the most that AWS looks back"),
             );
@@ -436,25 +424,26 @@ impl AlarmInputs {
         let is_band = |it: &&AlarmMetricQuery| self.threshold_metric_id.as_ref() == Some(&it.id);
         let returned = self.metric_queries.iter().filter(|it| it.return_data && !is_band(it)).count();
         let of = if self.threshold_metric_id.is_some() { " besides the band" } else { "" };
+        let over = ["metricQueries?", "metricQueries[].id", "metricQueries[].returnData", "thresholdMetricId"];
         report.rule(
-            &["metricQueries", "thresholdMetricId"],
+            &over,
             returned == 1,
             format!("has {returned} with returnData{of}, and needs 1: the one that is compared"),
         );
         report.warn(
-            &["metricQueries", "thresholdMetricId"],
+            &over,
             self.metric_queries.iter().find(is_band).is_none_or(|it| it.return_data),
             "has a band without returnData, which AWS may refuse: set it to true",
         );
         let metrics = queries.iter().filter(|it| it.has_metric).count();
         report.warn(
-            &["metricQueries"],
+            &["metricQueries?", "metricQueries[].metric?"],
             metrics <= 10 && queries.len() - metrics <= 10,
             "has more than 10 metrics or more than 10 expressions, which AWS may refuse",
         );
         if let Some(band) = &self.threshold_metric_id {
             report.rule(
-                &["thresholdMetricId", "metricQueries"],
+                &["thresholdMetricId", "metricQueries[].id"],
                 self.metric_queries.iter().any(|it| it.id == *band),
                 format!("is {band}, which none of metricQueries has as its id"),
             );
@@ -567,10 +556,6 @@ fn unsupported_settings(it: &types::MetricAlarm) -> Vec<String> {
         ("actionConfiguration", it.action_configuration.is_some()),
     ];
     settings.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned()).collect()
-}
-
-fn facts(inputs: &AlarmInputs, report: &Report<'_>) -> AlarmFacts {
-    AlarmFacts { name: report.known("name", inputs.name.clone()), region: report.written("region") }
 }
 
 /// Makes the alarm all that `inputs` say, and what `live` has besides; AWS takes `tags` only the first time.

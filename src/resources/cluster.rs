@@ -198,7 +198,7 @@ impl Resource for Cluster {
         if let Some(exec) = exec {
             let at = "configuration.executeCommandConfiguration";
             report.rule(
-                &[&format!("{at}.logConfiguration"), &format!("{at}.logging")],
+                &[&format!("{at}.logConfiguration?"), &format!("{at}.logging")],
                 (exec.logging == ClusterExecuteCommandLogging::Override) == exec.log_configuration.is_some(),
                 "goes with logging OVERRIDE, and only with that; set both, or neither",
             );
@@ -211,7 +211,7 @@ impl Resource for Cluster {
             );
         }
         let bases = inputs.default_capacity_provider_strategies.iter().filter(|it| it.base > 0).count();
-        report.rule(&["defaultCapacityProviderStrategies"], bases <= 1, "has more than one base; AWS allows one");
+        report.rule(&["defaultCapacityProviderStrategies?", "defaultCapacityProviderStrategies[].base"], bases <= 1, "has more than one base; AWS allows one");
         for (index, setting) in inputs.settings.iter().enumerate() {
             report.rule(
                 &[&format!("settings[{index}].value")],

@@ -28,7 +28,7 @@ pub struct InternetGatewayInputs {
     // A replacement, and not a move: AWS lets go of a gateway only when no public address is left behind it, so that
     // the old network can be taken down after the new one is up.
     /// The VPC to attach the gateway to, which has none yet. Default: none, and what somebody else attaches it to stays.
-    #[schemars(extend("replaceOnChanges" = true, "computed" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "computed" = true, "exclusive" = true))]
     #[schemars(transform = ec2::id::vpc)]
     pub vpc_id: Option<String>,
     /// Tags to put on the gateway.

@@ -466,7 +466,7 @@ fn check_mutual(inputs: &ListenerInputs, report: &mut Report<'_>) {
     let Some(it) = &inputs.mutual_authentication else { return };
     let protocol = name_of(inputs.protocol);
     report.rule(
-        &["mutualAuthentication", "protocol"],
+        &["mutualAuthentication?", "protocol"],
         inputs.protocol == ListenerProtocol::Https,
         format!("is for the protocol HTTPS, and protocol is {protocol}"),
     );

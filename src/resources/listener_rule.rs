@@ -235,8 +235,8 @@ impl Resource for ListenerRule {
             let (host, url) = (transform.host_header_rewrite_config.is_some(), transform.url_rewrite_config.is_some());
             let is_host = transform.r#type == ListenerRuleTransformType::HostHeaderRewrite;
             let fits = "has to be there for its own type, and for no other";
-            report.rule(&[&at("hostHeaderRewriteConfig"), &at("type")], host == is_host, fits);
-            report.rule(&[&at("urlRewriteConfig"), &at("type")], url != is_host, fits);
+            report.rule(&[&at("hostHeaderRewriteConfig?"), &at("type")], host == is_host, fits);
+            report.rule(&[&at("urlRewriteConfig?"), &at("type")], url != is_host, fits);
         }
         let listener = report.link("listenerArn", &inputs.listener_arn);
         check_priority(inputs, &listener, report);
@@ -462,18 +462,21 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
         let given: Vec<_> = kinds.iter().filter_map(|(name, values)| Some((*name, (*values)?))).collect();
         let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
         let reason = if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
-        report.rule(&[&path], given.len() == 1, format!("needs exactly one of {}{reason}", names.join(", ")));
+        let over: Vec<_> = [format!("{path}?")].into_iter().chain(names.iter().map(|it| format!("{path}.{it}?"))).collect();
+        report.rule(&over.iter().map(String::as_str).collect::<Vec<_>>(), given.len() == 1, format!("needs exactly one of {}{reason}", names.join(", ")));
         for (name, values) in &given {
-            report.rule(&[&format!("{path}.{name}")], *values > 0, "has no values to compare with");
+            let over = ["", ".values", ".regexValues"].map(|it| format!("{path}.{name}{it}?"));
+            report.rule(&over.each_ref().map(String::as_str), *values > 0, "has no values to compare with");
             all += values;
         }
     }
-    report.rule(&["conditions"], all <= MOST_VALUES, format!("has {all} values; AWS allows {MOST_VALUES} in a rule"));
+    // What is known is too much already, whatever the rest is.
+    report.rule(&["conditions?"], all <= MOST_VALUES, format!("has {all} values; AWS allows {MOST_VALUES} in a rule"));
     let wildcards = conditions.iter().flat_map(patterns_of).map(|it| it.matches(['*', '?']).count()).sum::<usize>();
     let reason = format!("has {wildcards} wildcards; AWS allows {MOST_WILDCARDS} in a rule: split it into several rules");
-    report.warn(&["conditions"], wildcards <= MOST_WILDCARDS, reason);
+    report.warn(&["conditions?"], wildcards <= MOST_WILDCARDS, reason);
     let mut once = |name, count: usize| {
-        report.rule(&["conditions"], count <= 1, format!("has {name} in {count} conditions; give all values in one"));
+        report.rule(&["conditions?", &format!("conditions[].{name}?")], count <= 1, format!("has {name} in {count} conditions; give all values in one"));
     };
     once("hostHeader", conditions.iter().filter(|it| it.host_header.is_some()).count());
     once("pathPattern", conditions.iter().filter(|it| it.path_pattern.is_some()).count());

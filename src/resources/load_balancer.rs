@@ -341,20 +341,25 @@ impl Resource for LoadBalancer {
             "is missing: an application load balancer needs subnets in two or more availability zones",
         );
         report.rule(
-            &["subnetMappings", "loadBalancerType"],
+            &["subnetMappings?", "loadBalancerType"],
             !application || mappings == 0,
             "is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead",
         );
-        let first = if mappings == 0 { "subnets" } else { "subnetMappings" };
+        let (first, other) = if mappings == 0 { ("subnets?", "subnetMappings?") } else { ("subnetMappings?", "subnets?") };
         report.rule(
-            &[first, "loadBalancerType"],
+            &[first, other, "loadBalancerType"],
             application || (subnets == 0) != (mappings == 0),
             "is wrong: a network load balancer needs one of subnets and subnetMappings",
         );
         check_subnets(inputs, report);
         for (index, mapping) in inputs.subnet_mappings.iter().enumerate() {
             report.rule(
-                &[&format!("subnetMappings[{index}]"), "loadBalancerType"],
+                &[
+                    &format!("subnetMappings[{index}]?"),
+                    &format!("subnetMappings[{index}].allocationId"),
+                    &format!("subnetMappings[{index}].privateIpv4Address"),
+                    "loadBalancerType",
+                ],
                 application || mapping.allocation_id.is_some() != mapping.private_ipv4_address.is_some(),
                 "needs one of allocationId and privateIpv4Address; where no address is to be fixed, use subnets",
             );

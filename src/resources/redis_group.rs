@@ -357,7 +357,7 @@ impl Resource for RedisGroup {
         );
         for (index, it) in inputs.log_delivery_configurations.iter().enumerate() {
             report.rule(
-                &[&format!("logDeliveryConfigurations[{index}].logType"), "logDeliveryConfigurations"],
+                &[&format!("logDeliveryConfigurations[{index}].logType"), "logDeliveryConfigurations[].logType"],
                 !inputs.log_delivery_configurations[..index].iter().any(|other| other.log_type == it.log_type),
                 format!("is {}, which goes somewhere already; AWS delivers each log to one place", it.log_type),
             );

@@ -85,7 +85,7 @@ impl Resource for RedisParameterGroup {
         let parameters = &inputs.parameters;
         for (index, parameter) in parameters.iter().enumerate() {
             report.rule(
-                &[&format!("parameters[{index}].name"), "parameters"],
+                &[&format!("parameters[{index}].name")],
                 !parameters[..index].iter().any(|it| it.name == parameter.name),
                 format!("is {}, which is set above already", parameter.name),
             );

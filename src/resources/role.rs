@@ -39,7 +39,7 @@ pub struct Role;
 pub struct RoleInputs {
     /// The name of the role, unique in the account. Default: the resource's name and seven random digits.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+=,.@-]+$"))]
-    #[schemars(extend("replaceOnChanges" = true, "autoname" = 64, "expects" = "made of letters, digits and any of _+=,.@-"))]
+    #[schemars(extend("replaceOnChanges" = true, "autoname" = 64, "caselessName" = true, "expects" = "made of letters, digits and any of _+=,.@-"))]
     pub name: String,
     /// Who may act as the role: a policy document, as a map or as JSON text. For tasks, the principal is the service
     /// `ecs-tasks.amazonaws.com`.
@@ -132,7 +132,7 @@ impl Resource for Role {
         let size = |it: &Document| it.to_text().chars().filter(|it| !it.is_whitespace()).count();
         let managed = inputs.managed_policy_arns.len();
         report.warn(
-            &["managedPolicyArns"],
+            &["managedPolicyArns?"],
             managed <= 10,
             format!("has {managed} policies; AWS allows a role 10, unless the quota was raised"),
         );
@@ -151,7 +151,7 @@ impl Resource for Role {
         for name in inputs.inline_policies.keys() {
             let legal = |it: char| it.is_ascii_alphanumeric() || "_+=,.@-".contains(it);
             report.rule(
-                &[&path_of_key("inlinePolicies", name)],
+                &[&format!("{}?", path_of_key("inlinePolicies", name))],
                 (1..=128).contains(&name.len()) && name.chars().all(legal),
                 "has a name that AWS does not allow: up to 128 letters, digits and any of _+=,.@-",
             );

@@ -13,7 +13,7 @@ use crate::{
     check::{Report, canonical_block},
     facts::{NatGatewayFacts, RouteTableFacts, SubnetFacts, WayOut},
     list::{Cursor, Page},
-    plan::{Candidates, Facts, Link},
+    plan::{Facts, Link},
     resource::{Context, Resource},
 };
 
@@ -47,7 +47,7 @@ pub struct RouteTableInputs {
     pub routes: Vec<RouteTableRoute>,
     /// All subnets that go by this table. A subnet goes by one table only: it leaves the one that it went by.
     #[serde(default)]
-    #[schemars(extend("compare" = "set"))]
+    #[schemars(extend("compare" = "set", "exclusive" = true))]
     #[schemars(transform = ec2::id::subnet)]
     pub subnet_ids: BTreeSet<String>,
     /// Tags to put on the table.
@@ -127,12 +127,16 @@ impl Resource for RouteTable {
                 [] => "has no destination; set cidrBlock, ipv6CidrBlock or destinationPrefixListId".to_owned(),
                 several => format!("has {} destinations, {}; set one of them", several.len(), several.join(" and ")),
             };
-            report.rule(&[&path], destinations.len() == 1, reason);
+            let seen = |all: &[(&'static str, &Option<String>)]| -> Vec<String> {
+                all.iter().map(|(name, _)| format!("{path}.{name}?")).chain([format!("{path}?")]).rev().collect()
+            };
+            let (seen_destinations, seen_ways) = (seen(&route.destinations()), seen(&route.ways()));
+            report.rule(&texts(&seen_destinations), destinations.len() == 1, reason);
             let reason = match ways.as_slice() {
                 [] => format!("leads nowhere; set one of {}", route.ways().map(|(name, _)| name).join(", ")),
                 several => format!("leads to {} targets, {}; set one of them", several.len(), several.join(" and ")),
             };
-            report.rule(&[&path], ways.len() == 1, reason);
+            report.rule(&texts(&seen_ways), ways.len() == 1, reason);
             let ipv4 = route.cidr_block.as_ref().is_none_or(|it| it.parse::<Ipv4Net>().is_ok());
             report.rule(&[&format!("{path}.cidrBlock")], ipv4, "is no IPv4 block; IPv6 is an ipv6CidrBlock");
             let ipv6 = route.ipv6_cidr_block.as_ref().is_none_or(|it| it.parse::<Ipv6Net>().is_ok());
@@ -144,9 +148,10 @@ impl Resource for RouteTable {
                 "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4",
             );
             let first = inputs.routes.iter().position(|it| it.destination() == route.destination());
-            let repeated = first.filter(|first| *first < index && !destinations.is_empty());
+            // What is not known yet reads as empty.
+            let repeated = first.filter(|first| *first < index && route.destination().is_some_and(|it| !it.is_empty()));
             let reason = format!("has the destination of routes[{}]; AWS takes one route for each", repeated.unwrap_or_default());
-            report.rule(&[&path, &format!("routes[{}]", repeated.unwrap_or(index))], repeated.is_none(), reason);
+            report.rule(&texts(&seen_destinations), repeated.is_none(), reason);
             check_nat_gateway(&format!("{path}.natGatewayId"), route, inputs, report);
         }
         // What is not known yet reads as empty.
@@ -455,6 +460,10 @@ async fn take_over(context: &Context, table: &str, subnet: &str) -> Result<()> {
     Ok(())
 }
 
+fn texts(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
 /// The links to the subnets of the table.
 fn subnet_links(inputs: &RouteTableInputs, report: &Report<'_>) -> Vec<Link> {
     if !report.sees("subnetIds") {
@@ -488,7 +497,7 @@ fn way_out(inputs: &RouteTableInputs, report: &Report<'_>) -> Option<WayOut> {
     Some(way)
 }
 
-/// A subnet is in the VPC of its table, and has one table.
+/// A subnet is in the VPC of its table.
 fn check_subnet(subnet: &str, inputs: &RouteTableInputs, report: &mut Report<'_>) {
     let link = Link::Known(subnet.to_owned());
     let vpc = report.link("vpcId", &inputs.vpc_id);
@@ -496,12 +505,6 @@ fn check_subnet(subnet: &str, inputs: &RouteTableInputs, report: &mut Report<'_>
     report.compare("subnetIds", &["vpcId"], &subnets, |it| {
         let other = it.vpc.differs_from(&vpc)?;
         Some(format!("has {subnet}, which is in {other}; a route table is for subnets of its own VPC, {}", inputs.vpc_id))
-    });
-    let tables = report.others::<RouteTableFacts>();
-    let others = Candidates { certain: true, those: tables.into_iter().filter(|it| it.subnets.contains(&link)).collect() };
-    // One table may be imported twice into a program.
-    report.warn_if_mismatched("subnetIds", &[], &others, |_| {
-        Some(format!("has {subnet}, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one"))
     });
 }
 
@@ -537,7 +540,7 @@ async fn disassociate(context: &Context, table: &types::RouteTable, leaves: impl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes};
+    use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes, value::Value};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
         let inputs: RouteTableInputs =
@@ -597,6 +600,21 @@ mod tests {
     }
 
     #[test]
+    fn a_route_is_checked_before_its_gateway_is_known() {
+        let block = |it: &str| ("cidrBlock".to_owned(), Value::String(it.to_owned()));
+        let to = |it: &str| Value::Object([block(it), ("gatewayId".to_owned(), Value::Unknown)].into());
+        let nowhere = Value::Object([block("10.0.0.0/8")].into());
+        let table = |routes: Vec<Value>| {
+            let inputs = [("vpcId".to_owned(), Value::Unknown), ("routes".to_owned(), Value::List(routes))];
+            findings::<RouteTable>(&Plan::default(), Value::Object(inputs.into())).0
+        };
+        let found = table(vec![to("0.0.0.0/0"), to("0.0.0.0/0"), nowhere]);
+        assert!(found.len() == 2 && found[0].starts_with("routes[1] has the destination of routes[0]"), "{found:?}");
+        assert!(found[1].starts_with("routes[2] leads nowhere"), "{found:?}");
+        assert!(table(vec![to("0.0.0.0/0"), to("10.0.0.0/8")]).is_empty());
+    }
+
+    #[test]
     fn an_egress_only_gateway_is_for_ipv6() {
         let routes = serde_json::json!([{ "cidrBlock": "0.0.0.0/0", "egressOnlyGatewayId": "eigw-1" }]);
         let reason = "is for IPv6 traffic only: set ipv6CidrBlock instead of cidrBlock, or natGatewayId for IPv4";
@@ -604,18 +622,13 @@ mod tests {
     }
 
     #[test]
-    fn subnets_are_compared_with_their_vpc_and_with_other_tables() {
+    fn subnets_are_compared_with_their_vpc() {
         let plan = Plan::default();
         plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
         plan.record("subnet", Some("subnet-1"), &crate::value::Map::new());
-        let subnets = vec![Link::Known("subnet-2".to_owned())];
-        plan.declare("other", Facts::new(RouteTableFacts { vpc: Link::Unknown, subnets, way_out: None }));
         let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet] }).into();
         let found = findings::<RouteTable>(&plan, table("subnet-1")).0;
         assert_eq!(found, ["subnetIds has subnet-1, which is in vpc-2; a route table is for subnets of its own VPC, vpc-1"]);
-        let found = findings::<RouteTable>(&plan, table("subnet-2")).1;
-        let taken = "subnetIds has subnet-2, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one";
-        assert_eq!(found, [taken]);
         assert!(findings::<RouteTable>(&plan, table("subnet-3")).0.is_empty());
     }
 

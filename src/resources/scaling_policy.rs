@@ -35,15 +35,15 @@ pub struct ScalingPolicyInputs {
     #[schemars(length(min = 1, max = 256), extend("replaceOnChanges" = true, "autoname" = 256))]
     pub name: String,
     /// What is scaled, as the `ScalableTarget` has it: `service/<cluster>/<service>`.
-    #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true))]
+    #[schemars(length(min = 1, max = 1600), extend("replaceOnChanges" = true, "nameScope" = true))]
     pub resource_id: String,
     /// The service of AWS that runs it. Default: `ecs`.
     #[serde(default)]
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
     pub service_namespace: ServiceNamespace,
     /// What of it is scaled. Default: `ecs:service:DesiredCount`, the number of tasks.
     #[serde(default)]
-    #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(extend("replaceOnChanges" = true, "nameScope" = true))]
     pub scalable_dimension: ScalableDimension,
     /// How the policy scales. Default: as the configuration says that is given.
     #[schemars(extend("computed" = true, "always" = true))]
@@ -355,15 +355,16 @@ impl Resource for ScalingPolicy {
         const STEP: &str = "stepScalingPolicyConfiguration";
         inputs.scaled().check(report);
         inputs.check_room(report);
+        let (sees_tracking, sees_step) = (&*format!("{TRACKING}?"), &*format!("{STEP}?"));
         let tracking = inputs.target_tracking_scaling_policy_configuration.as_ref();
         let step = inputs.step_scaling_policy_configuration.as_ref();
         report.rule(
-            &[TRACKING, STEP],
+            &[sees_tracking, sees_step],
             tracking.is_some() != step.is_some(),
             format!("or {STEP}: a policy needs one of the two, and has {}", if step.is_some() { "both" } else { "neither" }),
         );
         report.rule(
-            &["policyType", TRACKING, STEP],
+            &["policyType", sees_tracking, sees_step],
             match inputs.policy_type {
                 None | Some(Other(_)) => true,
                 Some(TargetTrackingScaling) => tracking.is_some(),
@@ -374,8 +375,9 @@ impl Resource for ScalingPolicy {
         if let Some(tracking) = tracking {
             let (predefined, customized) =
                 (tracking.predefined_metric_specification.as_ref(), tracking.customized_metric_specification.as_ref());
+            let (one, other) = (format!("{TRACKING}.predefinedMetricSpecification"), format!("{TRACKING}.customizedMetricSpecification"));
             report.rule(
-                &[TRACKING],
+                &[sees_tracking, &format!("{one}?"), &format!("{other}?")],
                 predefined.is_some() != customized.is_some(),
                 "needs one of predefinedMetricSpecification and customizedMetricSpecification",
             );
@@ -383,13 +385,13 @@ impl Resource for ScalingPolicy {
                 let requests = metric.predefined_metric_type == ScalingPolicyMetricType::AlbRequestCountPerTarget;
                 let is_listed = !matches!(metric.predefined_metric_type, ScalingPolicyMetricType::Other(_));
                 report.rule(
-                    &[&format!("{TRACKING}.predefinedMetricSpecification")],
+                    &[&format!("{one}?"), &format!("{one}.predefinedMetricType"), &format!("{one}.resourceLabel?")],
                     !is_listed || requests == metric.resource_label.is_some(),
                     "has to have a resourceLabel if it is ALBRequestCountPerTarget, and only then",
                 );
             }
             if let Some(metric) = customized {
-                metric.check(&format!("{TRACKING}.customizedMetricSpecification"), report);
+                metric.check(&other, report);
             }
         }
         if let Some(step) = step {
@@ -494,6 +496,12 @@ impl Resource for ScalingPolicy {
     }
 }
 
+/// What says which metric a policy keeps at a value.
+const METRIC: [&str; 2] = [
+    "targetTrackingScalingPolicyConfiguration.predefinedMetricSpecification",
+    "targetTrackingScalingPolicyConfiguration.customizedMetricSpecification",
+];
+
 impl ScalingPolicyInputs {
     fn scaled(&self) -> Scaled {
         Scaled { namespace: self.service_namespace, resource: self.resource_id.clone(), dimension: self.scalable_dimension }
@@ -519,7 +527,7 @@ impl ScalingPolicyInputs {
             region: report.written("region"),
             resource_id: report.link("resourceId", &self.resource_id),
             dimension: name_of(self.scalable_dimension),
-            metric: report.known("targetTrackingScalingPolicyConfiguration", self.metric()).flatten(),
+            metric: self.metric().filter(|_| METRIC.iter().all(|it| report.knows(it))),
         }
     }
 
@@ -535,12 +543,7 @@ impl ScalingPolicyInputs {
         };
         for other in report.others::<ScalingPolicyFacts>().iter().filter(|it| same(it)) {
             report.rule(
-                &["name"],
-                other.name != mine.name,
-                format!("is {:?}, as that of another policy of {}; set another name", mine.name, self.resource_id),
-            );
-            report.rule(
-                &["targetTrackingScalingPolicyConfiguration"],
+                &["targetTrackingScalingPolicyConfiguration?"],
                 mine.metric.is_none() || mine.metric != other.metric,
                 format!(
                     "tracks the same metric as policy {} of {}, and AWS has room for one; merge them, or track another metric",
@@ -658,8 +661,10 @@ impl ScalingPolicyCustomizedMetric {
     fn check(&self, path: &str, report: &mut Report<'_>) {
         let one = [self.metric_name.is_some(), self.namespace.is_some(), self.statistic.is_some()];
         let extras = !self.dimensions.is_empty() || self.unit.is_some();
+        let parts = ["", ".metricName", ".namespace", ".statistic", ".metrics", ".dimensions", ".unit"];
+        let over = parts.map(|it| format!("{path}{it}?"));
         report.rule(
-            &[path],
+            &over.each_ref().map(String::as_str),
             if self.metrics.is_empty() { one == [true; 3] } else { one == [false; 3] && !extras },
             "needs either metricName, namespace and statistic, or metrics",
         );
@@ -667,7 +672,7 @@ impl ScalingPolicyCustomizedMetric {
         check_queries(&format!("{path}.metrics"), &queries, "metricStat", report);
         let returned = self.metrics.iter().filter(|it| it.return_data).count();
         report.rule(
-            &[&format!("{path}.metrics")],
+            &[&format!("{path}.metrics?"), &format!("{path}.metrics[].returnData")],
             self.metrics.is_empty() || returned == 1,
             format!("has {returned} with returnData; exactly one has to return the value that is kept"),
         );

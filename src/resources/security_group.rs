@@ -196,12 +196,17 @@ impl Resource for SecurityGroup {
             let mut said = BTreeMap::new();
             for (index, rule) in rules.iter().enumerate() {
                 for permission in flatten(std::slice::from_ref(rule), ITSELF, "").into_keys() {
-                    let path = format!("{list}[{index}]");
                     let whom = permission.peer.to_string();
+                    // Whom is not known yet.
+                    if whom.is_empty() {
+                        continue;
+                    }
                     if let Some(other) = said.insert(permission, index) {
-                        let over = format!("{list}[{other}]");
-                        let reason = format!("says of {whom} what {over} says already: leave it out of one");
-                        report.rule(&[&path, &over], false, reason);
+                        let both = [index, other].map(|it| format!("{list}[{it}]"));
+                        let parts = ["?", ".protocol", ".fromPort", ".toPort"];
+                        let over: Vec<_> = both.iter().flat_map(|it| parts.map(|part| format!("{it}{part}"))).collect();
+                        let reason = format!("says of {whom} what {} says already: leave it out of one", both[1]);
+                        report.rule(&over.iter().map(String::as_str).collect::<Vec<_>>(), false, reason);
                     }
                 }
             }

@@ -90,7 +90,8 @@ pub struct ServiceInputs {
     /// The cluster that the tasks run in: its ARN or name. Default: the cluster `default`.
     #[serde(default = "default_cluster")]
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
-    #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true, "nameScope" = true))]
+    #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true))]
+    #[schemars(extend("nameScope" = true, "refersTo" = "Cluster"))]
     pub cluster: String,
     /// The revision of the task definition to run: its ARN, or `family:revision`.
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?[A-Za-z0-9_-]+:[0-9]+$"))]
@@ -347,7 +348,7 @@ impl Resource for Service {
         ecs::check_strategies(strategies, report);
         if let Some(alarms) = &inputs.alarms {
             report.rule(
-                &["alarms.alarmNames", "alarms.enable"],
+                &["alarms.alarmNames?", "alarms.enable"],
                 !alarms.alarm_names.is_empty(),
                 "is empty; name alarms, or set enable to false",
             );
@@ -362,7 +363,6 @@ impl Resource for Service {
             );
         }
         check_deployment(inputs, report);
-        check_name(inputs, report);
         foresight::check(inputs, report);
         network::check(inputs, report);
     }
@@ -531,19 +531,6 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
         &["availabilityZoneRebalancing", "deploymentMaximumPercent"],
         inputs.availability_zone_rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || most > 100,
         "is ENABLED, for which deploymentMaximumPercent has to be above 100",
-    );
-}
-
-/// Reports another service of the program that has the same name.
-fn check_name(inputs: &ServiceInputs, report: &mut Report<'_>) {
-    let (resource_id, region) = (resource_id(inputs, report), report.written("region"));
-    let same = |it: &ServiceFacts| it.resource_id.is_some() && it.resource_id == resource_id && it.region == region;
-    let is_free = !report.others::<ServiceFacts>().iter().any(same);
-    let (name, cluster) = (&inputs.name, name_in(&inputs.cluster));
-    report.rule(
-        &["name", "cluster"],
-        is_free,
-        format!("is {name:?}, as is that of another service of this program in cluster {cluster}; set another name"),
     );
 }
 
@@ -886,24 +873,6 @@ mod tests {
         let new = [strategy("FARGATE", Some(2)), strategy("FARGATE_SPOT", None), strategy("own", None)];
         let weights: Vec<_> = ecs::keep_weights(&new, &seen).into_iter().map(|it| it.weight).collect();
         assert_eq!(weights, [Some(2), Some(3), None]);
-    }
-
-    #[test]
-    fn a_name_is_there_once_in_a_cluster() {
-        let plan = Plan::default();
-        let service = |cluster: &str| {
-            json!({ "name": "web", "cluster": cluster, "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } })
-        };
-        let facts = |cluster: &str| ServiceFacts {
-            name: "web".to_owned(),
-            region: None,
-            resource_id: Some(format!("service/{cluster}/web")),
-            desired_count: None,
-        };
-        plan.declare("other", Facts::new(facts("main")));
-        let reason = "name is \"web\", as is that of another service of this program in cluster main; set another name";
-        assert_eq!(findings::<Service>(&plan, service("main").into()).0, [reason]);
-        assert_eq!(findings::<Service>(&plan, service("second").into()).0, Vec::<String>::new());
     }
 
     #[test]

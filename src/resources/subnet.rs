@@ -215,18 +215,14 @@ fn check_block(block: Ipv4Net, inputs: &SubnetInputs, report: &mut Report<'_>) {
         Some(format!("{}, unless that has been given another block that the program does not declare", outside(block, it)?))
     });
     let vpc = report.link("vpcId", &inputs.vpc_id);
-    let overlaps = |it: &SubnetFacts| it.block.is_some_and(|it| it.contains(&block) || block.contains(&it));
+    // That no two have the same block is a rule of its own, for it is `exclusive`.
+    let overlaps = |it: &Ipv4Net| *it != block && (it.contains(&block) || block.contains(it));
     let others = report.others::<SubnetFacts>().into_iter();
-    let those: Vec<_> = others.filter(|it| overlaps(it) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
-    let exists = vpc != Link::Unknown;
-    // One subnet may be imported twice into a program.
-    let (doubtful, those) = those.into_iter().partition::<Vec<_>, _>(|it| exists && it.block == Some(block));
-    let overlap = |it: &SubnetFacts| {
+    let those: Vec<_> = others.filter(|it| it.block.as_ref().is_some_and(overlaps) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
+    report.compare("cidrBlock", &["cidrBlock"], &Candidates { certain: vpc != Link::Unknown, those }, |it| {
         let taken = it.block?;
         Some(format!("is {block}, which overlaps {taken}, the cidrBlock of another Subnet of this VPC; choose one that is free"))
-    };
-    report.compare("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those }, overlap);
-    report.warn_if_mismatched("cidrBlock", &["cidrBlock"], &Candidates { certain: exists, those: doubtful }, overlap);
+    });
 }
 
 /// Why a block is not one of the VPC, if so.
@@ -292,6 +288,9 @@ mod tests {
         let found = findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.1.0.0/20")));
         assert!(found.0[0].starts_with(outside) && found.1.is_empty(), "{found:?}");
         assert_eq!(findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.0.16.0/20"))), (vec![], vec![]));
+        // What is wrong refers to none, and least of all to one of another package.
+        let found = findings::<Subnet>(&plan(true), subnet(Value::String("network".to_owned()), &block("10.1.0.0/20"))).0;
+        assert!(found.len() == 1 && found[0].starts_with("vpcId is \"network\", which is not the id of a VPC"), "{found:?}");
         let exists = || Value::String("vpc-1".to_owned());
         let found = findings::<Subnet>(&plan(false), subnet(exists(), &block("10.1.0.0/20")));
         assert!(found.0.is_empty() && found.1[0].starts_with(outside), "{found:?}");

@@ -181,7 +181,7 @@ impl Resource for VpcEndpoint {
             ("privateDnsEnabled", !gateway || inputs.private_dns_enabled != Some(true)),
         ] {
             let reason = format!("has no meaning for an endpoint of type {kind:?}: leave it out, or change vpcEndpointType");
-            report.rule(&[name, "vpcEndpointType", "serviceName"], fits, reason);
+            report.rule(&[&format!("{name}?"), "vpcEndpointType", "serviceName"], fits, reason);
         }
         check_service(inputs, report);
         check_subnets(inputs, report);
@@ -552,6 +552,15 @@ mod tests {
         plan.declare("other", Facts::new(other));
         let found = findings::<VpcEndpoint>(&plan, endpoint(&json!({ "privateDnsEnabled": true })));
         assert!(found.1[0].starts_with("privateDnsEnabled is true, as of another VpcEndpoint for"), "{found:?}");
+    }
+
+    #[test]
+    fn a_gateway_endpoint_has_no_subnets_whichever_they_are() {
+        let mut inputs = endpoint(&json!({ "serviceName": "com.amazonaws.eu-west-1.s3" }));
+        let Value::Object(map) = &mut inputs else { panic!("a map") };
+        map.insert("subnetIds".to_owned(), Value::List(vec![Value::Unknown]));
+        let found = findings::<VpcEndpoint>(&Plan::default(), inputs).0;
+        assert!(found[0].starts_with("subnetIds has no meaning for an endpoint of type Gateway"), "{found:?}");
     }
 
     #[test]

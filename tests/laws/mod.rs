@@ -293,7 +293,9 @@ fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
 
 fn room_for_one(resource: &dyn AnyResource) -> Outcome {
     let root = resource.inputs().root();
-    let name = root.properties().find(|(_, it)| !it.keyword("autoname").is_null() || it.flag("exclusive"));
+    let name = root
+        .properties()
+        .find(|(_, it)| !it.keyword("autoname").is_null() || it.flag("exclusive") && it.kind() == Some("string"));
     let Some((name, shape)) = name else {
         return Ok(Cell::Because(
             "AWS has room for any number of them; what else there is room for one of is tested in tests/lifecycle",

@@ -77,9 +77,9 @@ def test_a_vpc_that_is_not_there_or_not_the_only_one(stack):
     ec2 = stack.aws("ec2")
     ids = [network(ec2, name, "10.1.0.0/16")[0] for name in ("video", "films")]
     said = ask(stack, fails=True, vpc=("getVpc", {"id": "vpc-0a1b2c3d"}))
-    assert "no VPC in us-east-1 matches" in said
+    assert "there is no VPC with id vpc-0a1b2c3d in us-east-1" in said
     said = ask(stack, fails=True, vpc=("getVpc", {"cidrBlock": "10.1.0.0/16"}))
-    assert "2 VPCs match" in said
+    assert "there are 2 VPCs with cidrBlock 10.1.0.0/16" in said
     assert f"{ids[0]} (video)" in said
     assert f"{ids[1]} (films)" in said
 

@@ -118,3 +118,19 @@ async fn a_secret_of_one_resource_is_not_in_what_is_told_of_another() {
     let told = told(&checked.failures);
     assert!(told.len() == 1 && told[0].contains("there are [secret]") && !told[0].contains("hush"), "{told:?}");
 }
+
+#[tokio::test]
+async fn two_resources_of_one_fixed_name_are_refused_at_once() {
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let (logs, other) = (json!({ "name": "web" }), format!("{}-other", urn("LogGroup")));
+    for _ in 0..2 {
+        assert!(plugin.check(&urn("LogGroup"), logs.clone()).await.failures.is_empty(), "a replacement is checked twice");
+    }
+    let checked = plugin.check(&other, logs.clone()).await;
+    let told = told(&checked.failures);
+    assert!(told.len() == 1 && told[0].starts_with("name is \"web\", as that of LogGroup "), "{told:?}");
+    assert!(plugin.check(&other, json!({ "name": "web", "region": "eu-west-1" })).await.failures.is_empty());
+    // The next run declares it alone: what it is called in the program has changed.
+    plugin.configure(json!({})).await;
+    assert!(plugin.check(&other, logs).await.failures.is_empty());
+}

@@ -55,14 +55,22 @@ fn id(schema: &mut Schema, prefix: &str, what: &str, resource: &str) {
         prefix,
         format!("the id of {what}, such as {sample}; to refer to a {resource} of this program, use its id: ${{name.id}} in YAML"),
     );
+    if let Some(text) = text(schema) {
+        text.insert("refersTo".to_owned(), resource.into());
+    }
 }
 
 /// Makes the schema of text, or of a list of texts, expect what begins with `prefix`. How ids go on has changed before.
 fn expect(schema: &mut Schema, prefix: &str, expects: String) {
-    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(text) = text(schema) {
+        text.insert("pattern".to_owned(), format!("^{prefix}[0-9A-Za-z-]+$").into());
+        text.insert("expects".to_owned(), expects.into());
+    }
+}
+
+/// The schema of text, or of the texts in a list.
+fn text(schema: &mut Schema) -> Option<&mut serde_json::Map<String, Json>> {
+    let schema = schema.as_object_mut()?;
     let listed = schema.get("items").is_some_and(Json::is_object);
-    let text = if listed { schema.get_mut("items").and_then(Json::as_object_mut) } else { Some(schema) };
-    let Some(text) = text else { return };
-    text.insert("pattern".to_owned(), format!("^{prefix}[0-9A-Za-z-]+$").into());
-    text.insert("expects".to_owned(), expects.into());
+    if listed { schema.get_mut("items").and_then(Json::as_object_mut) } else { Some(schema) }
 }

@@ -402,10 +402,11 @@ pub fn keep_left_out(old: &[ListenerAction], new: &[ListenerAction]) -> Vec<List
 /// Reports what is wrong with the actions in the property `list`.
 pub fn check_actions(list: &str, actions: &[ListenerAction], report: &mut Report<'_>) {
     let mut before = 0;
+    let orders = format!("{list}[].order");
     for (index, action) in actions.iter().enumerate() {
         let at = |name: &str| format!("{list}[{index}].{name}");
         let order = action.order.unwrap_or(before + 1);
-        report.rule(&[&at("order"), list], order > before, "is not more than the one before; list the actions in their order");
+        report.rule(&[&at("order"), &orders], order > before, "is not more than the one before; list the actions in their order");
         before = order;
         let is_last = index + 1 == actions.len();
         if matches!(action.r#type, ListenerActionType::Other(_)) {
@@ -435,7 +436,7 @@ fn check_settings(at: &impl Fn(&str) -> String, action: &ListenerAction, report:
     for (name, owner, given) in settings {
         let owner_name = name_of(owner);
         let reason = format!("belongs to actions of type {owner_name}");
-        report.rule(&[&at(name), &at("type")], !given || action.r#type == owner, reason);
+        report.rule(&[&format!("{}?", at(name)), &at("type")], !given || action.r#type == owner, reason);
     }
     let own = settings.iter().filter(|(_, owner, _)| *owner == action.r#type);
     let (names, given): (Vec<_>, Vec<_>) = own.map(|(name, _, given)| (*name, *given)).unzip();

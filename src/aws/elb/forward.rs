@@ -61,7 +61,7 @@ fn other_forwards(report: &Report<'_>) -> Vec<(Link, String)> {
     let all = of_listeners.chain(report.others::<ListenerRuleFacts>().into_iter().filter_map(of_rule));
     let known = all.filter_map(|(groups, balancer)| match balancer {
         Link::Known(balancer) => Some(groups.into_iter().map(move |it| (it, balancer.clone()))),
-        Link::Unknown => None,
+        Link::Unknown | Link::Wrong => None,
     });
     known.flatten().collect()
 }
@@ -79,12 +79,12 @@ fn fitting(listener: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// The VPC of a load balancer, if its subnets tell.
+/// The VPC of a load balancer, if its subnets tell: whichever of those that are not created yet they are, all are in that VPC.
 fn vpc_of(balancer: &Link, report: &Report<'_>) -> Option<String> {
     let balancer = report.follow::<LoadBalancerFacts>(balancer);
-    let subnet = report.follow::<SubnetFacts>(balancer.only()?.subnets.first()?);
-    match &subnet.only()?.vpc {
-        Link::Known(vpc) => Some(vpc.clone()),
-        Link::Unknown => None,
+    let subnets = report.follow::<SubnetFacts>(balancer.only()?.subnets.first()?).those;
+    match &subnets.first()?.vpc {
+        Link::Known(vpc) if subnets.iter().all(|it| it.vpc == subnets[0].vpc) => Some(vpc.clone()),
+        _ => None,
     }
 }

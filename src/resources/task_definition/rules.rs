@@ -40,17 +40,6 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         inputs.pid_mode.is_none() || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
         "is not supported for Windows; remove it",
     );
-    let region = report.written("region");
-    let same = |it: &TaskDefinitionFacts| it.family == inputs.family && it.region == region;
-    report.warn(
-        &["family", "region"],
-        !report.others::<TaskDefinitionFacts>().iter().any(same),
-        format!(
-            "is {}, the family of another TaskDefinition of this program: each would deregister the revisions of the other; give \
-             one of them another family",
-            inputs.family
-        ),
-    );
     report.rule(
         &["runtimePlatform.cpuArchitecture", "runtimePlatform.operatingSystemFamily"],
         inputs.runtime_platform.cpu_architecture == TaskDefinitionCpuArchitecture::X86
@@ -181,7 +170,12 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
     let at = |name: &str| format!("{path}.efsVolumeConfiguration.{name}");
     let Some(authorization) = &efs.authorization_config else { return };
     report.rule(
-        &[&at("transitEncryption"), &at("authorizationConfig")],
+        &[
+            &at("transitEncryption"),
+            &at("authorizationConfig.iam"),
+            // With IAM, it does not matter.
+            &at(if authorization.iam == TaskDefinitionEnabled::Disabled { "authorizationConfig.accessPointId" } else { "rootDirectory?" }),
+        ],
         efs.transit_encryption == TaskDefinitionEnabled::Enabled
             || authorization.access_point_id.is_none() && authorization.iam == TaskDefinitionEnabled::Disabled,
         "is DISABLED, but an access point and IAM authorization both need it; set it to ENABLED",
@@ -269,7 +263,7 @@ fn check_log_router(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         let path = format!("{}.options", configurations[index]);
         let kind = firelens.options.get("config-file-type").map_or("file", String::as_str);
         report.rule(
-            &[&format!("{path}.config-file-type"), &path],
+            &[&format!("{path}.config-file-type")],
             kind == "file",
             format!("is {kind}, but on Fargate the router reads its configuration from a file of its image: say file"),
         );
@@ -306,7 +300,7 @@ fn check_container(path: &str, container: &TaskDefinitionContainerDefinition, re
     report_doubles(&at("secrets"), "name", container.secrets.iter().map(|it| &it.name), report);
     for (index, secret) in container.secrets.iter().enumerate() {
         report.rule(
-            &[&at(&format!("secrets[{index}].name")), &at("environment")],
+            &[&at(&format!("secrets[{index}].name")), &at("environment[].name")],
             !container.environment.iter().any(|it| it.name == secret.name),
             format!("is {}, which environment sets too; a variable is in one of them", secret.name),
         );
@@ -457,7 +451,7 @@ fn check_logs(
         TaskDefinitionLogDriver::Awslogs => {
             for (name, why) in AWSLOGS_REQUIRED {
                 let reason = format!("is required by awslogs: {why}");
-                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), reason);
+                report.rule(&[&option(name), &at("secretOptions[].name"), &driver], given(name), reason);
             }
             let names: Vec<_> = AWSLOGS_REQUIRED.iter().map(|it| it.0).chain(AWSLOGS_OPTIONS).collect();
             for name in logs.options.keys() {
@@ -481,19 +475,19 @@ fn check_logs(
         TaskDefinitionLogDriver::Awsfirelens => {
             let router = inputs.container_definitions.iter().any(|it| it.firelens_configuration.is_some());
             report.rule(
-                &with(&driver, &paths(inputs, "firelensConfiguration")),
+                &with(&driver, &paths(inputs, "firelensConfiguration?")),
                 router,
                 "is awsfirelens, but no container is the log router; give one a firelensConfiguration",
             );
             report.rule(
-                &[&driver, &format!("{path}.firelensConfiguration")],
+                &[&driver, &format!("{path}.firelensConfiguration?")],
                 !router || container.firelens_configuration.is_none(),
                 "is awsfirelens, but this container is the log router itself; awslogs shows what it says",
             );
         }
         TaskDefinitionLogDriver::Splunk => {
             for (name, why) in [("splunk-url", "where Splunk is"), ("splunk-token", "its token, best in secretOptions")] {
-                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), format!("is required by splunk: {why}"));
+                report.rule(&[&option(name), &at("secretOptions[].name"), &driver], given(name), format!("is required by splunk: {why}"));
             }
         }
         TaskDefinitionLogDriver::Other(name) => report.rule(
@@ -546,7 +540,7 @@ fn check_references(
         report.rule(&with(&at, &names), on.is_some(), unknown(name));
         let (Some(on), at) = (on, format!("{path}.dependsOn[{index}].condition")) else { continue };
         report.rule(
-            &with(&at, &[&names[..], &paths(inputs, "healthCheck")].concat()),
+            &with(&at, &[&names[..], &paths(inputs, "healthCheck?")].concat()),
             dependency.condition != TaskDefinitionContainerCondition::Healthy || on.health_check.is_some(),
             format!("is HEALTHY, but {name} has no healthCheck"),
         );
@@ -564,7 +558,7 @@ fn check_references(
     }
     for (index, mount) in container.mount_points.iter().enumerate() {
         report.rule(
-            &[&format!("{path}.mountPoints[{index}].sourceVolume"), "volumes"],
+            &[&format!("{path}.mountPoints[{index}].sourceVolume"), "volumes[].name"],
             inputs.volumes.iter().any(|it| it.name == mount.source_volume),
             format!("is {:?}, which is not in volumes", mount.source_volume),
         );
@@ -590,7 +584,7 @@ fn check_execution_role(
     // One reason is enough.
     if let Some((property, _, why)) = needs.into_iter().find(|(_, needed, _)| *needed) {
         report.rule(
-            &["executionRoleArn", &format!("{path}.{property}")],
+            &["executionRoleArn", &format!("{path}.{property}?")],
             inputs.execution_role_arn.is_some(),
             format!(
                 "is required, for container {} needs it {why}; give a role that ecs-tasks.amazonaws.com may assume, with the \
@@ -919,16 +913,15 @@ mod tests {
     }
 
     #[test]
-    fn a_family_belongs_to_one_resource() {
-        let plan = Plan::default();
-        let task = |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
-        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]));
-        assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]), "it is the same one again");
-        let facts = plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
-        plan.declare("another", crate::plan::Facts::new(facts));
-        let (mistakes, warnings) = findings::<TaskDefinition>(&plan, task("web"));
-        assert_eq!(mistakes, Vec::<String>::new());
-        assert!(warnings[0].starts_with("family is web, the family of another TaskDefinition of this program"), "{warnings:?}");
+    fn a_variable_is_set_in_one_place() {
+        let found = of(json!([{
+            "name": "app",
+            "image": "nginx",
+            "environment": [{ "name": "URL", "value": "redis://cache" }],
+            "secrets": [{ "name": "URL", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/url" }],
+        }]));
+        let taken = "containerDefinitions[0].secrets[0].name is URL, which environment sets too";
+        assert!(found.iter().any(|it| it.starts_with(taken)), "{found:?}");
     }
 
     #[test]
