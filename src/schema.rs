@@ -2,7 +2,7 @@
 //!
 //! Field attributes carry what Rust types cannot say: see [`KEYWORDS`].
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
 /// What `#[schemars(extend("keyword" = value))]` may say of a field, beyond JSON Schema.
@@ -193,6 +193,16 @@ fn list_names(definition: &mut Json) {
     {
         definition.insert("oneOf".to_owned(), names);
     }
+}
+
+/// Makes the schema of text, or of a list of texts, expect what matches `pattern`, which is `expects` in words.
+pub fn expect(schema: &mut Schema, pattern: &str, expects: String) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    let listed = schema.get("items").is_some_and(Json::is_object);
+    let text = if listed { schema.get_mut("items").and_then(Json::as_object_mut) } else { Some(schema) };
+    let Some(text) = text else { return };
+    text.insert("pattern".to_owned(), pattern.into());
+    text.insert("expects".to_owned(), expects.into());
 }
 
 fn generator() -> SchemaGenerator {
