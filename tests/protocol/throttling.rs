@@ -1,0 +1,82 @@
+//! Calls that AWS throttles, more of them than the quota of retries that the SDK gives a process by default.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use fargate::rpc;
+use futures::future::join_all;
+use serde_json::{Value as Json, json};
+use tonic::Status;
+
+use crate::support::{FakeAws, Plugin, props};
+
+const RESOURCES: usize = 100;
+const THROTTLED: usize = 200;
+/// Clusters that AWS never creates: it throttles the call each time, or could not answer the first one.
+const NEVER: &str = "never";
+const LOST_ONCE: &str = "lost-once";
+
+/// An AWS that throttles the first calls that create clusters.
+async fn throttling() -> FakeAws {
+    let (throttled, lost, there) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    FakeAws::answering_what_is_asked(move |operation, asked| {
+        if operation == "CreateCluster" {
+            let name = asked["clusterName"].as_str().unwrap_or_default();
+            if name == NEVER || name != LOST_ONCE && throttled.fetch_add(1, Ordering::Relaxed) < THROTTLED {
+                return (400, json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
+            }
+            if name == LOST_ONCE && lost.fetch_add(1, Ordering::Relaxed) == 0 {
+                return (500, json!({ "__type": "ServerException", "message": "AWS is out of order" }));
+            }
+            there.lock().unwrap().insert(name.to_owned());
+            return (200, json!({ "cluster": {} }));
+        }
+        let there = there.lock().unwrap();
+        let asked = asked["clusters"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let described = |name: &str| json!({ "clusterName": name, "clusterArn": format!("arn:aws:ecs:::cluster/{name}"), "status": "ACTIVE" });
+        let clusters: Vec<_> = asked.filter(|it| there.contains(*it)).map(described).collect();
+        (200, json!({ "clusters": clusters }))
+    })
+    .await
+}
+
+async fn create(plugin: &Plugin, name: &str, timeout: f64) -> Result<(), Status> {
+    let request = rpc::CreateRequest {
+        urn: format!("urn:pulumi:dev::project::fargate:index:Cluster::{name}"),
+        properties: props(json!({ "name": name, "capacityProviders": [] })),
+        timeout,
+        ..Default::default()
+    };
+    plugin.client.clone().create(request).await.map(drop)
+}
+
+async fn storm(retries: u32) {
+    let aws = throttling().await;
+    let mut plugin = Plugin::start(&aws.url).await;
+    plugin.configure(json!({ "maxRetries": retries })).await;
+
+    let names: Vec<_> = (0..RESOURCES).map(|it| format!("cluster-{it}")).collect();
+    let created = join_all(names.iter().map(|it| create(&plugin, it, 0.0))).await;
+    let failed: Vec<_> = created.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{} resources of {RESOURCES} failed, the first: {:?}", failed.len(), failed.first());
+    assert_eq!(aws.count("CreateCluster"), THROTTLED + RESOURCES);
+
+    let lost = create(&plugin, LOST_ONCE, 0.0).await;
+    assert_eq!(lost.is_ok(), retries > 0, "throttled calls count for no other: {lost:?}");
+
+    let (begun, timeout) = (Instant::now(), 2.0);
+    let given_up = create(&plugin, NEVER, timeout).await.unwrap_err();
+    assert!(begun.elapsed() >= Duration::from_secs_f64(timeout), "given up too early: {given_up:?}");
+    assert!(given_up.message().contains("ThrottlingException"), "{given_up:?}");
+}
+
+#[tokio::test]
+async fn throttled_calls_cost_no_resource_before_its_deadline() {
+    tokio::join!(storm(0), storm(1));
+}
