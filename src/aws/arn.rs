@@ -63,6 +63,12 @@ pub fn role_or_name(schema: &mut Schema) {
     expect(schema, "^(arn:[^:]+:iam::[0-9]{12}:role/.+|[A-Za-z0-9_+=,.@-]{1,64})$", expects.to_owned());
 }
 
+/// A KMS key by its id, its ARN, or an alias.
+pub fn key(schema: &mut Schema) {
+    let expects = "a KMS key: its id, its ARN such as arn:aws:kms:eu-central-1:123456789012:key/1234abcd, or an alias";
+    expect(schema, "^(arn:[^:]+:kms:[^:]*:[^:]*:(key|alias)/.+|[^:]+)$", expects.to_owned());
+}
+
 fn arn(schema: &mut Schema, service: &str, resource: &str, what: &str, sample: &str) {
     let expects = format!("the ARN of {what}, such as arn:aws:{service}:eu-central-1:123456789012:{sample}");
     expect(schema, &pattern(service, resource), expects);

@@ -101,6 +101,7 @@ pub struct ClusterConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterExecuteCommandConfiguration {
     /// The id of the KMS key that encrypts the data between the client and the container.
+    #[schemars(transform = crate::aws::arn::key)]
     pub kms_key_id: Option<String>,
     /// Where the commands and their output are logged. Default: `DEFAULT`.
     #[serde(default)]
@@ -149,8 +150,10 @@ pub struct ClusterExecuteCommandLogConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterManagedStorageConfiguration {
     /// The id of the KMS key for EBS volumes of tasks.
+    #[schemars(transform = crate::aws::arn::key)]
     pub kms_key_id: Option<String>,
     /// The id of the KMS key for the ephemeral storage of tasks on Fargate.
+    #[schemars(transform = crate::aws::arn::key)]
     pub fargate_ephemeral_storage_kms_key_id: Option<String>,
 }
 

@@ -381,8 +381,13 @@ fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-/// Names of inputs that take more than the ARN or the id of one kind of thing.
-const FREE: [&str; 0] = [];
+/// Inputs for ids that somebody else makes up: of accounts, of queries, and of clients of an identity provider.
+const FREE: [&str; 4] = ["accountId", "thresholdMetricId", "userPoolClientId", "clientId"];
+/// Inputs that take a name as well, or an id that looks like one.
+const TAKE_NAMES: [&str; 6] =
+    ["executionRoleArn", "taskRoleArn", "kmsKeyId", "fargateEphemeralStorageKmsKeyId", "replicationGroupId", "userGroupIds"];
+/// Inputs for ARNs of many kinds of things, or of a kind that a rule tells.
+const TAKE_ARNS: [&str; 4] = ["alarmActions", "okActions", "insufficientDataActions", "managedPolicyArns"];
 
 /// What cannot be the thing that an input refers to is a mistake: the ARN of something else, and the name that somebody gave it.
 #[test]
@@ -401,7 +406,8 @@ fn a_reference_to_another_kind_of_thing_is_a_mistake() {
             if !(is_arn || is_action || is_id) || !(is_list || is_text(&inner)) || FREE.contains(&name) {
                 continue;
             }
-            for wrong in ["my-thing", "arn:aws:s3:::my-thing"] {
+            let wrong = [("my-thing", &TAKE_NAMES[..]), ("arn:aws:s3:::my-thing", &TAKE_ARNS[..])];
+            for (wrong, _) in wrong.into_iter().filter(|(_, taken_by)| !taken_by.contains(&name)) {
                 let text = Value::String(wrong.to_owned());
                 let value = if is_list { Value::List(vec![text]) } else { text };
                 let failures = check(*resource, &Map::new(), inputs_with(resource.inputs().root(), &path, value)).failures;

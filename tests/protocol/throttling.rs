@@ -18,8 +18,9 @@ use crate::support::{FakeAws, Plugin, props};
 
 const RESOURCES: usize = 100;
 const THROTTLED: usize = 200;
-/// Clusters that AWS never creates: it throttles the call each time, or could not answer the first one.
+/// A cluster whose creation AWS throttles each time.
 const NEVER: &str = "never";
+/// A cluster of which AWS cannot answer the first call.
 const LOST_ONCE: &str = "lost-once";
 
 /// An AWS that throttles the first calls that create clusters.
@@ -72,7 +73,8 @@ async fn storm(retries: u32) {
 
     let (begun, timeout) = (Instant::now(), 2.0);
     let given_up = create(&plugin, NEVER, timeout).await.unwrap_err();
-    assert!(begun.elapsed() >= Duration::from_secs_f64(timeout), "given up too early: {given_up:?}");
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs_f64(timeout), "given up after {took:?}: {given_up:?}");
     assert!(given_up.message().contains("ThrottlingException"), "{given_up:?}");
 }
 
