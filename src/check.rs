@@ -69,6 +69,8 @@ pub struct Report<'a> {
     plan: Option<&'a Plan>,
     fixed_name: bool,
     findings: Findings,
+    /// The paths of values that are wrong by themselves.
+    wrong: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -83,6 +85,7 @@ impl<'a> Report<'a> {
             plan: None,
             fixed_name: false,
             findings: Findings::default(),
+            wrong: Vec::new(),
         }
     }
 
@@ -157,7 +160,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The same, for a resource that is deleted before what replaces it is created, if anything does.
+    /// The same, for a change that surely deletes the resource before it creates the one that replaces it.
     #[must_use]
     pub fn in_place(self, replaces_in_place: bool) -> Self {
         Self { replaces_in_place, ..self }
@@ -180,8 +183,11 @@ impl<'a> Report<'a> {
     /// `healthCheck.interval`, or `volumes[].name` for that of all items. With a `?`, as in `subnetIds?`, it is enough to know that it
     /// is there, or how many items it has.
     pub fn rule(&mut self, over: &[&str], holds: bool, reason: impl fmt::Display) {
-        let found = self.broken(over, holds, reason);
-        self.findings.failures.extend(found);
+        let Some(found) = self.broken(over, holds, reason) else { return };
+        if let [path] = over {
+            self.wrong.push((*path).to_owned());
+        }
+        self.findings.failures.push(found);
     }
 
     /// Warns of `reason` in the same way. What will work, however slowly, and what only most likely will not, is no mistake.
@@ -207,7 +213,7 @@ impl<'a> Report<'a> {
         at(self.inputs, path)?.as_str()
     }
 
-    /// Whether what this resource replaces, if it does, is deleted before it is created.
+    /// Whether the change surely deletes the resource before it creates the one that replaces it.
     pub fn replaces_in_place(&self) -> bool {
         self.replaces_in_place
     }
@@ -280,7 +286,7 @@ impl<'a> Report<'a> {
     }
 
     /// Compares what is at `path` with what it refers to, once all of `over` is known; `misfit` says why they do not go
-    /// together. It is a mistake if none of the candidates fits.
+    /// together. It is a mistake if none of the candidates fits. What is wrong by itself fits nothing, and is one mistake.
     pub fn compare<T>(&mut self, path: &str, over: &[&str], candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>) {
         let Some(reason) = self.mismatch(over, candidates, misfit) else { return };
         let fix = if candidates.certain { "" } else { UNCERTAIN };
@@ -301,7 +307,14 @@ impl<'a> Report<'a> {
 
     /// Why no candidate fits, if all of `over` is known.
     fn mismatch<T>(&self, over: &[&str], candidates: &Candidates<T>, misfit: impl Fn(&T) -> Option<String>) -> Option<String> {
-        why_none(candidates, misfit).filter(|_| over.iter().all(|it| self.knows(it))).map(|it| self.shown(&it))
+        let compares = over.iter().all(|it| self.knows(it)) && !self.is_any_wrong(over);
+        why_none(candidates, misfit).filter(|_| compares).map(|it| self.shown(&it))
+    }
+
+    /// Whether one of these properties, or something in it, is wrong by itself.
+    fn is_any_wrong(&self, over: &[&str]) -> bool {
+        let within = |path: &str, of: &str| path.strip_prefix(of).is_some_and(|it| it.is_empty() || it.starts_with(['.', '[']));
+        self.wrong.iter().any(|wrong| over.iter().any(|it| within(wrong, it)))
     }
 
     /// Whether all of a property, or of what it is in, is known.
@@ -375,7 +388,11 @@ fn written(value: &Value) -> String {
         Value::List(items) if items.iter().all(|it| it.as_str().is_some()) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
         }
-        other => described(other).to_owned(),
+        other => {
+            let json = serde_json::to_string(&other.bare()).unwrap_or_default();
+            // What is longer is a document, which the user knows better by its property.
+            if json.len() <= 200 && !other.contains_unknown() { json } else { described(other).to_owned() }
+        }
     }
 }
 

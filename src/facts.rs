@@ -130,6 +130,8 @@ pub struct TargetGroupFacts {
     pub unhealthy_threshold: Option<i32>,
     /// In seconds.
     pub deregistration_delay: Option<i32>,
+    /// Whether it is deleted before it is created anew, under the same name.
+    pub recreated: bool,
 }
 
 /// A role, as task definitions need it.
@@ -239,6 +241,8 @@ pub struct RedisParameterGroupFacts {
 #[derive(Clone, Debug)]
 pub struct RedisSubnetGroupFacts {
     pub name: String,
+    /// None if it is not known how many there are.
+    pub subnets: Option<Vec<Link>>,
     /// The name that it had, if that is another one: the group of that name is deleted.
     pub renamed_from: Option<String>,
 }

@@ -429,6 +429,12 @@ impl<R: Resource> Erased<R> {
         findings
     }
 
+    /// Whether a change from `old`, which may be nothing, surely deletes the resource before it creates the one that replaces it.
+    fn replaces_in_place(&self, name: &str, old: &Map, new: &Map) -> bool {
+        let is_known = |it: &Change| !new.get(it.property()).is_some_and(Value::contains_unknown);
+        !old.is_empty() && self.shares_name(name, old, new) && self.diff(old, new).iter().any(|it| it.replaces && is_known(it))
+    }
+
     /// Inputs of an earlier time, with the defaults of ours.
     pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
@@ -487,7 +493,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             let secret = inputs.get(name).is_some_and(Value::contains_secret);
             inputs.insert(name.to_owned(), if secret { value.secret() } else { value });
         }
-        let replaces_in_place = self.shares_name(subject.name, subject.old, &inputs);
+        let replaces_in_place = self.replaces_in_place(subject.name, subject.old, &inputs);
         let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
         let mut report = report.completing(&written).in_place(replaces_in_place);
         let new = codec::decode(&inputs)?;
@@ -509,8 +515,9 @@ impl<R: Resource> AnyResource for Erased<R> {
         // Of a value that is not known, a rule may know more.
         findings.warnings.retain(|it| reported.failures.iter().all(|failure| failure.path != it.path));
         findings.extend(reported);
+        let replaces_in_place = before.as_ref().is_some_and(|it| self.replaces_in_place(subject.name, it, &inputs));
         let report = Report::within(&inputs, before.as_ref(), subject.urn, subject.plan).with_fixed_name(fixed_name);
-        let report = report.completing(&written);
+        let report = report.completing(&written).in_place(replaces_in_place);
         if let Some(facts) = R::facts(&new, &report) {
             subject.plan.declare(subject.urn, facts);
         }
@@ -723,7 +730,7 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
             continue;
         }
         let was = report.written_before(name).unwrap_or_default();
-        let reason = format!("is left out now: AWS keeps {was}, which stays in use; write it out to change it");
+        let reason = format!("is left out now: AWS keeps {was}; to change it, write out what it should be instead");
         report.warn(&[name], false, reason);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Field attributes carry what Rust types cannot say: see [`KEYWORDS`].
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
 /// What `#[schemars(extend("keyword" = value))]` may say of a field, beyond JSON Schema.
@@ -197,6 +197,21 @@ fn list_names(definition: &mut Json) {
     {
         definition.insert("oneOf".to_owned(), names);
     }
+}
+
+/// Makes the schema of text, or of a list of texts, expect what matches `pattern`, which is `expects` in words.
+pub fn expect(schema: &mut Schema, pattern: &str, expects: String) {
+    if let Some(text) = text_in(schema) {
+        text.insert("pattern".to_owned(), pattern.into());
+        text.insert("expects".to_owned(), expects.into());
+    }
+}
+
+/// The schema of text, or of the texts in a list.
+pub fn text_in(schema: &mut Schema) -> Option<&mut Map<String, Json>> {
+    let schema = schema.as_object_mut()?;
+    let listed = schema.get("items").is_some_and(Json::is_object);
+    if listed { schema.get_mut("items").and_then(Json::as_object_mut) } else { Some(schema) }
 }
 
 fn generator() -> SchemaGenerator {

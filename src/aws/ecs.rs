@@ -13,7 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Explain as _};
-use crate::{check::Report, resource::tag_changes};
+use crate::{
+    check::{Report, misspelt},
+    resource::tag_changes,
+};
 
 pub use diagnosis::{Diagnosis, Evidence, why};
 
@@ -78,15 +81,7 @@ pub fn to_vpc(it: &NetworkConfiguration) -> Result<types::AwsVpcConfiguration> {
 /// Reports strategies by which nothing could be placed.
 pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Report<'_>) {
     for (index, strategy) in strategies.iter().enumerate() {
-        // CreateCapacityProvider: "The name can't be prefixed with "aws", "ecs", or "fargate"".
-        let name = &strategy.capacity_provider;
-        let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        let meant = if plain == "fargate" { "FARGATE" } else { "FARGATE_SPOT" };
-        report.rule(
-            &[&format!("capacityProviderStrategies[{index}].capacityProvider")],
-            !plain.starts_with("fargate") || ["FARGATE", "FARGATE_SPOT"].contains(&name.as_str()),
-            format!("is {name:?}, which is not a capacity provider of AWS; did you mean {meant}?"),
-        );
+        check_provider(&format!("capacityProviderStrategies[{index}].capacityProvider"), &strategy.capacity_provider, report);
     }
     report.rule(
         &["capacityProviderStrategies?", "capacityProviderStrategies[].weight"],
@@ -98,6 +93,18 @@ pub fn check_strategies(strategies: &[CapacityProviderStrategy], report: &mut Re
         strategies.iter().filter(|it| it.base > 0).count() <= 1,
         "has more than one base; AWS allows one",
     );
+}
+
+/// Checks the name of a capacity provider, which may be one of AWS or of the program's owner; whether there can be one of it.
+pub fn check_provider(path: &str, name: &str, report: &mut Report<'_>) -> bool {
+    const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
+    // CreateCapacityProvider: "The name can't be prefixed with "aws", "ecs", or "fargate"".
+    let own = name.to_lowercase().starts_with("fargate");
+    let near = misspelt(name, &FARGATE);
+    let exists = FARGATE.contains(&name) || !own && near.is_none();
+    let reason = format!("is {name:?}, which is not a capacity provider of AWS; did you mean {}?", near.unwrap_or(FARGATE[1]));
+    report.rule(&[path], exists, reason);
+    exists
 }
 
 /// The strategies, where those that leave their weight out keep that of `seen`.

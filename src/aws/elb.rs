@@ -18,7 +18,7 @@ pub use action::{
     ListenerAction, ListenerActionType, check_actions, from_actions, keep_left_out, normalize_actions, share_target_group,
     to_actions,
 };
-pub use forward::{check_forwards, links};
+pub use forward::{check_forwards, check_recreated, links};
 
 /// What AWS says of a target group until the last listener of another load balancer that it serves is gone: one that is being
 /// replaced may just be going.
@@ -199,11 +199,11 @@ mod tests {
 
         let claim = json!({ "name": "scope", "format": "string-array", "values": ["read"] });
         let forward = json!({
-            "targetGroups": [{ "arn": "arn:aws:a", "weight": 2 }, { "arn": "arn:aws:b", "weight": 3 }],
+            "targetGroups": [{ "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "weight": 2 }, { "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/b/1", "weight": 3 }],
             "stickiness": { "enabled": true, "duration": 60 },
         });
         let user = json!({
-            "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web", "onUnauthenticatedRequest": "deny",
+            "userPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_a", "userPoolClientId": "1", "userPoolDomain": "web", "onUnauthenticatedRequest": "deny",
             "scope": "email", "sessionCookieName": "login", "sessionTimeout": 60, "authenticationRequestExtraParams": { "a": "b" },
         });
         let actions = json!([
@@ -220,23 +220,23 @@ mod tests {
         // Only the forward and its stickiness are read off AWS: a program names the target group in one of two ways.
         let kept = |list: &str| ["0/order", "1/order", "4/forward"].map(|it| format!("/{list}/{it}")).to_vec();
         let listener = json!({
-            "loadBalancerArn": "arn:aws:balancer", "port": 443, "protocol": "TLS", "certificateArn": CERTIFICATE,
+            "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 443, "protocol": "TLS", "certificateArn": CERTIFICATE,
             "sslPolicy": "ELBSecurityPolicy-2016-08", "alpnPolicy": "HTTP2Only", "defaultActions": actions, "tags": { "a": "b" },
         });
         let keeps = kept("defaultActions");
         left_out_means_one_thing::<Listener>(&listener, &keeps.iter().map(String::as_str).collect::<Vec<_>>());
         let mutual = json!({
-            "mode": "verify", "trustStoreArn": "arn:aws:store", "ignoreClientCertificateExpiry": true,
+            "mode": "verify", "trustStoreArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:truststore/store/1", "ignoreClientCertificateExpiry": true,
             "advertiseTrustStoreCaNames": "on",
         });
         let listener = json!({
-            "loadBalancerArn": "arn:aws:balancer", "port": 443, "protocol": "HTTPS", "certificateArn": CERTIFICATE,
-            "mutualAuthentication": mutual, "defaultActions": [{ "type": "forward", "targetGroupArn": "arn:aws:a", "order": 3 }],
+            "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 443, "protocol": "HTTPS", "certificateArn": CERTIFICATE,
+            "mutualAuthentication": mutual, "defaultActions": [{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "order": 3 }],
         });
         let keeps = ["/mutualAuthentication", "/defaultActions/0/targetGroupArn", "/defaultActions/0/order"];
         left_out_means_one_thing::<Listener>(&listener, &keeps);
         let rule = json!({
-            "listenerArn": "arn:aws:listener", "priority": 7, "actions": actions, "tags": { "a": "b" },
+            "listenerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/1/1", "priority": 7, "actions": actions, "tags": { "a": "b" },
             "conditions": [
                 { "pathPattern": { "values": ["/a"], "regexValues": ["^/b"] } },
                 { "httpHeader": { "httpHeaderName": "x", "values": ["a"], "regexValues": ["b"] } },
@@ -299,14 +299,14 @@ mod tests {
         off::<TargetGroup>(&udp, &json!({ "connectionTermination": true }));
 
         let no = json!([{ "type": "fixed-response", "fixedResponse": { "statusCode": "404" } }]);
-        let listener = json!({ "loadBalancerArn": "arn:aws:balancer", "port": 80, "defaultActions": no });
+        let listener = json!({ "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 80, "defaultActions": no });
         off::<Listener>(&listener, &json!({ "sslPolicy": "", "certificateArn": "", "alpnPolicy": "None" }));
         off::<Listener>(
             &listener,
             &json!({ "sslPolicy": "ELBSecurityPolicy-2016-08", "mutualAuthentication": { "mode": "off" } }),
         );
         let tls = json!({
-            "loadBalancerArn": "arn:aws:balancer", "port": 443, "protocol": "HTTPS", "certificateArn": CERTIFICATE,
+            "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 443, "protocol": "HTTPS", "certificateArn": CERTIFICATE,
             "defaultActions": no,
         });
         off::<Listener>(&tls, &json!({ "sslPolicy": "" }));
@@ -314,13 +314,13 @@ mod tests {
             json!([{ "type": "fixed-response", "fixedResponse": { "statusCode": "404", "messageBody": "" }, "forward": null }]);
         off::<Listener>(&listener, &json!({ "defaultActions": empty }));
         let forward = |stickiness: Json| {
-            let groups = json!({ "targetGroups": [{ "arn": "arn:aws:a" }, { "arn": "arn:aws:b" }], "stickiness": stickiness });
+            let groups = json!({ "targetGroups": [{ "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, { "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/b/1" }], "stickiness": stickiness });
             json!([{ "type": "forward", "forward": groups }])
         };
-        let shared = json!({ "loadBalancerArn": "arn:aws:balancer", "port": 80, "defaultActions": forward(json!(null)) });
+        let shared = json!({ "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 80, "defaultActions": forward(json!(null)) });
         off::<Listener>(&shared, &json!({ "defaultActions": forward(json!({ "enabled": false, "duration": 60 })) }));
         let conditions = json!([{ "pathPattern": { "values": ["/a"] } }]);
-        let rule = json!({ "listenerArn": "arn:aws:listener", "conditions": conditions, "actions": forward(json!(null)) });
+        let rule = json!({ "listenerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/1/1", "conditions": conditions, "actions": forward(json!(null)) });
         let off_again = forward(json!({ "enabled": false, "duration": 60 }));
         let spelled = json!([{ "pathPattern": { "values": ["/a"], "regexValues": [] }, "hostHeader": null, "queryStrings": [] }]);
         off::<ListenerRule>(&rule, &json!({ "actions": off_again, "conditions": spelled, "transforms": [] }));
@@ -329,11 +329,20 @@ mod tests {
     #[test]
     fn what_an_action_leaves_out_stays_as_aws_has_it() {
         let actions = |it: Json| serde_json::from_value::<Vec<super::ListenerAction>>(it).unwrap();
-        let sticky = json!({ "targetGroups": [{ "arn": "arn:aws:a" }], "stickiness": { "enabled": true, "duration": 60 } });
-        let old = actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:a", "forward": sticky, "order": 3 }]));
-        let kept = super::keep_left_out(&old, &actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:a" }])));
+        let sticky = json!({ "targetGroups": [{ "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }], "stickiness": { "enabled": true, "duration": 60 } });
+        let old = actions(
+            json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "forward": sticky, "order": 3 }]),
+        );
+        let kept = super::keep_left_out(
+            &old,
+            &actions(
+                json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }]),
+            ),
+        );
         assert_eq!(kept, old);
-        let other = actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:b" }]));
+        let other = actions(
+            json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/b/1" }]),
+        );
         assert_eq!(super::keep_left_out(&old, &other)[0].forward, None, "another target group is another forward");
     }
 }

@@ -1,5 +1,6 @@
 //! AWS: sessions, clients, refusals, waits, shared reads. With `resources` and `functions`, all that knows the AWS SDK.
 
+pub mod arn;
 mod batch;
 pub mod bounds;
 pub mod ec2;

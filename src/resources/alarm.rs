@@ -81,14 +81,17 @@ pub struct AlarmInputs {
     /// The ARNs of what happens when the alarm goes off: scaling policies, topics of SNS.
     #[serde(default)]
     #[schemars(length(max = 5), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::arn::any)]
     pub alarm_actions: Vec<String>,
     /// The ARNs of what happens when it is over.
     #[serde(default)]
     #[schemars(length(max = 5), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::arn::any)]
     pub ok_actions: Vec<String>,
     /// The ARNs of what happens when there are too few values to tell.
     #[serde(default)]
     #[schemars(length(max = 5), extend("compare" = "set"))]
+    #[schemars(transform = crate::aws::arn::any)]
     pub insufficient_data_actions: Vec<String>,
     /// Tags to put on the alarm.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! ecs: a cluster, the place where services and tasks run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_ecs::types;
@@ -14,7 +14,7 @@ use crate::{
         ecs::{self, CapacityProviderStrategy},
         refused_with,
     },
-    check::{Report, misspelt},
+    check::Report,
     codec::{Unlisted, name_of, named},
     facts::ClusterFacts,
     list::{All, Cursor, Listed, Page},
@@ -101,6 +101,7 @@ pub struct ClusterConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterExecuteCommandConfiguration {
     /// The id of the KMS key that encrypts the data between the client and the container.
+    #[schemars(transform = crate::aws::arn::key)]
     pub kms_key_id: Option<String>,
     /// Where the commands and their output are logged. Default: `DEFAULT`.
     #[serde(default)]
@@ -149,8 +150,10 @@ pub struct ClusterExecuteCommandLogConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterManagedStorageConfiguration {
     /// The id of the KMS key for EBS volumes of tasks.
+    #[schemars(transform = crate::aws::arn::key)]
     pub kms_key_id: Option<String>,
     /// The id of the KMS key for the ephemeral storage of tasks on Fargate.
+    #[schemars(transform = crate::aws::arn::key)]
     pub fargate_ephemeral_storage_kms_key_id: Option<String>,
 }
 
@@ -159,7 +162,7 @@ pub struct ClusterManagedStorageConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterServiceConnectDefaults {
     /// The ARN of the Cloud Map namespace.
-    #[schemars(regex(pattern = "^arn:"), extend("expects" = "the ARN of a Cloud Map namespace"))]
+    #[schemars(transform = crate::aws::arn::namespace)]
     pub namespace: String,
 }
 
@@ -183,16 +186,9 @@ impl Resource for Cluster {
     type Query = All;
 
     fn check(inputs: &ClusterInputs, report: &mut Report<'_>) {
+        let mut exist = true;
         for (index, name) in inputs.capacity_providers.iter().enumerate() {
-            // Names that begin with fargate are AWS's own: "The name can't be prefixed with aws, ecs, or fargate", says the
-            // documentation of CreateCapacityProvider.
-            let own = name.to_lowercase().starts_with("fargate");
-            let near = misspelt(name, &FARGATE).unwrap_or(FARGATE[0]);
-            report.rule(
-                &[&format!("capacityProviders[{index}]")],
-                FARGATE.contains(&name.as_str()) || !own && misspelt(name, &FARGATE).is_none(),
-                format!("is {name}, which is not a capacity provider; did you mean {near}?"),
-            );
+            exist &= ecs::check_provider(&format!("capacityProviders[{index}]"), name, report);
         }
         let exec = inputs.configuration.as_ref().and_then(|it| it.execute_command_configuration.as_ref());
         if let Some(exec) = exec {
@@ -204,9 +200,12 @@ impl Resource for Cluster {
             );
         }
         for (index, strategy) in inputs.default_capacity_provider_strategies.iter().enumerate() {
+            let path = format!("defaultCapacityProviderStrategies[{index}].capacityProvider");
+            // A misspelt name, here or there, is one mistake.
+            let exist = ecs::check_provider(&path, &strategy.capacity_provider, report) && exist;
             report.rule(
-                &[&format!("defaultCapacityProviderStrategies[{index}].capacityProvider"), "capacityProviders"],
-                inputs.capacity_providers.contains(&strategy.capacity_provider),
+                &[&path, "capacityProviders"],
+                !exist || inputs.capacity_providers.contains(&strategy.capacity_provider),
                 format!("is {}, which is not in capacityProviders", strategy.capacity_provider),
             );
         }
@@ -218,6 +217,15 @@ impl Resource for Cluster {
                 ["enabled", "enhanced", "disabled"].contains(&setting.value.as_str()),
                 format!("is {:?}, not one of enabled, enhanced, disabled", setting.value),
             );
+        }
+    }
+
+    fn check_change(old: &ClusterInputs, new: &ClusterInputs, _: &BTreeSet<String>, report: &mut Report<'_>) {
+        let is_on = |it: &&ClusterSetting| it.value != "disabled";
+        if let Some(on) = old.settings.iter().find(is_on).filter(|_| new.settings.is_empty()) {
+            let name = name_of(on.name);
+            let reason = format!("is left out now: AWS keeps {name} {}; to switch it off, set its value to disabled", on.value);
+            report.warn(&["settings"], false, reason);
         }
     }
 
@@ -369,9 +377,6 @@ fn name_in(id: &str) -> Result<String> {
     }
 }
 
-/// The capacity providers of Fargate.
-const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
-
 /// The settings for AWS, if the program says any.
 fn settings(inputs: &ClusterInputs) -> Option<Vec<types::ClusterSetting>> {
     let setting =
@@ -440,17 +445,49 @@ mod tests {
     use serde_json::json;
 
     use super::Cluster;
-    use crate::resource::mistakes;
+    use crate::resource::{findings_of_change, mistakes};
 
     #[test]
     fn capacity_providers_of_fargate_are_spelt_as_aws_does() {
         let with = |names: &[&str]| mistakes::<Cluster>(json!({ "name": "main", "capacityProviders": names }).into());
         assert_eq!(with(&["FARGATE", "FARGATE_SPOT", "my-instances"]), Vec::<String>::new());
         assert_eq!(with(&[]), Vec::<String>::new());
-        let reason = "capacityProviders[0] is FARGATE-SPOT, which is not a capacity provider; did you mean FARGATE_SPOT?";
-        assert_eq!(with(&["FARGATE-SPOT"]), [reason]);
-        let reason = "capacityProviders[0] is fargate, which is not a capacity provider; did you mean FARGATE?";
-        assert_eq!(with(&["fargate"]), [reason]);
+        for (name, meant) in [("FARGATE-SPOT", "FARGATE_SPOT"), ("fargate", "FARGATE"), ("FARGATE_ON_DEMAND", "FARGATE_SPOT")] {
+            let reason = format!("capacityProviders[0] is {name:?}, which is not a capacity provider of AWS; did you mean {meant}?");
+            assert_eq!(with(&[name]), [reason]);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_capacity_provider_is_one_mistake() {
+        let with = |names: &[&str], name: &str| {
+            let strategies = json!([{ "capacityProvider": name, "weight": 1 }]);
+            let inputs = json!({ "name": "main", "capacityProviders": names, "defaultCapacityProviderStrategies": strategies });
+            mistakes::<Cluster>(inputs.into())
+        };
+        let strategy = "defaultCapacityProviderStrategies[0].capacityProvider";
+        for (names, name, path) in [
+            (&["FARGATE-SPOT"], "FARGATE_SPOT", "capacityProviders[0]"),
+            (&["FARGATE_SPOT"], "FARGATE-SPOT", strategy),
+            (&["FARGATE"], "FARGATE_SPOT", strategy),
+        ] {
+            let found = with(names, name);
+            assert!(found.len() == 1 && found[0].starts_with(path), "{found:?}");
+        }
+        assert_eq!(with(&["FARGATE-SPOT"], "FARGATE-SPOT").len(), 2);
+    }
+
+    #[test]
+    fn a_setting_that_is_left_out_stays_on_until_it_is_disabled() {
+        let with = |value: &str| json!({ "name": "main", "settings": [{ "name": "containerInsights", "value": value }] }).into();
+        let left_out = || json!({ "name": "main" }).into();
+        let (failures, warnings) = findings_of_change::<Cluster>(with("enhanced"), left_out());
+        assert!(failures.is_empty(), "{failures:?}");
+        assert_eq!(
+            warnings,
+            ["settings is left out now: AWS keeps containerInsights enhanced; to switch it off, set its value to disabled"]
+        );
+        assert!(findings_of_change::<Cluster>(with("enabled"), with("disabled")).1.is_empty());
     }
 
     #[test]

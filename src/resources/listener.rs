@@ -33,6 +33,7 @@ pub struct Listener;
 pub struct ListenerInputs {
     /// The ARN of the load balancer.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::arn::load_balancer)]
     pub load_balancer_arn: String,
     /// The port that clients connect to.
     #[schemars(range(min = 1, max = 65535))]
@@ -121,6 +122,7 @@ pub struct ListenerMutualAuthentication {
     /// What happens with the certificates of clients.
     pub mode: ListenerMutualAuthenticationMode,
     /// For `verify`: the ARN of the trust store, which holds the certificates of the authorities to trust.
+    #[schemars(transform = crate::aws::arn::trust_store)]
     pub trust_store_arn: Option<String>,
     /// For `verify`: whether certificates that have expired are good.
     #[serde(default)]
@@ -195,6 +197,7 @@ fn no_client_certificates() -> ListenerMutualAuthentication {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerQuery {
     /// The ARN of the load balancer.
+    #[schemars(transform = crate::aws::arn::load_balancer)]
     pub load_balancer_arn: String,
 }
 
@@ -279,6 +282,9 @@ impl Resource for Listener {
     }
 
     fn check_change(old: &ListenerInputs, new: &ListenerInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        if replacing.is_empty() {
+            elb::check_recreated("defaultActions", &old.default_actions, &new.default_actions, report);
+        }
         let shared = elb::share_target_group(&old.default_actions, &new.default_actions);
         report.warn(
             &["defaultActions"],
@@ -653,7 +659,7 @@ mod tests {
         let new = listener(json!({ "loadBalancerArn": OTHER }));
         assert!(goes_first::<Listener>(listener(json!({})).into(), new.clone().into()), "the target group stays");
         assert!(goes_first::<Listener>(listener(json!({})).into(), unknown(new, "loadBalancerArn")), "so it does in a preview");
-        let elsewhere = json!([{ "type": "forward", "targetGroupArn": "arn:aws:another" }]);
+        let elsewhere = json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/another/1" }]);
         let new = listener(json!({ "loadBalancerArn": OTHER, "defaultActions": elsewhere }));
         assert!(!goes_first::<Listener>(listener(json!({})).into(), new.into()));
         assert!(goes_first::<Listener>(listener(json!({})).into(), listener(json!({})).into()), "the port stays");
@@ -723,8 +729,8 @@ mod tests {
             let inputs = json!({ "mutualAuthentication": mutual, "protocol": protocol, "certificateArn": certificate });
             mistakes::<Listener>(listener(inputs).into())
         };
-        assert!(with(json!({ "mode": "verify", "trustStoreArn": "arn:aws:store" }), "HTTPS").is_empty());
-        assert!(with(json!({ "mode": "off", "trustStoreArn": "arn:aws:store" }), "HTTP").is_empty(), "off is off everywhere");
+        assert!(with(json!({ "mode": "verify", "trustStoreArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:truststore/store/1" }), "HTTPS").is_empty());
+        assert!(with(json!({ "mode": "off", "trustStoreArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:truststore/store/1" }), "HTTP").is_empty(), "off is off everywhere");
         assert_eq!(
             with(json!({ "mode": "passthrough", "ignoreClientCertificateExpiry": true }), "HTTP"),
             [
@@ -780,10 +786,10 @@ mod tests {
 
     #[test]
     fn a_certificate_goes_with_encryption() {
-        let forward = json!([{ "type": "forward", "targetGroupArn": "arn:aws:targets" }]);
+        let forward = json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1" }]);
         let listener = |protocol, certificate: Option<&str>| {
             let inputs = json!({
-                "loadBalancerArn": "arn:aws:balancer",
+                "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1",
                 "port": 443,
                 "protocol": protocol,
                 "certificateArn": certificate,
@@ -802,17 +808,17 @@ mod tests {
     #[test]
     fn an_action_has_what_its_type_needs() {
         let actions = |actions: serde_json::Value| {
-            let inputs = json!({ "loadBalancerArn": "arn:aws:balancer", "port": 80, "defaultActions": actions });
+            let inputs = json!({ "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", "port": 80, "defaultActions": actions });
             mistakes::<Listener>(inputs.into())
         };
-        let two = json!({ "targetGroups": [{ "arn": "arn:aws:a" }, { "arn": "arn:aws:b" }] });
+        let two = json!({ "targetGroups": [{ "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, { "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/b/1" }] });
         assert!(actions(json!([{ "type": "forward", "forward": two }])).is_empty());
         assert_eq!(
-            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:a", "forward": two }])),
+            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "forward": two }])),
             ["defaultActions[0].targetGroupArn is not all that forward names; leave one of the two out"]
         );
         assert_eq!(
-            actions(json!([{ "type": "redirect", "targetGroupArn": "arn:aws:a" }])),
+            actions(json!([{ "type": "redirect", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }])),
             [
                 "defaultActions[0].targetGroupArn belongs to actions of type forward",
                 "defaultActions[0].type is redirect, which needs the property redirect",
@@ -822,10 +828,10 @@ mod tests {
             actions(json!([{ "type": "redirect", "redirect": { "statusCode": "HTTP_301" } }])),
             ["defaultActions[0].redirect leads to where the request came from; change its protocol, port, host or path"]
         );
-        let login = json!({ "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web" });
+        let login = json!({ "userPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_a", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!({ "type": "authenticate-cognito", "authenticateCognito": login });
         assert_eq!(
-            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:a" }, login])),
+            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, login])),
             [
                 "defaultActions[0].type is forward, after which no other action can follow",
                 "defaultActions[1].type is authenticate-cognito, after which another action has to follow",

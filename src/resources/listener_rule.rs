@@ -1,7 +1,7 @@
 //! elbv2: a rule of a listener, which takes the requests that meet its conditions.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -46,6 +46,7 @@ pub struct ListenerRule;
 pub struct ListenerRuleInputs {
     /// The ARN of the listener.
     #[schemars(extend("replaceOnChanges" = true))]
+    #[schemars(transform = crate::aws::arn::listener)]
     pub listener_arn: String,
     /// The place of the rule among those of the listener, from 1 to 50000: the lowest goes first. Default: after all there are.
     #[schemars(range(min = 1, max = 50_000), extend("computed" = true, "always" = true))]
@@ -214,6 +215,7 @@ pub struct ListenerRuleOutputs {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerRuleQuery {
     /// The ARN of the listener.
+    #[schemars(transform = crate::aws::arn::listener)]
     pub listener_arn: String,
 }
 
@@ -243,6 +245,12 @@ impl Resource for ListenerRule {
         let listeners = report.follow::<ListenerFacts>(&listener);
         check_protocol(&inputs.actions, &listeners, report);
         elb::check_forwards("actions", &inputs.actions, &listeners, report);
+    }
+
+    fn check_change(old: &ListenerRuleInputs, new: &ListenerRuleInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
+        if replacing.is_empty() {
+            elb::check_recreated("actions", &old.actions, &new.actions, report);
+        }
     }
 
     fn excludes(old: &ListenerRuleInputs, new: &ListenerRuleInputs) -> bool {
@@ -679,7 +687,7 @@ mod tests {
         let mut inputs = json!({
             "listenerArn": LISTENER,
             "conditions": [{ "pathPattern": { "values": ["/api/*"] } }],
-            "actions": [{ "type": "forward", "targetGroupArn": "arn:aws:targets" }],
+            "actions": [{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1" }],
         });
         let serde_json::Value::Object(more) = more else { panic!("inputs are a map") };
         inputs.as_object_mut().unwrap().extend(more);
@@ -732,32 +740,32 @@ mod tests {
         let plan = Plan::default();
         findings::<LoadBalancer>(&plan, json!({ "name": "web", "subnets": ["subnet-1", "subnet-2"] }).into());
         let listener = ListenerFacts {
-            load_balancer: Link::Known("arn:aws:balancer".to_owned()),
+            load_balancer: Link::Known("arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1".to_owned()),
             port: Some(80),
             protocol: Some("HTTP".to_owned()),
             target_groups: Vec::new(),
         };
         plan.declare("listener", Facts::new(listener));
         plan.record("listener", Some(LISTENER), &Map::new());
-        let login = json!({ "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web" });
+        let login = json!({ "userPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_a", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!([
             { "type": "authenticate-cognito", "authenticateCognito": login },
-            { "type": "forward", "targetGroupArn": "arn:aws:targets" },
+            { "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1" },
         ]);
         assert_eq!(
             findings::<ListenerRule>(&plan, rule(json!({ "actions": login })).into()).0,
             ["actions[0].type authenticates users, which only listeners of protocol HTTPS do, and that of the listener is HTTP"]
         );
         let other = ListenerFacts {
-            load_balancer: Link::Known("arn:aws:other".to_owned()),
+            load_balancer: Link::Known("arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/other/1".to_owned()),
             port: Some(80),
             protocol: Some("HTTP".to_owned()),
-            target_groups: vec![Link::Known("arn:aws:targets".to_owned())],
+            target_groups: vec![Link::Known("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1".to_owned())],
         };
         plan.declare("other", Facts::new(other));
         assert_eq!(
             findings::<ListenerRule>(&plan, rule(json!({})).into()).0,
-            ["actions[0].targetGroupArn serves arn:aws:other as well, but AWS lets a target group serve one load balancer; add \
+            ["actions[0].targetGroupArn serves arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/other/1 as well, but AWS lets a target group serve one load balancer; add \
               another one"]
         );
     }
@@ -802,8 +810,8 @@ mod tests {
     #[test]
     fn a_condition_is_of_one_kind_and_has_values() {
         let conditions = |conditions: serde_json::Value| {
-            let actions = json!([{ "type": "forward", "targetGroupArn": "arn:aws:targets" }]);
-            let inputs = json!({ "listenerArn": "arn:aws:listener", "actions": actions, "conditions": conditions });
+            let actions = json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1" }]);
+            let inputs = json!({ "listenerArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/1/1", "actions": actions, "conditions": conditions });
             mistakes::<ListenerRule>(inputs.into())
         };
         let right = json!([

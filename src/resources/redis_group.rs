@@ -24,13 +24,15 @@ use tokio::time::Instant;
 use crate::{
     aws::{
         Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
+        ec2::reach,
         elasticache::{self, BUSY},
         refused_with, status_of,
     },
     check::{Loss, Report},
     codec::{Unlisted, name_of, named},
-    facts::{RedisParameterGroupFacts, RedisSubnetGroupFacts},
+    facts::{RedisParameterGroupFacts, RedisSubnetGroupFacts, SubnetFacts},
     list::{All, Cursor, Listed, Page},
+    plan::{Candidates, Link},
     resource::{Context, Resource},
     value::Value,
 };
@@ -184,6 +186,7 @@ pub struct RedisGroupInputs {
     #[schemars(length(min = 1, max = 255), extend("writeOnly" = true))]
     pub final_snapshot_identifier: Option<String>,
     /// The ARN of the SNS topic that hears of what happens to the nodes, such as a failover.
+    #[schemars(transform = crate::aws::arn::topic)]
     pub notification_topic_arn: Option<String>,
     /// Where logs go.
     #[serde(default)]
@@ -349,6 +352,10 @@ impl Resource for RedisGroup {
         check_encryption(inputs, report);
         check_windows(inputs, report);
         check_names(inputs, report);
+        check_zones(inputs, report);
+        if let Some(groups) = inputs.security_group_ids.as_ref().filter(|_| report.knows("port") && report.sees("securityGroupIds")) {
+            reach::check_port("securityGroupIds", groups, inputs.port, report);
+        }
         elasticache::check_description(&inputs.description, report);
         report.rule(
             &["skipFinalSnapshot", "finalSnapshotIdentifier"],
@@ -860,6 +867,41 @@ fn check_names(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
             ),
         );
     }
+}
+
+/// Warns of a subnet group in one zone, where the nodes of the group are to be in several.
+fn check_zones(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
+    let groups = report.resolve::<RedisSubnetGroupFacts>("subnetGroupName", inputs.subnet_group_name.as_deref());
+    let narrow = |it: RedisSubnetGroupFacts| {
+        let subnets = it.subnets.as_deref().unwrap_or_default();
+        let why = if subnets.len() == 1 { Some("one subnet".to_owned()) } else { only_zone(subnets, report) };
+        (it.name, why)
+    };
+    let groups = Candidates { certain: groups.certain, those: groups.those.into_iter().map(narrow).collect() };
+    let multi_az = report.quoted("multiAzEnabled", "true");
+    report.warn_if_mismatched("multiAzEnabled", &["multiAzEnabled"], &groups, |(name, narrow)| {
+        let narrow = narrow.as_ref().filter(|_| inputs.multi_az_enabled == Some(true))?;
+        Some(format!(
+            "is {multi_az}, but subnet group {name} has {narrow}, so that no replica can be in another zone; add a subnet of another \
+             zone to subnetIds of that RedisSubnetGroup, or set multiAzEnabled to false"
+        ))
+    });
+}
+
+/// That all of these subnets are in one zone, if so.
+fn only_zone(subnets: &[Link], report: &Report<'_>) -> Option<String> {
+    let mut zones = BTreeSet::new();
+    for subnet in subnets {
+        let candidates = report.follow::<SubnetFacts>(subnet).those;
+        if candidates.is_empty() {
+            return None;
+        }
+        for subnet in candidates {
+            zones.insert(subnet.availability_zone?);
+        }
+    }
+    let zone = zones.pop_first().filter(|_| zones.is_empty())?;
+    Some(format!("all its subnets in {zone}"))
 }
 
 /// The windows, which AWS wants to be an hour long at least.
@@ -1480,7 +1522,7 @@ mod tests {
         check::{self, Autonaming, Failure},
         config::TagRules,
         plan::{Facts, Plan},
-        resource::{AnyResource as _, Before, Checked, Erased, Subject},
+        resource::{AnyResource as _, Before, Checked, Erased, Subject, findings},
         value::{Map, Value},
     };
 
@@ -1580,6 +1622,45 @@ mod tests {
         let mut unknown = inputs(json!({}));
         unknown.insert("numCacheClusters".to_owned(), Value::Unknown);
         assert_eq!(checked(&none, unknown).inputs["multiAzEnabled"], Value::Unknown);
+    }
+
+    #[test]
+    fn a_subnet_group_in_one_zone_has_no_room_for_replicas_in_others() {
+        let warnings = |zones: &[Option<&str>], known: bool, more: serde_json::Value| {
+            let plan = Plan::default();
+            let mut subnets = Vec::new();
+            for (index, zone) in zones.iter().enumerate() {
+                let (urn, id) = (format!("subnet{index}"), format!("subnet-{index}"));
+                let availability_zone = zone.map(str::to_owned);
+                plan.declare(&urn, Facts::new(SubnetFacts { availability_zone, vpc: Link::Unknown, block: None }));
+                if known {
+                    plan.record(&urn, Some(&id), &Map::new());
+                }
+                subnets.push(if known { Link::Known(id) } else { Link::Unknown });
+            }
+            let name = "private".to_owned();
+            let facts = RedisSubnetGroupFacts { name: name.clone(), subnets: Some(subnets), renamed_from: None };
+            plan.declare("subnets", Facts::new(facts).named(Some(name)));
+            let mut inputs = inputs(json!({ "subnetGroupName": "private" }));
+            let Value::Object(more) = more.into() else { panic!("a map") };
+            inputs.extend(more);
+            let (_, warnings) = findings::<RedisGroup>(&plan, Value::Object(inputs));
+            warnings.into_iter().filter(|it| it.starts_with("multiAzEnabled")).collect::<Vec<_>>()
+        };
+        for known in [true, false] {
+            let one = warnings(&[None], known, json!({}));
+            assert!(one.len() == 1 && one[0].contains("subnet group private has one subnet"), "{one:?}");
+            let one = warnings(&[Some("a"), Some("a")], known, json!({}));
+            assert!(one.len() == 1 && one[0].contains("is true by default") && one[0].contains("all its subnets in a"), "{one:?}");
+            for (zones, more) in [
+                (&[Some("a"), Some("b")][..], json!({})),
+                (&[Some("a"), None], json!({})),
+                (&[None], json!({ "multiAzEnabled": false })),
+                (&[None], json!({ "numCacheClusters": 1 })),
+            ] {
+                assert_eq!(warnings(zones, known, more), Vec::<String>::new());
+            }
+        }
     }
 
     #[test]
@@ -1708,7 +1789,7 @@ mod tests {
     fn groups_that_are_renamed_and_still_named_are_mistakes() {
         let plan = Plan::default();
         let (name, renamed_from) = ("new".to_owned(), Some("old".to_owned()));
-        plan.declare("subnets", Facts::new(RedisSubnetGroupFacts { name, renamed_from }));
+        plan.declare("subnets", Facts::new(RedisSubnetGroupFacts { name, subnets: None, renamed_from }));
         let mistakes = |subnets: &str| {
             let (tags, autonaming, old) = (TagRules::default(), Autonaming::Default, Map::new());
             let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, tags: &tags, plan: &plan };

@@ -99,14 +99,12 @@ impl Resource for RedisParameterGroup {
 
     fn facts(inputs: &RedisParameterGroupInputs, report: &Report<'_>) -> Option<Facts> {
         let enabled = |it: &RedisParameterGroupParameter| it.name == "cluster-enabled" && it.value == "yes";
-        let replaced = ["family", "description"].iter().any(|it| report.changes(it));
-        let same_name = report.has_fixed_name() && ["name", "region"].iter().all(|it| !report.changes(it));
         let facts = RedisParameterGroupFacts {
             name: report.shown(&inputs.name),
             family: report.known("family", inputs.family.clone()),
             cluster_enabled: report.known("parameters", inputs.parameters.iter().any(enabled)),
             renamed_from: elasticache::renamed_from(&inputs.name, report),
-            recreated: !report.is_new() && replaced && same_name,
+            recreated: report.replaces_in_place(),
         };
         Some(Facts::new(facts).named(report.known("name", inputs.name.clone())))
     }

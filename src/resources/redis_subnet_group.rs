@@ -70,7 +70,9 @@ impl Resource for RedisSubnetGroup {
 
     fn facts(inputs: &RedisSubnetGroupInputs, report: &Report<'_>) -> Option<Facts> {
         let renamed_from = elasticache::renamed_from(&inputs.name, report);
-        let facts = RedisSubnetGroupFacts { name: report.shown(&inputs.name), renamed_from };
+        let links = || inputs.subnet_ids.iter().enumerate().map(|(index, it)| report.link(&format!("subnetIds[{index}]"), it));
+        let subnets = report.sees("subnetIds").then(|| links().collect());
+        let facts = RedisSubnetGroupFacts { name: report.shown(&inputs.name), subnets, renamed_from };
         Some(Facts::new(facts).named(report.known("name", inputs.name.clone())))
     }
 

@@ -69,6 +69,7 @@ pub struct RouteTableRoute {
     #[schemars(transform = ec2::id::prefix_list)]
     pub destination_prefix_list_id: Option<String>,
     /// The way: the ARN of a Cloud WAN core network.
+    #[schemars(transform = crate::aws::arn::core_network)]
     pub core_network_arn: Option<String>,
     /// The way for IPv6 out, and not in: an egress-only internet gateway.
     #[schemars(regex(pattern = "^eigw-"), extend("expects" = "the id of an egress-only internet gateway, such as eigw-0a1b2c3d"))]

@@ -26,7 +26,7 @@ use crate::{
         refused_with,
         scaling::{DescribeScalableTargets, Scaled},
     },
-    check::{Foreign, Report},
+    check::{Failure, Findings, Foreign, Report},
     codec::{Unlisted, name_of, named},
     facts::ServiceFacts,
     list::{Cursor, Listed, Page},
@@ -45,6 +45,7 @@ const NOT_YET: &[Passing] = &[
     ("ClusterNotFoundException", ""),
 ];
 const NO_LISTENER: &str = "does not have an associated load balancer";
+const GRACE_PERIOD: &str = "healthCheckGracePeriodSeconds";
 /// The version of the platform that is the latest.
 const LATEST: &str = "LATEST";
 /// What AWS says of a name whose service was deleted a moment ago.
@@ -175,6 +176,7 @@ pub struct ServiceInputs {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceLoadBalancer {
     /// The ARN of the target group, whose type is `ip`. A listener has to forward to it.
+    #[schemars(transform = crate::aws::arn::target_group)]
     pub target_group_arn: String,
     /// The name of the container.
     pub container_name: String,
@@ -188,6 +190,7 @@ pub struct ServiceLoadBalancer {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRegistries {
     /// The ARN of the service of Cloud Map.
+    #[schemars(transform = crate::aws::arn::registry)]
     pub registry_arn: String,
     /// The name of the container, for records of type SRV.
     pub container_name: Option<String>,
@@ -286,6 +289,16 @@ fn sixty() -> i32 {
     60
 }
 
+/// Whether a grace period, as a program writes it, says no more than leaving it out does, as far as is known.
+fn is_sixty(period: &Value) -> bool {
+    match period.plain() {
+        Value::Null | Value::Unknown => true,
+        Value::Number(it) => *it == f64::from(sixty()),
+        Value::String(it) => it.trim().parse() == Ok(sixty()),
+        _ => false,
+    }
+}
+
 fn hundred() -> i32 {
     100
 }
@@ -311,12 +324,23 @@ impl Resource for Service {
     type Query = ServiceQuery;
     const FOREIGN: &'static [Foreign] = unsupported::FOREIGN;
 
+    fn adapt(inputs: &mut Map) -> Findings {
+        let mut findings = Findings::default();
+        // AWS has refused the period without load balancers: "Health check grace period is only valid for services configured
+        // to use load balancers".
+        if inputs.get("loadBalancers").is_none_or(Value::is_empty)
+            && let Some(period) = inputs.remove(GRACE_PERIOD)
+            && !is_sixty(&period)
+        {
+            let reason = "has no effect and is not sent, for the service has no loadBalancers; leave it out, and give containers \
+                          that start slowly a healthCheck.startPeriod";
+            findings.warnings.push(Failure { path: GRACE_PERIOD.to_owned(), reason: reason.to_owned() });
+        }
+        findings
+    }
+
     fn normalize(inputs: &mut Map) {
         let is_empty = |name: &str, inputs: &Map| inputs.get(name).is_none_or(Value::is_empty);
-        // Without load balancers the period means nothing.
-        if is_empty("loadBalancers", inputs) {
-            inputs.insert("healthCheckGracePeriodSeconds".to_owned(), Value::Number(sixty().into()));
-        }
         // No strategy at all is the launch type.
         if is_empty("capacityProviderStrategies", inputs)
             && let Ok(strategies) = serde_json::to_value(all_on_fargate())
@@ -819,7 +843,7 @@ mod tests {
     use super::*;
     use crate::{
         plan::Plan,
-        resource::{AnyResource as _, Erased, findings, mistakes},
+        resource::{AnyResource as _, Erased, changes, findings, mistakes},
     };
 
     #[test]
@@ -845,6 +869,22 @@ mod tests {
         assert_eq!(told(json!({ "deploymentMaximumPercent": 100 })).0, [reason("all tasks", 100, "100 by default")]);
         let written = json!({ "deploymentMaximumPercent": 100, "deploymentMinimumHealthyPercent": 100 });
         assert_eq!(told(written).0, [reason("all tasks", 100, "100")]);
+    }
+
+    #[test]
+    fn a_grace_period_without_load_balancers_is_warned_of_and_is_no_difference() {
+        let inputs = |period: serde_json::Value| {
+            json!({
+                "name": "web", "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] },
+                "healthCheckGracePeriodSeconds": period,
+            })
+        };
+        for (period, warned) in [(json!(120), 1), (json!("120"), 1), (json!(0), 1), (json!(60), 0), (json!("60"), 0), (json!(null), 0)] {
+            let (failures, warnings) = findings::<Service>(&Plan::default(), inputs(period.clone()).into());
+            assert_eq!((failures.len(), warnings.len()), (0, warned), "{warnings:?}");
+            assert!(warnings.iter().all(|it| it.starts_with("healthCheckGracePeriodSeconds has no effect")), "{warnings:?}");
+            assert_eq!(changes::<Service>(inputs(json!(60)).into(), inputs(period).into()), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -436,6 +436,7 @@ fn one_day() -> i32 {
 pub struct TargetGroupQuery {
     /// The load balancer that they serve, by its ARN. Default: any or none.
     #[schemars(length(min = 1))]
+    #[schemars(transform = crate::aws::arn::load_balancer)]
     pub load_balancer_arn: Option<String>,
 }
 
@@ -524,7 +525,7 @@ impl Resource for TargetGroup {
         let properties = replacing.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         report.warn(
             &["name"],
-            replacing.is_empty() || !report.replaces_in_place(),
+            !report.replaces_in_place(),
             format!(
                 "stays {}, while the change of {properties} replaces the target group: AWS deletes none that a listener or a rule \
                  forwards to, and has no room for two of a name; set another name, or leave it out",
@@ -550,6 +551,7 @@ impl Resource for TargetGroup {
             healthy_threshold: report.known("healthCheck.healthyThreshold", check.healthy_threshold),
             unhealthy_threshold: report.known("healthCheck.unhealthyThreshold", check.unhealthy_threshold),
             deregistration_delay: report.known("deregistrationDelay", inputs.deregistration_delay),
+            recreated: report.replaces_in_place(),
         }))
     }
 

@@ -112,8 +112,10 @@ pub struct TaskOverrides {
     /// The memory of the task in MiB, such as `1024`.
     pub memory: Option<String>,
     /// The ARN of the role that the containers act as.
+    #[schemars(transform = crate::aws::arn::role_or_name)]
     pub task_role_arn: Option<String>,
     /// The ARN of the role by which AWS starts the task: it pulls images, reads secrets and writes logs.
+    #[schemars(transform = crate::aws::arn::role_or_name)]
     pub execution_role_arn: Option<String>,
 }
 

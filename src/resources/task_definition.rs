@@ -60,12 +60,10 @@ pub struct TaskDefinitionInputs {
     #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of MiB, such as 512, or of GB, such as 0.5 GB"))]
     pub memory: String,
     /// The ARN, or the name, of the role by which AWS starts a task: it pulls images, reads secrets and writes logs.
-    #[schemars(regex(pattern = ROLE), extend("compare" = "arn"))]
-    #[schemars(extend("expects" = "the name or ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
+    #[schemars(transform = crate::aws::arn::role_or_name, extend("compare" = "arn"))]
     pub execution_role_arn: Option<String>,
     /// The ARN, or the name, of the role that the containers act as.
-    #[schemars(regex(pattern = ROLE), extend("compare" = "arn"))]
-    #[schemars(extend("expects" = "the name or ARN of a role, such as arn:aws:iam::123456789012:role/name"))]
+    #[schemars(transform = crate::aws::arn::role_or_name, extend("compare" = "arn"))]
     pub task_role_arn: Option<String>,
     /// How containers are connected. Default: `awsvpc`, each task with an address of its own; Fargate has no other.
     #[serde(default = "awsvpc")]
@@ -96,8 +94,6 @@ pub struct TaskDefinitionInputs {
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
-
-const ROLE: &str = "^(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+|[A-Za-z0-9_+=,.@-]{1,64})$";
 
 /// Whose processes a container sees.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

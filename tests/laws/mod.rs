@@ -14,6 +14,7 @@ use fargate::{
     plan::Plan,
     resource::{AnyResource, Before, Checked, Context, Subject},
     resources,
+    schema::Shape,
     value::{Map, Value},
 };
 use serde_json::json;
@@ -364,23 +365,62 @@ fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
 }
 
 fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
-    const HOLD_DATA: [&str; 3] = ["LogGroup", "RedisGroup", "Repository"];
-    if !HOLD_DATA.contains(&resource.name()) {
-        return Ok(Cell::Because("it holds no data"));
-    }
+    const SWITCHES: [&str; 2] = ["allowDataLoss", "forceDelete"];
     let root = resource.inputs().root();
+    if SWITCHES.iter().all(|it| root.property(it).is_none()) {
+        return Ok(Cell::Because("it holds no data, whose loss a switch would have to allow"));
+    }
     let mut cases = 0;
     for (name, property) in root.properties().filter(|(_, it)| it.flag("replaceOnChanges")) {
         let Some((one, other)) = shapes::two_examples(property) else { continue };
         let old = checked(resource, with(resource, [(name, one)]));
         let failures = check(resource, &old, with(resource, [(name, other)])).failures;
-        let guarded = |it: &Failure| ["allowDataLoss", "forceDelete"].iter().any(|word| it.to_string().contains(word));
+        let guarded = |it: &Failure| SWITCHES.iter().any(|switch| it.to_string().contains(switch));
         if !failures.iter().any(guarded) {
             return Err(format!("a change of {name} replaces it, and all its data, without a word"));
         }
         cases += 1;
     }
     Ok(Cell::Held(cases))
+}
+
+/// Inputs for ids that somebody else makes up: of accounts, of queries, and of clients of an identity provider.
+const FREE: [&str; 4] = ["accountId", "thresholdMetricId", "userPoolClientId", "clientId"];
+/// Inputs that take a name as well, or an id that looks like one.
+const TAKE_NAMES: [&str; 6] =
+    ["executionRoleArn", "taskRoleArn", "kmsKeyId", "fargateEphemeralStorageKmsKeyId", "replicationGroupId", "userGroupIds"];
+/// Inputs for ARNs of many kinds of things, or of a kind that a rule tells.
+const TAKE_ARNS: [&str; 4] = ["alarmActions", "okActions", "insufficientDataActions", "managedPolicyArns"];
+
+/// What cannot be the thing that an input refers to is a mistake: the ARN of something else, and the name that somebody gave it.
+#[test]
+fn a_reference_to_another_kind_of_thing_is_a_mistake() {
+    let mut passed = Vec::new();
+    for resource in resources::all() {
+        for (path, shape) in parts(resource.inputs().root()) {
+            let shown = path.to_string();
+            let name = shown.rsplit('.').next().unwrap_or_default();
+            let (is_arn, is_action) =
+                (name.ends_with("Arn") || name.ends_with("Arns") || name == "arn", name.ends_with("Actions"));
+            let is_id = ["Id", "Ids", "subnets", "securityGroups"].iter().any(|it| name.ends_with(it));
+            let inner = shape.resolve();
+            let is_text = |it: &Shape<'_>| it.resolve().kind() == Some("string");
+            let is_list = inner.element().as_ref().is_some_and(is_text);
+            if !(is_arn || is_action || is_id) || !(is_list || is_text(&inner)) || FREE.contains(&name) {
+                continue;
+            }
+            let wrong = [("my-thing", &TAKE_NAMES[..]), ("arn:aws:s3:::my-thing", &TAKE_ARNS[..])];
+            for (wrong, _) in wrong.into_iter().filter(|(_, taken_by)| !taken_by.contains(&name)) {
+                let text = Value::String(wrong.to_owned());
+                let value = if is_list { Value::List(vec![text]) } else { text };
+                let failures = check(*resource, &Map::new(), inputs_with(resource.inputs().root(), &path, value)).failures;
+                if complains(&failures, &path).is_none() {
+                    passed.push(format!("{} {path} takes {wrong}", resource.name()));
+                }
+            }
+        }
+    }
+    assert!(passed.is_empty(), "{}", passed.join("\n"));
 }
 
 fn implied_references(resource: &dyn AnyResource) -> Outcome {

@@ -174,11 +174,15 @@ fn allowed<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
         "vpc-0123456789abcdef0",
         "/example/",
     ];
-    let pattern = shape.keyword("pattern").as_str().and_then(|it| Regex::new(it).ok());
     let named = shape.keyword("expects").as_str().and_then(|it| it.split("such as ").nth(1)?.split([' ', ',', ';']).next());
-    let block = shape.keyword("format") == "cidr";
-    let fits = |it: &&str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(it)) && (!block || *it == "10.0.0.0/16");
-    preferred.iter().copied().chain(USUAL).chain(named).find(fits).unwrap_or("example")
+    preferred.iter().copied().chain(USUAL).chain(named).find(|it| fits(shape, it)).unwrap_or("example")
+}
+
+/// Whether a shape allows a text.
+fn fits(shape: Shape<'_>, text: &str) -> bool {
+    let pattern = shape.keyword("pattern").as_str().and_then(|it| Regex::new(it).ok());
+    let is_block = shape.keyword("format") == "cidr";
+    pattern.is_none_or(|it| it.is_match(text)) && (!is_block || text == "10.0.0.0/16")
 }
 
 /// Two values of a shape that differ.
@@ -189,7 +193,10 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         (_, Some(_)) => None,
         (Some("string"), _) => {
             let two = [["example-a", "eu-central-1", "/a/"], ["example-b", "eu-west-1", "/b/"]].map(|it| allowed(shape, &it));
-            (two[0] != two[1]).then(|| (Value::String(two[0].to_owned()), Value::String(two[1].to_owned())))
+            // Ids and ARNs differ by how they end.
+            let [one, other] =
+                if two[0] == two[1] { [two[0].to_owned(), format!("{}0", two[0])] } else { two.map(str::to_owned) };
+            fits(shape, &other).then(|| (Value::String(one), Value::String(other)))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
         (Some("integer" | "number"), _) => {

@@ -1,5 +1,7 @@
 """Alarm."""
 
+import pytest
+
 from harness import OWNER, Lifecycle, run, tags
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
@@ -122,24 +124,48 @@ def test_an_alarm_that_is_there_is_left_alone(stack):
     assert cloudwatch.describe_alarms(AlarmNames=["deep"])["MetricAlarms"][0]["Threshold"] == 5.0
 
 
-def test_mistakes_are_told_together(stack):
-    properties = {
+METRIC = (
+    {
         "metricName": "QueueDepth",
         "period": 45,
         "evaluationPeriods": 1,
         "datapointsToAlarm": 2,
         "comparisonOperator": "GreaterThanThreshold",
-    }
-    stack.write_program({"it": {"type": "fargate:Alarm", "properties": properties}})
-    said = stack.pulumi("preview", fails=True)
-    for mistake in [
+        "alarmActions": ["pager"],
+    },
+    [
+        "alarmActions[0] is \"pager\", which is not an ARN",
         "datapointsToAlarm is 2, more than evaluationPeriods, which is 1",
         "namespace is required, unless there are metricQueries",
         "period is 45, not 10, 20, 30 or a multiple of 60",
         "statistic or extendedStatistic is required, one of the two, unless there are metricQueries",
         "threshold or thresholdMetricId: an alarm compares with one of the two",
-    ]:
-        assert mistake in said
+    ],
+)
+QUERIES = (
+    {
+        "evaluationPeriods": 1,
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 5,
+        "metricQueries": [
+            {"id": "load", "expression": 'SELECT AVG(CPUUtilization) FROM "AWS/ECS"', "returnData": True},
+            {"id": "load", "expression": "lod / 2", "metric": {"metricName": "X", "period": 60, "stat": "Sum"}},
+        ],
+    },
+    [
+        "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60",
+        "metricQueries[1] needs one of expression and metric",
+        "metricQueries[1].id is load, as that of another query; AWS takes an id once",
+        "metricQueries[1].expression refers to lod, which is not the id of any of these queries",
+    ],
+)
+
+
+@pytest.mark.parametrize(("properties", "mistakes"), [METRIC, QUERIES], ids=["metric", "queries"])
+def test_mistakes_are_told_together(stack, properties, mistakes):
+    stack.write_program({"it": {"type": "fargate:Alarm", "properties": properties}})
+    said = stack.pulumi("preview", fails=True)
+    assert [it for it in mistakes if it not in said] == []
 
 
 def test_a_name_is_there_once_and_what_means_nothing_does_not_differ(stack):
@@ -162,24 +188,3 @@ def test_a_name_is_there_once_and_what_means_nothing_does_not_differ(stack):
     stack.write_program({name: {"type": "fargate:Alarm", "properties": alarm} for name in ("it", "that")})
     said = stack.pulumi("preview", fails=True)
     assert 'name is "deep", as that of Alarm ' in said
-
-
-def test_a_query_needs_a_period(stack):
-    properties = {
-        "evaluationPeriods": 1,
-        "comparisonOperator": "GreaterThanThreshold",
-        "threshold": 5,
-        "metricQueries": [
-            {"id": "load", "expression": 'SELECT AVG(CPUUtilization) FROM "AWS/ECS"', "returnData": True},
-            {"id": "load", "expression": "lod / 2", "metric": {"metricName": "X", "period": 60, "stat": "Sum"}},
-        ],
-    }
-    stack.write_program({"it": {"type": "fargate:Alarm", "properties": properties}})
-    said = stack.pulumi("preview", fails=True)
-    for mistake in [
-        "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60",
-        "metricQueries[1] needs one of expression and metric",
-        "metricQueries[1].id is load, as that of another query; AWS takes an id once",
-        "metricQueries[1].expression refers to lod, which is not the id of any of these queries",
-    ]:
-        assert mistake in said

@@ -10,6 +10,7 @@ mod plan;
 mod process;
 mod task_definitions;
 mod tasks;
+mod throttling;
 
 /// An AWS that nobody may call: nothing listens there.
 const UNREACHABLE: &str = "http://127.0.0.1:1";

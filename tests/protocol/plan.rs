@@ -21,7 +21,7 @@ fn task() -> Json {
 }
 
 fn service(task: &str) -> Json {
-    let balancer = json!({ "targetGroupArn": "arn:of:another", "containerName": "app", "containerPort": 80 });
+    let balancer = json!({ "targetGroupArn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/another/1", "containerName": "app", "containerPort": 80 });
     json!({ "taskDefinition": task, "networkConfiguration": { "subnets": ["subnet-1"] }, "loadBalancers": [balancer] })
 }
 
@@ -133,4 +133,41 @@ async fn two_resources_of_one_fixed_name_are_refused_at_once() {
     // The next run declares it alone: what it is called in the program has changed.
     plugin.configure(json!({})).await;
     assert!(plugin.check(&other, logs).await.failures.is_empty());
+}
+
+/// A check of what had the inputs `olds` before; none if it is new.
+async fn checked_again(plugin: &mut Plugin, kind: &str, olds: Json, news: Json) -> Vec<String> {
+    let request = rpc::CheckRequest {
+        urn: urn(kind),
+        olds: props(olds),
+        news: props(news),
+        random_seed: vec![7; 32],
+        ..Default::default()
+    };
+    let checked = plugin.client.check(request).await.unwrap().into_inner();
+    told(&checked.failures).into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_listener_keeps_no_target_group_that_is_deleted_first() {
+    const ARN: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:";
+    let group = |name: &str, port: u16| json!({ "name": name, "vpcId": "vpc-1", "port": port });
+    let forward = |arn: &str| json!([{ "type": "forward", "targetGroupArn": arn }]);
+    let listener = |arn: &str| json!({ "loadBalancerArn": format!("{ARN}loadbalancer/app/web/1"), "port": 80, "defaultActions": forward(arn) });
+    let conditions = json!([{ "pathPattern": { "values": ["/"] } }]);
+    let rule = |arn: &str| json!({ "listenerArn": format!("{ARN}listener/app/web/1/1"), "conditions": conditions, "actions": forward(arn) });
+    let mut plugin = Plugin::configured(UNREACHABLE).await;
+    let old = format!("{ARN}targetgroup/web/1");
+    for (news, is_recreated) in [(group("web", 81), true), (group("web", 80), false), (group("other", 81), false)] {
+        plugin.configure(json!({})).await;
+        assert!(checked_again(&mut plugin, "TargetGroup", group("web", 80), news.clone()).await.is_empty());
+        // The engine asks again for the inputs of a replacement, and tells nothing of those before.
+        assert!(checked_again(&mut plugin, "TargetGroup", json!({}), news).await.is_empty());
+        for (kind, old, new) in [("Listener", listener(&old), listener(UNKNOWN)), ("ListenerRule", rule(&old), rule(UNKNOWN))] {
+            let failures = checked_again(&mut plugin, kind, old, new).await;
+            assert_eq!(failures.len(), usize::from(is_recreated), "{kind}: {failures:?}");
+            let told = |it: &String| it.contains("ctions[0].targetGroupArn is target group web, which has to be deleted");
+            assert!(failures.iter().all(told), "{failures:?}");
+        }
+    }
 }

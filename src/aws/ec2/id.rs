@@ -1,7 +1,8 @@
 //! The ids of EC2 and EFS, as inputs of any resource: `#[schemars(transform = ec2::id::subnet)]` on a field, or on a list of them.
 
 use schemars::Schema;
-use serde_json::Value as Json;
+
+use crate::schema::{expect, text_in};
 
 /// The id of a VPC.
 pub fn vpc(schema: &mut Schema) {
@@ -35,42 +36,32 @@ pub fn allocation(schema: &mut Schema) {
 
 /// The id of a prefix list.
 pub fn prefix_list(schema: &mut Schema) {
-    expect(schema, "pl-", "the id of a prefix list, such as pl-0123456789abcdef0".to_owned());
+    begin(schema, "pl-", "the id of a prefix list, such as pl-0123456789abcdef0".to_owned());
 }
 
 /// The id of a file system, or its ARN: EFS takes either.
 pub fn file_system(schema: &mut Schema) {
-    expect(schema, "(arn:.+:file-system/)?fs-", "the id of a file system, such as fs-0123456789abcdef0".to_owned());
+    begin(schema, "(arn:.+:file-system/)?fs-", "the id of a file system, such as fs-0123456789abcdef0".to_owned());
 }
 
 /// The id of an access point of a file system, or its ARN: EFS takes either.
 pub fn access_point(schema: &mut Schema) {
-    expect(schema, "(arn:.+:access-point/)?fsap-", "the id of an access point, such as fsap-0123456789abcdef0".to_owned());
+    begin(schema, "(arn:.+:access-point/)?fsap-", "the id of an access point, such as fsap-0123456789abcdef0".to_owned());
 }
 
 fn id(schema: &mut Schema, prefix: &str, what: &str, resource: &str) {
     let sample = format!("{}0123456789abcdef0", prefix.rsplit('?').next().unwrap_or_default());
-    expect(
+    begin(
         schema,
         prefix,
         format!("the id of {what}, such as {sample}; to refer to a {resource} of this program, use its id: ${{name.id}} in YAML"),
     );
-    if let Some(text) = text(schema) {
+    if let Some(text) = text_in(schema) {
         text.insert("refersTo".to_owned(), resource.into());
     }
 }
 
-/// Makes the schema of text, or of a list of texts, expect what begins with `prefix`. How ids go on has changed before.
-fn expect(schema: &mut Schema, prefix: &str, expects: String) {
-    if let Some(text) = text(schema) {
-        text.insert("pattern".to_owned(), format!("^{prefix}[0-9A-Za-z-]+$").into());
-        text.insert("expects".to_owned(), expects.into());
-    }
-}
-
-/// The schema of text, or of the texts in a list.
-fn text(schema: &mut Schema) -> Option<&mut serde_json::Map<String, Json>> {
-    let schema = schema.as_object_mut()?;
-    let listed = schema.get("items").is_some_and(Json::is_object);
-    if listed { schema.get_mut("items").and_then(Json::as_object_mut) } else { Some(schema) }
+/// Expects what begins with `prefix`. How ids go on has changed before.
+fn begin(schema: &mut Schema, prefix: &str, expects: String) {
+    expect(schema, &format!("^{prefix}[0-9A-Za-z-]+$"), expects);
 }

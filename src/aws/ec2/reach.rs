@@ -78,7 +78,7 @@ fn ways_out(index: usize, subnet: &str, report: &Report<'_>) -> Vec<WayOut> {
 /// Warns if none of the security groups of a service lets a load balancer in at `port`, which sends requests to the target group
 /// at the path `target`.
 pub fn check_way_in(groups: &[String], target: (&str, &str), port: i32, report: &mut Report<'_>) {
-    let links: Vec<_> = groups.iter().enumerate().map(|(index, it)| report.link(&format!("{GROUPS}[{index}]"), it)).collect();
+    let links = links(GROUPS, groups, report);
     let senders = senders(target, report);
     let Some(candidates) = candidates(&links, report) else { return };
     if links.is_empty() {
@@ -94,18 +94,43 @@ pub fn check_way_in(groups: &[String], target: (&str, &str), port: i32, report: 
         }
         return;
     }
-    let rule = |from: &str| format!("{{ protocol: tcp, fromPort: {port}, toPort: {port}, securityGroups: [{from}] }}");
     report.warn_if_mismatched(GROUPS, &[], &candidates, |(group, link)| {
-        let rules: Vec<_> = group.ingress.as_ref()?.iter().filter(|it| it.ports.0 <= port && port <= it.ports.1).collect();
+        let rules = rules_at(group, port)?;
         if rules.is_empty() {
-            let fix = rule("<the one of the load balancer>");
+            let fix = rule(port, "<the one of the load balancer>");
             return Some(format!("lets nothing in at port {port}, where a load balancer sends requests; add to ingress: {fix}"));
         }
         let (name, theirs) = senders.as_ref()?;
-        let fix = rule(&format!("<the one of load balancer {name}>"));
+        let fix = rule(port, &format!("<the one of load balancer {name}>"));
         let lets_in = rules.iter().any(|it| may_let_in(it, link, theirs));
         (!lets_in).then(|| format!("does not let in load balancer {name} at port {port}; add to ingress: {fix}"))
     });
+}
+
+/// Warns if none of the security groups at `path` lets anything in at the port of Redis.
+pub fn check_port(path: &str, groups: &[String], port: i32, report: &mut Report<'_>) {
+    let links = links(path, groups, report);
+    let Some(candidates) = candidates(&links, report) else { return };
+    report.warn_if_mismatched(path, &[], &candidates, |(group, _)| {
+        let fix = rule(port, "<the one of the service>");
+        let reason = || format!("lets nothing in at port {port}, where Redis listens; add to ingress of {}: {fix}", group.name);
+        rules_at(group, port)?.is_empty().then(reason)
+    });
+}
+
+/// The rules of a group that let anything in at a port, if they are known.
+fn rules_at(group: &SecurityGroupFacts, port: i32) -> Option<Vec<&IngressFacts>> {
+    Some(group.ingress.as_ref()?.iter().filter(|it| it.ports.0 <= port && port <= it.ports.1).collect())
+}
+
+/// The rule that lets in what is in a group, as a program writes it.
+fn rule(port: i32, from: &str) -> String {
+    format!("{{ protocol: tcp, fromPort: {port}, toPort: {port}, securityGroups: [{from}] }}")
+}
+
+/// The links to the security groups at `path`.
+fn links(path: &str, groups: &[String], report: &Report<'_>) -> Vec<Link> {
+    groups.iter().enumerate().map(|(index, it)| report.link(&format!("{path}[{index}]"), it)).collect()
 }
 
 /// The groups that links may lead to, each with its link; none if one may be of elsewhere.
@@ -148,11 +173,12 @@ mod tests {
     use crate::{
         plan::{Facts, Plan},
         resource::findings,
-        resources::{service::Service, task::Task},
+        resources::{redis_group::RedisGroup, service::Service, task::Task},
         value::{Map, Value},
     };
 
     const UNKNOWN: &str = "unknown";
+    const TARGETS: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/1";
 
     fn link(id: &str) -> Link {
         if id == UNKNOWN { Link::Unknown } else { Link::Known(id.to_owned()) }
@@ -255,7 +281,7 @@ mod tests {
     }
 
     fn service(groups: &[&str]) -> Value {
-        let balancer = json!({ "targetGroupArn": "arn:tg", "containerName": "app", "containerPort": 8000 });
+        let balancer = json!({ "targetGroupArn": TARGETS, "containerName": "app", "containerPort": 8000 });
         let network = json!({ "subnets": ["subnet-1"], "securityGroups": groups });
         let inputs = json!({
             "name": "web", "cluster": "main", "taskDefinition": "web:1",
@@ -264,7 +290,7 @@ mod tests {
         known_or_not(inputs.into())
     }
 
-    /// A program with a load balancer in group `sg-lb`, which sends requests to `arn:tg`.
+    /// A program with a load balancer in group `sg-lb`, which sends requests to `TARGETS`.
     fn balanced() -> Plan {
         let plan = Plan::default();
         declare(&plan, "lb group", "sg-lb", group(vec![rule((80, 80), None)]));
@@ -273,7 +299,7 @@ mod tests {
             LoadBalancerFacts { name: "front".to_owned(), kind: None, internal: None, subnets: Vec::new(), security_groups };
         declare(&plan, "lb", "arn:lb", Facts::new(facts));
         let facts =
-            ListenerFacts { load_balancer: link("arn:lb"), port: None, protocol: None, target_groups: vec![link("arn:tg")] };
+            ListenerFacts { load_balancer: link("arn:lb"), port: None, protocol: None, target_groups: vec![link(TARGETS)] };
         declare(&plan, "listener", "arn:listener", Facts::new(facts));
         plan
     }
@@ -281,6 +307,27 @@ mod tests {
     fn way_in(plan: &Plan, groups: &[&str]) -> Vec<String> {
         let warnings = findings::<Service>(plan, service(groups)).1;
         warnings.into_iter().filter(|it| it.starts_with("networkConfiguration.securityGroups")).collect()
+    }
+
+    #[test]
+    fn a_group_that_does_not_open_the_port_of_redis_is_doubted() {
+        let with = |ports: Option<(i32, i32)>, id: &str, named: &[&str]| {
+            let plan = Plan::default();
+            declare(&plan, "redis", id, group(ports.map(|it| rule(it, None)).into_iter().collect()));
+            let inputs = json!({ "name": "queue", "nodeType": "cache.t4g.small", "securityGroupIds": named, "port": 6380 });
+            let warnings = findings::<RedisGroup>(&plan, known_or_not(inputs.into())).1;
+            warnings.into_iter().filter(|it| it.starts_with("securityGroupIds")).collect::<Vec<_>>()
+        };
+        for id in ["sg-1", UNKNOWN] {
+            for ports in [None, Some((6379, 6379))] {
+                let warnings = with(ports, id, &[id]);
+                assert!(warnings.len() == 1 && warnings[0].contains("lets nothing in at port 6380"), "{warnings:?}");
+            }
+            assert!(with(Some((6000, 7000)), id, &[id]).is_empty());
+        }
+        assert!(with(None, "sg-1", &["sg-2"]).is_empty(), "a group from elsewhere");
+        assert!(with(None, "sg-1", &["sg-1", "sg-2"]).is_empty(), "the other one may open it");
+        assert!(with(None, "sg-1", &[]).is_empty());
     }
 
     #[test]

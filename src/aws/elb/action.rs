@@ -21,6 +21,7 @@ pub struct ListenerAction {
     pub r#type: ListenerActionType,
     /// For `forward`: the ARN of the only target group. For more than one, see `forward`.
     #[schemars(extend("computed" = true))]
+    #[schemars(transform = crate::aws::arn::target_group)]
     pub target_group_arn: Option<String>,
     /// For `forward`: the target groups that share the requests.
     #[schemars(extend("computed" = true))]
@@ -86,6 +87,7 @@ pub struct ListenerActionForward {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerActionTargetGroup {
     /// The ARN of the target group.
+    #[schemars(transform = crate::aws::arn::target_group)]
     pub arn: String,
     /// Its share, in proportion to the weights of the others; 0 gives it nothing.
     #[serde(default = "one")]
@@ -171,6 +173,7 @@ pub struct ListenerActionFixedResponse {
 #[serde(rename_all = "camelCase")]
 pub struct ListenerActionCognito {
     /// The ARN of the user pool.
+    #[schemars(transform = crate::aws::arn::user_pool)]
     pub user_pool_arn: String,
     /// The id of the user pool's client.
     pub user_pool_client_id: String,

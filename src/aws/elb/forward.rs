@@ -51,6 +51,24 @@ pub fn check_forwards(list: &str, actions: &[ListenerAction], listener: &Candida
     }
 }
 
+/// Refuses to keep a target group whose change deletes it first: AWS deletes none that a listener or a rule forwards to.
+pub fn check_recreated(list: &str, old: &[ListenerAction], new: &[ListenerAction], report: &mut Report<'_>) {
+    let old = forwards(list, old);
+    let forwarded = |name: &str| old.iter().any(|(_, arn)| arn.contains(&format!(":targetgroup/{name}/")));
+    for (path, arn) in forwards(list, new) {
+        let groups = report.resolve::<TargetGroupFacts>(&path, Some(&arn));
+        report.compare(&path, &[], &groups, |group| {
+            (group.recreated && forwarded(&group.name)).then(|| {
+                format!(
+                    "is target group {}, which has to be deleted and created anew under its name, and AWS deletes none that a listener \
+                     forwards to: give that TargetGroup another name, or leave its name out, and the new one is created first",
+                    group.name
+                )
+            })
+        });
+    }
+}
+
 /// The target groups of all other listeners and rules, with the load balancers that they serve, as far as these are known.
 fn other_forwards(report: &Report<'_>) -> Vec<(Link, String)> {
     let of_rule = |it: ListenerRuleFacts| {

@@ -434,7 +434,9 @@ mod tests {
         assert_eq!(told(spot(), Value::String("another".to_owned())), Vec::<String>::new());
         assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown), Vec::<String>::new());
         let reason = format!("{path} is \"FARGATE-SPOT\", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?");
-        assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String("another".to_owned())), [reason]);
+        for cluster in ["another", "main"] {
+            assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String(cluster.to_owned())), [&*reason], "{cluster}");
+        }
     }
 
     #[test]
@@ -466,7 +468,7 @@ mod tests {
     #[test]
     fn a_registry_names_a_container_and_its_port() {
         let registry = |name: &str, port: i32| {
-            let registry = json!({ "registryArn": "arn", "containerName": name, "containerPort": port });
+            let registry = json!({ "registryArn": "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-1", "containerName": name, "containerPort": port });
             program().service(json!({ "serviceRegistries": registry }))
         };
         registry("app", 8000).fine();
