@@ -157,7 +157,7 @@ pub fn example(shape: Shape<'_>) -> Value {
             let required = resolved.required_inputs().filter_map(|it| Some((it.to_owned(), example(resolved.property(it)?))));
             Value::Object(required.collect())
         }
-        _ => Value::Object(Map::from([("Version".to_owned(), Value::String("2012-10-17".to_owned()))])),
+        _ => Value::from(json!({ "Version": "2012-10-17", "Statement": [] })),
     }
 }
 
@@ -188,7 +188,8 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
         (_, Some(_)) => None,
         (Some("string"), _) => {
-            let two = [["example-a", "eu-central-1", "/a/"], ["example-b", "eu-west-1", "/b/"]].map(|it| allowed(shape, &it));
+            let two = [["example-a", "eu-central-1", "/a/", "cache.a.one"], ["example-b", "eu-west-1", "/b/", "cache.b.one"]];
+            let two = two.map(|it| allowed(shape, &it));
             (two[0] != two[1]).then(|| (Value::String(two[0].to_owned()), Value::String(two[1].to_owned())))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
@@ -197,6 +198,14 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
             Some((Value::Number(least), Value::Number(least + 1.0)))
         }
         _ => None,
+    }
+}
+
+/// The same, also for lists.
+pub fn two_of_any(shape: Shape<'_>) -> Option<(Value, Value)> {
+    match shape.resolve().kind() {
+        Some("array") => Some((Value::List(Vec::new()), example(shape))),
+        _ => two_examples(shape),
     }
 }
 
