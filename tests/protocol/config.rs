@@ -135,7 +135,8 @@ async fn an_account_that_is_not_allowed_is_left_alone() {
 
 #[tokio::test]
 async fn a_profile_that_does_not_exist_is_told_though_keys_come_before_it() {
-    let (aws, engine) = (FakeAws::answering(|_, _| (500, json!({}))).await, FakeEngine::start().await);
+    let (aws, engine) =
+        (FakeAws::answering(|_, _| (400, json!({ "__type": "ClientException" }))).await, FakeEngine::start().await);
     let files = std::env::temp_dir().join(format!("fargate-profiles-{}", std::process::id()));
     std::fs::write(&files, "[profile dev]\nregion = eu-west-1\n").unwrap();
     let mut said = Vec::new();

@@ -35,11 +35,6 @@ impl FakeAws {
         Self::start(move |operation, _, body| answer(operation, &parsed(body))).await
     }
 
-    /// Agrees to everything, in the protocol of whoever asks, and shows nothing.
-    pub async fn accepting_all() -> Self {
-        Self::showing(&[]).await
-    }
-
     /// Agrees to everything, and shows what is written beside an operation, in the protocol of its service.
     pub async fn showing(shown: &'static [(&str, &str)]) -> Self {
         let answer = |asked: &str, body: &str| match shown.iter().find(|(operation, _)| *operation == asked) {
