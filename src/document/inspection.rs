@@ -48,9 +48,10 @@ impl Inspection {
             }
             let near = nearest(key, known);
             said.extend(near);
-            let (at, it) = match self.secret {
-                true => (path.to_owned(), "has an element that is not one"),
-                false => (path_of_key(path, key), "is not an element"),
+            let (at, it) = if self.secret {
+                (path.to_owned(), "has an element that is not one")
+            } else {
+                (path_of_key(path, key), "is not an element")
             };
             let what = self.what;
             match near {

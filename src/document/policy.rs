@@ -134,14 +134,7 @@ impl Policy {
         let at = |name: &str| path_of_key(path, name);
         let said = self.found.elements(path, statement, &STATEMENT);
         match statement.get("Effect") {
-            Some(Json::String(it)) if it == "Allow" || it == "Deny" => {}
-            Some(Json::Null) => {}
-            Some(it) => {
-                let near = it.as_str().and_then(|it| misspelt(it, &["Allow", "Deny"]));
-                let near = near.map(|it| format!("; did you mean {it}?")).unwrap_or_default();
-                let reason = format!("{} Allow or Deny{near}", self.found.is_not(it));
-                self.found.fail(at("Effect"), reason);
-            }
+            Some(it) => self.effect(&at("Effect"), it),
             None if said.contains("Effect") => {}
             None => self.found.fail(at("Effect"), "is required: Allow or Deny"),
         }
@@ -163,6 +156,29 @@ impl Policy {
                 self.action(&at, action);
             }
         }
+        self.principals(path, statement, says("Principal"));
+        self.resources(path, statement, says("Resource"));
+        if let Some(it) = statement.get("Sid") {
+            self.sid(&at("Sid"), it);
+        }
+        if let Some(it) = statement.get("Condition") {
+            self.condition(&at("Condition"), it);
+        }
+    }
+
+    fn effect(&mut self, at: &str, effect: &Json) {
+        if effect.is_null() || ["Allow", "Deny"].iter().any(|it| effect == it) {
+            return;
+        }
+        let near = effect.as_str().and_then(|it| misspelt(it, &["Allow", "Deny"]));
+        let near = near.map(|it| format!("; did you mean {it}?")).unwrap_or_default();
+        let reason = format!("{} Allow or Deny{near}", self.found.is_not(effect));
+        self.found.fail(at, reason);
+    }
+
+    /// Who a statement is about, which it has to say where the policy is not that of a role alone.
+    fn principals(&mut self, path: &str, statement: &Map<String, Json>, said: bool) {
+        let at = |name: &str| path_of_key(path, name);
         let principals = ["Principal", "NotPrincipal"].into_iter().filter_map(|name| Some((at(name), statement.get(name)?)));
         match self.kind {
             Kind::Identity => {
@@ -173,7 +189,7 @@ impl Policy {
                 }
             }
             Kind::Trust | Kind::Repository | Kind::Endpoint => {
-                if !says("Principal") {
+                if !said {
                     let example = match self.kind {
                         Kind::Trust => r#"for tasks, {"Service": "ecs-tasks.amazonaws.com"}"#,
                         _ => r#"for instance, {"AWS": "123456789012"}, an account"#,
@@ -183,17 +199,22 @@ impl Policy {
                 principals.for_each(|(at, it)| self.principal(&at, it));
             }
         }
+    }
+
+    /// What the actions of a statement are done to, which it says where that is not what the policy is attached to.
+    fn resources(&mut self, path: &str, statement: &Map<String, Json>, said: bool) {
+        let at = |name: &str| path_of_key(path, name);
         let resources = ["Resource", "NotResource"].into_iter().filter_map(|name| Some((at(name), statement.get(name)?)));
         match self.kind {
             Kind::Identity => {
-                if !says("Resource") {
+                if !said {
                     self.found.fail(at("Resource"), "is required: the ARNs of what the actions may be done to, or *");
                 }
                 for (at, it) in resources {
                     self.arns(&at, it);
                 }
             }
-            Kind::Endpoint if !says("Resource") => {
+            Kind::Endpoint if !said => {
                 self.found.fail(at("Resource"), "is required: the ARNs of what the actions may be done to, or *");
             }
             Kind::Endpoint => {}
@@ -209,12 +230,6 @@ impl Policy {
                     self.found.warn(at, reason);
                 }
             }
-        }
-        if let Some(it) = statement.get("Sid") {
-            self.sid(&at("Sid"), it);
-        }
-        if let Some(it) = statement.get("Condition") {
-            self.condition(&at("Condition"), it);
         }
     }
 

@@ -47,7 +47,8 @@ pub struct RoleInputs {
     /// Who may act as the role: a policy document, as a map or as JSON text. For tasks, the principal is the service
     /// `ecs-tasks.amazonaws.com`.
     pub assume_role_policy: Document,
-    /// The ARNs of the managed policies that the role has.
+    /// The ARNs of the managed policies that the role has, such as
+    /// `arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy`.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
     pub managed_policy_arns: Vec<String>,

@@ -60,8 +60,9 @@ fn check_rule(path: &str, rule: &Map<String, Json>, found: &mut Inspection) {
         check_selection(&at("selection"), selection, found);
     }
     let Some(action) = rule.get("action").and_then(|it| found.map(&at("action"), it)) else { return };
-    let at = |name: &str| path_of_key(&at("action"), name);
-    let said = found.elements(path, action, &["type", "targetStorageClass"]);
+    let path = at("action");
+    let at = |name: &str| path_of_key(&path, name);
+    let said = found.elements(&path, action, &["type", "targetStorageClass"]);
     match action.get("type") {
         Some(it) => check_name(&at("type"), it, &["expire", "transition"], found),
         None if said.contains("type") => {}
@@ -146,7 +147,7 @@ fn check_order(rules: &[(String, &Map<String, Json>)], found: &mut Inspection) {
     }
 }
 
-/// A whole number of at least 1, which JSON may hold as text.
+/// A whole number of at least 1.
 fn check_number(path: &str, json: &Json, found: &mut Inspection) {
     if !json.is_null() && number(json).is_none_or(|it| it < 1) {
         let is_not = found.is_not(json);
@@ -235,6 +236,11 @@ mod tests {
                 json!({ "rules": [{ "rulePriority": 1, "selection": selection, "action": { "type": "expired" } }] }),
                 "policy.rules[0].action.type",
                 "did you mean expire?",
+            ),
+            (
+                json!({ "rules": [{ "rulePriority": 1, "selection": selection, "action": { "types": "expire" } }] }),
+                "policy.rules[0].action.types",
+                "did you mean type?",
             ),
             (json!({ "rules": [rule(1, &json!({})), rule(1, &json!({}))] }), "policy.rules[1].rulePriority", "policy.rules[0]"),
             (json!({ "rules": [rule(2, &json!({ "tagStatus": "any" })), rule(3, &json!({}))] }), "policy.rules[0].rulePriority", "last"),
