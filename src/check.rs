@@ -344,6 +344,12 @@ impl<'a> Report<'a> {
         self.knows(path).then_some(value)
     }
 
+    /// Whether the property that `path` is in holds a secret, so that nothing of it is quoted.
+    pub fn is_secret(&self, path: &str) -> bool {
+        let top = steps(path).into_iter().next().and_then(|it| self.inputs.get(&it));
+        top.is_some_and(Value::contains_secret)
+    }
+
     /// `text` without what is secret in the inputs.
     pub fn shown(&self, text: &str) -> String {
         let maps: Vec<_> = [self.inputs].into_iter().chain(self.old).collect();

@@ -1,10 +1,15 @@
 //! Policy documents, which programs write as maps or as JSON text.
 
+pub mod inspection;
+pub mod policy;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+
+use crate::facts::covers;
 
 /// A JSON document, as a map or as text. All ways to write the same document mean the same.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -32,14 +37,16 @@ impl Document {
         }
     }
 
-    /// Whether any statement lets the service of this name in. A document that cannot be read may.
+    /// Whether any statement lets the service of this name act as the role. A document that cannot be read may.
     pub fn trusts(&self, service: &str) -> bool {
         let Ok(document) = serde_json::from_str::<Json>(&self.to_text()) else { return true };
         items(&document["Statement"]).iter().any(|it| {
             let principal = &it["Principal"];
             let among = |names: &Json| names == service || names.as_array().is_some_and(|all| all.iter().any(|it| it == service));
             let anyone = principal == "*" || principal["AWS"] == "*" || principal["Service"] == "*" || principal.is_null();
-            it["Effect"] == "Allow" && (anyone || among(&principal["Service"]))
+            let acts = |action: &Json| action.as_str().is_none_or(|it| covers(it, "sts:AssumeRole"));
+            let acts = it["Action"].is_null() || items(&it["Action"]).iter().any(acts);
+            it["Effect"] == "Allow" && acts && (anyone || among(&principal["Service"]))
         })
     }
 

@@ -151,7 +151,8 @@ impl RoleFacts {
     }
 }
 
-fn covers(pattern: &str, action: &str) -> bool {
+/// Whether a pattern of a policy, such as `s3:Get*`, covers an action.
+pub fn covers(pattern: &str, action: &str) -> bool {
     let pattern = regex_lite::escape(pattern).replace("\\*", ".*").replace("\\?", ".");
     Regex::new(&format!("(?i)^{pattern}$")).is_ok_and(|it| it.is_match(action))
 }

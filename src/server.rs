@@ -225,7 +225,7 @@ impl Provider {
     /// An error that is every resource's: told once and in full, at the top, where the engine shows what concerns the stack.
     async fn no_access(&self, error: Error) -> Status {
         let Some(cause) = error.downcast_ref::<NoAccess>().filter(|it| it.is_new) else { return refuse(&error, &[]) };
-        let message = without_secrets(cause.in_full().replace('\n', "\n\t  "), &[]);
+        let message = without_secrets(indented(cause.in_full()), &[]);
         let request =
             rpc::LogRequest { severity: rpc::LogSeverity::Error.into(), message: message.clone(), ..Default::default() };
         let (sent, arrived) = oneshot::channel();
@@ -362,12 +362,20 @@ impl ResourceProvider for Provider {
         let request = request.into_inner();
         guard(async {
             let session = if self.0.package.calls_aws() { Some(Arc::new(session(request.args).await?)) } else { None };
+            let ignored_profile = match &session {
+                Some(session) => session.ignored_profile().await,
+                None => None,
+            };
             let reference = request.urn.zip(request.id).map(|(urn, id)| format!("{urn}::{id}"));
             // Of several instances in one process, none is told which of them is asked.
             let reference = reference.filter(|_| !self.engine().attached);
             *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) = Some(Configured { session, reference });
             self.0.plan.begin(self.engine().attached);
             self.attach_to(None);
+            if let (Some(message), Some(log)) = (ignored_profile, self.log()) {
+                let (severity, message) = (rpc::LogSeverity::Warning.into(), indented(&message));
+                _ = log.send(Line::Tell(rpc::LogRequest { severity, message, ..Default::default() }));
+            }
             Ok(Response::new(rpc::ConfigureResponse {
                 accept_secrets: true,
                 supports_preview: true,
@@ -615,6 +623,11 @@ async fn session(settings: Option<Struct>) -> Result<Session, Status> {
     };
     let region = region.ok_or_else(|| missing_key("region", &missing_region()))?;
     Ok(Session::new(config, region))
+}
+
+/// A text of several lines as the engine shows it below its first.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n\t  ")
 }
 
 fn not_configured() -> Status {

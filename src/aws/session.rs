@@ -15,7 +15,7 @@ use aws_config::{
     AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
     environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain,
-    profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider},
+    profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider, ProfileSet},
     retry::RetryConfig,
     sts::AssumeRoleProvider,
     timeout::TimeoutConfig,
@@ -126,18 +126,14 @@ impl Session {
         };
         let Some(broken) = broken else { return self.explain_unreachable(sdk, &error.to_string()) };
         let (cause, all) = (root_cause(&broken), format!("{}", DisplayErrorContext(&broken)));
-        let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await.ok();
+        let profiles = profiles().await;
         if let (Some(name), Some(profiles)) = (&profile, &profiles)
-            && profiles.get_profile(name).is_none()
+            && let Some(known) = without(profiles, name)
         {
-            let mut names: Vec<_> = profiles.profiles().collect();
-            names.sort_unstable();
-            let set = if self.config.profile.is_some() { "fargate:profile" } else { "AWS_PROFILE" };
-            let near = nearest(name, &names).map(|it| format!("did you mean {it}? ")).unwrap_or_default();
-            let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+            let set = self.names_profile();
             return format!(
                 "profile {name} is not in the AWS configuration files\nfix: correct {set}, or add the profile by `aws configure \
-                 --profile {name}`: {near}{known}"
+                 --profile {name}`: {known}"
             );
         }
         let sso = |name: &String| {
@@ -187,6 +183,25 @@ impl Session {
             "cannot reach AWS in region {region}\nfix: check the spelling of fargate:region or AWS_REGION{near}, and the network\n\
              cause: {text}"
         )
+    }
+
+    /// What to say of a profile that does not exist and that nothing reads, for keys come before it. Looks at files, calls nobody.
+    pub async fn ignored_profile(&self) -> Option<String> {
+        let name = self.config.profile.clone().or_else(|| env("AWS_PROFILE"))?;
+        // The default one need not be written down.
+        if !self.has_keys() || name == "default" {
+            return None;
+        }
+        let (known, set, from) = (without(&profiles().await?, &name)?, self.names_profile(), self.source(None));
+        Some(format!(
+            "profile {name} is not in the AWS configuration files, so {set} has no effect: the credentials {from} are used\n\
+             fix: correct {set}, or remove it: {known}"
+        ))
+    }
+
+    /// What names the profile.
+    fn names_profile(&self) -> &'static str {
+        if self.config.profile.is_some() { "fargate:profile" } else { "AWS_PROFILE" }
     }
 
     fn has_keys(&self) -> bool {
@@ -267,6 +282,23 @@ const REGIONS: [&str; 34] = [
     "us-west-1",
     "us-west-2",
 ];
+
+/// What the AWS configuration files say, if they can be read.
+async fn profiles() -> Option<ProfileSet> {
+    profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await.ok()
+}
+
+/// The profiles that there are, if the one of this name is not among them.
+fn without(profiles: &ProfileSet, name: &str) -> Option<String> {
+    if profiles.get_profile(name).is_some() {
+        return None;
+    }
+    let mut names: Vec<_> = profiles.profiles().collect();
+    names.sort_unstable();
+    let near = nearest(name, &names).map(|it| format!("did you mean {it}? ")).unwrap_or_default();
+    let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    Some(format!("{near}{known}"))
+}
 
 /// A variable of the environment that says something.
 fn env(name: &str) -> Option<String> {

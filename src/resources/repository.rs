@@ -1,5 +1,7 @@
 //! ecr: a repository of container images.
 
+mod lifecycle;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
@@ -15,7 +17,10 @@ use crate::{
     },
     check::{Loss, Report},
     codec::{Unlisted, name_of, named},
-    document::Document,
+    document::{
+        Document,
+        policy::{self, Kind},
+    },
     list::{All, Cursor, Listed, Page},
     resource::{Context, Resource, tag_changes},
 };
@@ -200,6 +205,12 @@ impl Resource for Repository {
             encryption.kms_key.is_none() || encryption.encryption_type != RepositoryEncryptionType::Aes256,
             "is for an encryptionType of KMS or KMS_DSSE",
         );
+        if let Some(policy) = inputs.lifecycle_policy.as_ref().filter(|it| !it.is_empty()) {
+            lifecycle::check("lifecyclePolicy", policy, report);
+        }
+        if let Some(policy) = inputs.policy.as_ref().filter(|it| !it.is_empty()) {
+            policy::check("policy", policy, Kind::Repository, report);
+        }
     }
 
     fn check_change(old: &RepositoryInputs, new: &RepositoryInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {

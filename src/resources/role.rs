@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Explain as _, Passing, Patience, Seen, refused_with},
-    check::Report,
-    document::Document,
-    list::{Cursor, Listed, Page},
+    check::{Report, misspelt},
+    document::{
+        Document,
+        policy::{self, Kind},
+    },
     facts::RoleFacts,
+    list::{Cursor, Listed, Page},
     plan::Facts,
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
@@ -44,7 +47,8 @@ pub struct RoleInputs {
     /// Who may act as the role: a policy document, as a map or as JSON text. For tasks, the principal is the service
     /// `ecs-tasks.amazonaws.com`.
     pub assume_role_policy: Document,
-    /// The ARNs of the managed policies that the role has.
+    /// The ARNs of the managed policies that the role has, such as
+    /// `arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy`.
     #[serde(default)]
     #[schemars(extend("compare" = "set"))]
     pub managed_policy_arns: Vec<String>,
@@ -121,12 +125,15 @@ impl Resource for Role {
     type Query = RoleQuery;
 
     fn check(inputs: &RoleInputs, report: &mut Report<'_>) {
+        policy::check("assumeRolePolicy", &inputs.assume_role_policy, Kind::Trust, report);
+        for (name, document) in &inputs.inline_policies {
+            policy::check(&path_of_key("inlinePolicies", name), document, Kind::Identity, report);
+        }
         for (index, arn) in inputs.managed_policy_arns.iter().enumerate() {
-            report.rule(
-                &[&format!("managedPolicyArns[{index}]")],
-                arn.starts_with("arn:"),
-                format!("is {arn:?}, not the ARN of a managed policy such as arn:aws:iam::aws:policy/ReadOnlyAccess"),
-            );
+            check_managed_policy(&format!("managedPolicyArns[{index}]"), arn, report);
+        }
+        if let Some(arn) = &inputs.permissions_boundary {
+            check_managed_policy("permissionsBoundary", arn, report);
         }
         // IAM's quotas, which count no white space. Only that of the inline policies is the same for every account.
         let size = |it: &Document| it.to_text().chars().filter(|it| !it.is_whitespace()).count();
@@ -172,7 +179,10 @@ impl Resource for Role {
     }
 
     fn facts(inputs: &RoleInputs, report: &Report<'_>) -> Option<Facts> {
-        let is_for_tasks = !report.knows("assumeRolePolicy") || inputs.assume_role_policy.trusts("ecs-tasks.amazonaws.com");
+        let trust = &inputs.assume_role_policy;
+        // Of a policy with mistakes in it the role itself reports these: nothing is known of what it would be without.
+        let is_unclear = !report.knows("assumeRolePolicy") || !policy::is_sound(trust, Kind::Trust);
+        let is_for_tasks = is_unclear || trust.trusts("ecs-tasks.amazonaws.com");
         let allowed = report.known("managedPolicyArns", ()).and_then(|()| {
             let inline = report.known("inlinePolicies", &inputs.inline_policies)?.values().map(Document::allowed_actions);
             let managed = inputs.managed_policy_arns.iter().map(|it| allowed_by_managed_policy(it));
@@ -323,6 +333,34 @@ impl Resource for Role {
     }
 }
 
+/// The managed policies of AWS for ECS that are under `service-role/`, as the AWS Managed Policy Reference lists them.
+const OF_SERVICE_ROLES: [&str; 5] = [
+    "AmazonECSTaskExecutionRolePolicy",
+    "AmazonEC2ContainerServiceforEC2Role",
+    "AmazonEC2ContainerServiceRole",
+    "AmazonEC2ContainerServiceAutoscaleRole",
+    "AmazonEC2ContainerServiceEventsRole",
+];
+
+fn check_managed_policy(path: &str, arn: &str, report: &mut Report<'_>) {
+    let name = arn.rsplit(['/', ':']).next().unwrap_or(arn);
+    let known = misspelt(name, &OF_SERVICE_ROLES);
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    let (partition, owner, resource) = match parts[..] {
+        ["arn", partition, "iam", "", owner, resource] => (partition, owner, resource),
+        _ => ("aws", "", ""),
+    };
+    let is_owner = owner == "aws" || owner.len() == 12 && owner.chars().all(|it| it.is_ascii_digit());
+    let is_arn = is_owner && resource.starts_with("policy/") && !resource.ends_with('/');
+    let right = known.map(|it| format!("arn:{partition}:iam::aws:policy/service-role/{it}"));
+    let near = right.as_ref().map(|it| format!("; did you mean {it}?")).unwrap_or_default();
+    let example = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    report.rule(&[path], is_arn, format!("is {arn:?}, not the ARN of a managed policy such as {example}{near}"));
+    // AWS has one policy of a name, whatever its path.
+    let misplaced = is_arn && owner == "aws" && right.is_some_and(|it| it != arn);
+    report.rule(&[path], !misplaced, format!("is {arn:?}, which AWS does not have{near}"));
+}
+
 /// The actions that a managed policy allows, if this version knows it.
 fn allowed_by_managed_policy(arn: &str) -> Option<Vec<String>> {
     // https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonECSTaskExecutionRolePolicy.html
@@ -436,6 +474,7 @@ mod tests {
     use crate::{
         plan::Plan,
         resource::{findings, findings_of_change},
+        value::Value,
     };
 
     #[test]
@@ -457,7 +496,7 @@ mod tests {
     #[test]
     fn quotas_of_iam_are_known() {
         let policies = |count: usize| (0..count).map(|it| format!("arn:aws:iam::aws:policy/{it:016}")).collect::<Vec<_>>();
-        let long = json!({ "Sid": "a".repeat(11_000) });
+        let long = json!({ "Statement": [], "Id": "a".repeat(11_000) });
         let found = |more: serde_json::Value| {
             let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });
             inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -467,6 +506,62 @@ mod tests {
         assert!(found(json!({ "managedPolicyArns": policies(11) })).1[0].contains("AWS allows a role 10"));
         assert!(found(json!({ "inlinePolicies": { "one": long } })).0[0].contains("AWS allows a role 10240"));
         assert!(found(json!({ "assumeRolePolicy": long })).1[0].contains("AWS allows 2048"));
+    }
+
+    #[test]
+    fn documents_and_arns_are_told_at_their_paths() {
+        let statement = json!({ "Effect": "allow", "Action": "sts:AssumeRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+        let inline = json!({ "Statement": [{ "Effect": "Allow", "Actions": "s3:*", "Resource": "*" }] }).to_string();
+        let role = |more: serde_json::Value| {
+            let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });
+            inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            findings::<Role>(&Plan::default(), inputs.into()).0
+        };
+        let found = role(json!({ "assumeRolePolicy": { "Statement": [statement] }, "inlinePolicies": { "read-all": inline } }));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with(r#"assumeRolePolicy.Statement[0].Effect is "allow", not Allow or Deny"#), "{found:?}");
+        assert!(found[1].starts_with(r#"inlinePolicies["read-all"].Statement[0].Actions "#), "{found:?}");
+        let right = "did you mean arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy?";
+        for (arn, rule) in [
+            ("arn:aws:iam::aws:policy/AmazonECSTaskExecutionRolePolicy", right),
+            ("arn:aws:iam::aws:policy/service-role/AmazonEcsTaskExecutionRolePolicy", right),
+            ("AmazonECSTaskExecutionRolePolicy", right),
+            ("ReadOnlyAccess", "not the ARN of a managed policy"),
+            ("arn:aws:iam::aws:role/ReadOnlyAccess", "not the ARN of a managed policy"),
+            ("arn:aws:iam::12345:policy/own", "not the ARN of a managed policy"),
+        ] {
+            let found = role(json!({ "managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess", arn] }));
+            assert!(found.len() == 1 && found[0].starts_with("managedPolicyArns[1] ") && found[0].contains(rule), "{found:?}");
+        }
+        for arn in [
+            "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy",
+            "arn:aws-cn:iam::aws:policy/service-role/AmazonEC2ContainerServiceRole",
+            "arn:aws:iam::123456789012:policy/AmazonECSTaskExecutionRolePolicy",
+            "arn:aws:iam::123456789012:policy/team/own",
+        ] {
+            assert_eq!(role(json!({ "managedPolicyArns": [arn], "permissionsBoundary": arn })), Vec::<String>::new());
+        }
+    }
+
+    /// An unknown part hides no mistake beside it, and a secret one is not shown.
+    #[test]
+    fn what_is_unknown_or_secret_hides_no_mistake() {
+        let text = |it: &str| Value::String(it.to_owned());
+        let statement = |resource: Value, effect: Value| {
+            let elements = [("Effect", effect), ("Action", text("s3:*")), ("Resource", resource)];
+            let statement = Value::Object(elements.into_iter().map(|(name, it)| (name.to_owned(), it)).collect());
+            let policy = Value::Object([("Statement".to_owned(), Value::List(vec![statement]))].into());
+            let inline = Value::Object([("read".to_owned(), policy)].into());
+            let trust = Value::from(json!({ "Statement": [] }));
+            let inputs = [("assumeRolePolicy".to_owned(), trust), ("inlinePolicies".to_owned(), inline)];
+            findings::<Role>(&Plan::default(), Value::Object(inputs.into())).0
+        };
+        let found = statement(Value::Unknown, text("allow"));
+        assert!(found.len() == 1 && found[0].starts_with("inlinePolicies.read.Statement[0].Effect is \"allow\""), "{found:?}");
+        let found = statement(Value::Unknown, Value::Unknown);
+        assert_eq!(found, Vec::<String>::new());
+        let found = statement(text("hush").secret(), text("allow"));
+        assert!(found.len() == 2 && !found.concat().contains("hush"), "{found:?}");
     }
 
     #[test]

@@ -49,8 +49,9 @@ pub struct TaskDefinitionInputs {
     /// The containers of a task, of which at least one is essential.
     #[schemars(length(min = 1, max = 10), extend("keyedBy" = "name"))]
     pub container_definitions: Vec<TaskDefinitionContainerDefinition>,
-    /// The CPU units that the containers share, of which 1024 are one vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384; or as
-    /// text, such as `0.5 vCPU`. Default: 256, the least that Fargate has.
+    /// The CPU units that the containers share, of which 1024 are one vCPU: 256, 512, 1024, 2048, 4096, 8192, 16384 or 32768; or
+    /// as text, such as `0.5 vCPU`. From 8192 on, for Linux on platform version 1.4.0 or later. Default: 256, the least that
+    /// Fargate has.
     #[serde(default = "least_cpu")]
     #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of CPU units, such as 256, or of vCPUs, such as 0.25 vCPU"))]
     pub cpu: String,
@@ -1301,7 +1302,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{diff, schema::Shapes};
+    use crate::{codec, diff, schema::Shapes};
 
     /// What AWS adds to a container that says nothing is no change to it.
     #[test]
@@ -1324,6 +1325,15 @@ mod tests {
         let shape = Shapes::of::<TaskDefinitionContainerDefinition>();
         let (said, shown) = (show(ports(port.build())), show(ports(echo.build())));
         assert!(diff::means_the_same(&said.into(), &shown.into(), shape.root()));
+    }
+
+    #[test]
+    fn an_empty_pid_mode_is_none() {
+        let shown = types::TaskDefinition::builder().pid_mode("".into()).network_mode(types::NetworkMode::Awsvpc).build();
+        let read = codec::encode(&from_aws(&shown, &[]).unwrap()).unwrap();
+        assert_eq!(read.get("pidMode").filter(|it| !it.is_empty()), None);
+        let shown = types::TaskDefinition::builder().pid_mode(types::PidMode::Task).build();
+        assert_eq!(from_aws(&shown, &[]).unwrap().pid_mode, Some(TaskDefinitionPidMode::Task));
     }
 
     #[test]

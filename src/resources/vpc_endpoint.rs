@@ -12,7 +12,10 @@ use crate::{
     aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
     codec::{Unlisted, name_of},
-    document::Document,
+    document::{
+        Document,
+        policy::{self, Kind},
+    },
     facts::{SubnetFacts, VpcEndpointFacts, VpcFacts},
     list::{Cursor, Page},
     plan::{Candidates, Facts, Link},
@@ -172,6 +175,7 @@ impl Resource for VpcEndpoint {
     }
 
     fn check(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
+        policy::check("policy", &inputs.policy, Kind::Endpoint, report);
         let kind = endpoint_type(inputs);
         let gateway = kind == VpcEndpointType::Gateway;
         for (name, fits) in [

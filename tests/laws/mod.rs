@@ -5,7 +5,11 @@
 mod mutant;
 mod shapes;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+};
 
 use fargate::{
     aws::{Observer, Session, bounds},
@@ -123,6 +127,7 @@ fn a_fault_planted_for_each_law_is_caught() {
         ("L6", "Role", mutant::Fault::AcceptsAnything),
         ("L7", "Repository", mutant::Fault::CreatesFirst),
         ("L8", "Role", mutant::Fault::AcceptsAnything),
+        ("L9", "RedisGroup", mutant::Fault::WaitsForNothing),
         ("L10", "LogGroup", mutant::Fault::AcceptsAnything),
         ("L11", "Role", mutant::Fault::SaysNothingOfNames),
         ("L12", "LoadBalancer", mutant::Fault::AcceptsAnything),
@@ -355,14 +360,81 @@ fn users_stay(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "all laws have one form")]
+/// Where a program may let changes wait, AWS is asked to make each of them when it would be by itself, whatever else changes: what
+/// waits and what AWS only makes at once are never in one request.
 fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
-    Ok(Cell::Because(if resource.inputs().root().property("applyImmediately").is_some() {
-        "applyImmediately in every combination: tests/lifecycle/test_redis_group.py and the rules' own tests"
-    } else {
-        "AWS makes all its changes at once"
-    }))
+    let root = resource.inputs().root();
+    if root.property("applyImmediately").is_none() {
+        return Ok(Cell::Because("AWS makes all its changes at once"));
+    }
+    let changes = root.properties().filter(|(name, it)| *name != "applyImmediately" && !it.flag("replaceOnChanges"));
+    let changes: Vec<_> = changes.filter_map(|(name, shape)| Some((name, shapes::two_of_any(shape)?))).collect();
+    let requests = |changes: &[&(&str, (Value, Value))]| {
+        let inputs = |value: fn(&(Value, Value)) -> &Value| {
+            let mut inputs = with(resource, [("applyImmediately", Value::Bool(false))]);
+            inputs.extend(changes.iter().map(|(name, values)| ((*name).to_owned(), value(values).clone())));
+            checked(resource, inputs)
+        };
+        let (old, new) = (inputs(|it| &it.0), inputs(|it| &it.1));
+        let calls = update_seeing(EXISTING, resource, &old, &old, &new);
+        calls.iter().filter_map(|(_, body)| Request::read(body)).collect::<Vec<_>>()
+    };
+    let alone: Vec<_> = changes.iter().map(|it| requests(&[it])).collect();
+    // When AWS is asked to make the change that a parameter is for. One that is in requests of both kinds says what they are about.
+    let mut times: BTreeMap<&str, BTreeSet<bool>> = BTreeMap::new();
+    for request in alone.iter().flatten() {
+        for parameter in &request.parameters {
+            times.entry(parameter).or_default().insert(request.at_once);
+        }
+    }
+    let mut cases = 0;
+    for (index, one) in changes.iter().enumerate() {
+        for (other, alone_other) in changes.iter().zip(&alone).skip(index + 1) {
+            let at_once = |of: &[Request]| of.iter().map(|it| it.at_once).collect::<BTreeSet<_>>();
+            let (first, second) = (at_once(&alone[index]), at_once(alone_other));
+            if first.is_empty() || second.is_empty() || first == second {
+                continue;
+            }
+            for request in requests(&[one, other]) {
+                let misplaced =
+                    |it: &&String| times.get(it.as_str()).is_some_and(|it| it.len() == 1 && !it.contains(&request.at_once));
+                if let Some(parameter) = request.parameters.iter().find(misplaced) {
+                    let at_once = request.at_once;
+                    return Err(format!("{} and {} change: {parameter} is sent with ApplyImmediately={at_once}", one.0, other.0));
+                }
+            }
+            cases += 1;
+        }
+    }
+    if cases == 0 {
+        return Err("nothing that it changes waits".to_owned());
+    }
+    Ok(Cell::Held(cases))
 }
+
+/// A request that says when AWS is to do what it asks for.
+struct Request {
+    at_once: bool,
+    parameters: BTreeSet<String>,
+}
+
+impl Request {
+    /// Reads it from a body such as `Action=ModifyReplicationGroup&ApplyImmediately=false`.
+    fn read(body: &str) -> Option<Self> {
+        let parameters: Vec<_> = body.split('&').filter_map(|it| it.split_once('=')).collect();
+        let (_, at_once) = parameters.iter().find(|(name, _)| *name == "ApplyImmediately")?;
+        let names = parameters.iter().filter_map(|(name, _)| name.split('.').next()).filter(|it| *it != "ApplyImmediately");
+        Some(Self { at_once: *at_once == "true", parameters: names.map(str::to_owned).collect() })
+    }
+}
+
+/// What AWS shows of what an update finds, where that looks at it first.
+const EXISTING: &[(&str, &str)] = &[(
+    "DescribeReplicationGroups",
+    "<DescribeReplicationGroupsResponse><DescribeReplicationGroupsResult><ReplicationGroups><ReplicationGroup>\
+     <ReplicationGroupId>id</ReplicationGroupId><Status>available</Status>\
+     </ReplicationGroup></ReplicationGroups></DescribeReplicationGroupsResult></DescribeReplicationGroupsResponse>",
+)];
 
 fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
     const SWITCHES: [&str; 2] = ["allowDataLoss", "forceDelete"];
@@ -390,7 +462,7 @@ const FREE: [&str; 4] = ["accountId", "thresholdMetricId", "userPoolClientId", "
 const TAKE_NAMES: [&str; 6] =
     ["executionRoleArn", "taskRoleArn", "kmsKeyId", "fargateEphemeralStorageKmsKeyId", "replicationGroupId", "userGroupIds"];
 /// Inputs for ARNs of many kinds of things, or of a kind that a rule tells.
-const TAKE_ARNS: [&str; 4] = ["alarmActions", "okActions", "insufficientDataActions", "managedPolicyArns"];
+const TAKE_ARNS: [&str; 3] = ["alarmActions", "okActions", "insufficientDataActions"];
 
 /// What cannot be the thing that an input refers to is a mistake: the ARN of something else, and the name that somebody gave it.
 #[test]
@@ -481,8 +553,19 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
 
 /// The calls by which an update changes something in AWS.
 fn update(resource: &dyn AnyResource, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
+    update_seeing(&[], resource, seen, before, new)
+}
+
+/// The same, where AWS shows something.
+fn update_seeing(
+    shown: &'static [(&str, &str)],
+    resource: &dyn AnyResource,
+    seen: &Map,
+    before: &Map,
+    new: &Map,
+) -> Vec<(String, String)> {
     run(async {
-        let aws = FakeAws::accepting_all().await;
+        let aws = FakeAws::showing(shown).await;
         let context = context(&aws).await;
         let before = Before { inputs: before, outputs: seen, ignored: &[] };
         // The calls are made by then; what AWS would show is of no interest here, and the fake one shows nothing.

@@ -31,6 +31,8 @@ pub enum Fault {
     CreatesFirst,
     /// A refusal is passed on without what to do.
     SaysNothingOfNames,
+    /// An update of several things makes all of them at once.
+    WaitsForNothing,
 }
 
 /// A resource, but for a fault.
@@ -121,10 +123,14 @@ impl AnyResource for Mutant {
     }
 
     async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
-        if self.fault != Fault::SendsDefaults {
-            return self.real.update(context, id, old, new).await;
-        }
         let mut filled: Map = new.clone();
+        if self.fault == Fault::WaitsForNothing {
+            let changed = new.iter().filter(|(name, it)| old.inputs.get(*name) != Some(*it)).count();
+            filled.insert("applyImmediately".to_owned(), Value::Bool(changed > 1));
+        }
+        if self.fault != Fault::SendsDefaults {
+            return self.real.update(context, id, old, &filled).await;
+        }
         let flags = self
             .real
             .inputs()

@@ -157,7 +157,7 @@ pub fn example(shape: Shape<'_>) -> Value {
             let required = resolved.required_inputs().filter_map(|it| Some((it.to_owned(), example(resolved.property(it)?))));
             Value::Object(required.collect())
         }
-        _ => Value::Object(Map::from([("Version".to_owned(), Value::String("2012-10-17".to_owned()))])),
+        _ => Value::from(json!({ "Version": "2012-10-17", "Statement": [] })),
     }
 }
 
@@ -192,7 +192,8 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
         (_, Some([(one, _), (other, _), ..])) => Some((Value::String((*one).to_owned()), Value::String((*other).to_owned()))),
         (_, Some(_)) => None,
         (Some("string"), _) => {
-            let two = [["example-a", "eu-central-1", "/a/"], ["example-b", "eu-west-1", "/b/"]].map(|it| allowed(shape, &it));
+            let two = [["example-a", "eu-central-1", "/a/", "cache.a.one"], ["example-b", "eu-west-1", "/b/", "cache.b.one"]];
+            let two = two.map(|it| allowed(shape, &it));
             // Ids and ARNs differ by how they end.
             let [one, other] =
                 if two[0] == two[1] { [two[0].to_owned(), format!("{}0", two[0])] } else { two.map(str::to_owned) };
@@ -204,6 +205,14 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
             Some((Value::Number(least), Value::Number(least + 1.0)))
         }
         _ => None,
+    }
+}
+
+/// The same, also for lists.
+pub fn two_of_any(shape: Shape<'_>) -> Option<(Value, Value)> {
+    match shape.resolve().kind() {
+        Some("array") => Some((Value::List(Vec::new()), example(shape))),
+        _ => two_examples(shape),
     }
 }
 

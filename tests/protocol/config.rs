@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 
 use super::UNREACHABLE;
-use crate::support::{FakeAws, Plugin, URN, cluster, props, read, told};
+use crate::support::{FakeAws, FakeEngine, Plugin, URN, cluster, props, read, told};
 
 async fn check_config(plugin: &mut Plugin, news: serde_json::Value) -> rpc::CheckResponse {
     let urn = "urn:pulumi:dev::project::pulumi:providers:fargate::default".to_owned();
@@ -131,4 +131,41 @@ async fn an_account_that_is_not_allowed_is_left_alone() {
     let refused = plugin.client.create(request).await.unwrap_err();
     assert_eq!(refused.message(), "the credentials are of account 123456789012; fargate:allowedAccountIds allows 999999999999");
     assert_eq!(aws.calls(), ["GetCallerIdentity"]);
+}
+
+#[tokio::test]
+async fn a_profile_that_does_not_exist_is_told_though_keys_come_before_it() {
+    let (aws, engine) =
+        (FakeAws::answering(|_, _| (400, json!({ "__type": "ClientException" }))).await, FakeEngine::start().await);
+    let files = std::env::temp_dir().join(format!("fargate-profiles-{}", std::process::id()));
+    std::fs::write(&files, "[profile dev]\nregion = eu-west-1\n").unwrap();
+    let mut said = Vec::new();
+    for (profile, settings) in [
+        ("dve", json!({})),
+        ("dev", json!({})),
+        ("default", json!({})),
+        ("dev", json!({ "profile": "pord", "accessKey": "key", "secretKey": "secret" })),
+    ] {
+        let mut command = Plugin::command(&[&engine.address]);
+        command
+            .envs([("AWS_ENDPOINT_URL", &*aws.url), ("AWS_REGION", "eu-central-1"), ("AWS_PROFILE", profile)])
+            .envs([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+            .env("AWS_CONFIG_FILE", &files);
+        let mut plugin = Plugin::start_in(command).await;
+        plugin.configure(settings).await;
+        let request = rpc::CreateRequest { urn: URN.to_owned(), properties: props(cluster()), ..Default::default() };
+        let refused = plugin.client.create(request).await.unwrap_err();
+        assert!(!refused.message().contains("access to AWS"), "{}", refused.message());
+        let is_warning = |it: &rpc::LogRequest| it.severity == i32::from(rpc::LogSeverity::Warning);
+        said.push(engine.lines().into_iter().filter(is_warning).map(|it| it.message).collect::<Vec<_>>());
+    }
+    std::fs::remove_file(&files).unwrap();
+    assert!(aws.count("GetCallerIdentity") == 4, "the SDK takes the keys");
+    assert_eq!(said.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 2]);
+    assert!(
+        said[3][0].starts_with("profile dve is not in the AWS configuration files, so AWS_PROFILE has no effect"),
+        "{said:?}"
+    );
+    assert!(said[3][0].contains("in AWS_ACCESS_KEY_ID") && said[3][0].contains("did you mean dev?"), "{said:?}");
+    assert!(said[3][1].contains("fargate:profile has no effect") && said[3][1].contains("fargate:accessKey"), "{said:?}");
 }

@@ -35,9 +35,13 @@ impl FakeAws {
         Self::start(move |operation, _, body| answer(operation, &parsed(body))).await
     }
 
-    /// Agrees to everything, in the protocol of whoever asks, and shows nothing.
-    pub async fn accepting_all() -> Self {
-        Self::serving(Arc::new(|operation, _, body| (200, agreement(operation, body)))).await
+    /// Agrees to everything, and shows what is written beside an operation, in the protocol of its service.
+    pub async fn showing(shown: &'static [(&str, &str)]) -> Self {
+        let answer = |asked: &str, body: &str| match shown.iter().find(|(operation, _)| *operation == asked) {
+            Some((_, answer)) => (*answer).to_owned(),
+            None => agreement(asked, body),
+        };
+        Self::serving(Arc::new(move |operation, _, body| (200, answer(operation, body)))).await
     }
 
     /// Refuses one operation by a code, in the protocol of whoever asks, and agrees to all others.

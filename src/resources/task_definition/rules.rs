@@ -74,6 +74,7 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
         check_health(&path, container, inputs, report);
         check_logs(&path, container, inputs, report);
         check_references(&path, container, inputs, report);
+        check_sources(&path, container, report);
         check_execution_role(&path, container, inputs, report);
         check_rights(container, inputs, report);
     }
@@ -595,6 +596,50 @@ fn check_execution_role(
     }
 }
 
+/// Where a task reads from as it starts. What is not known yet is empty.
+fn check_sources(path: &str, container: &TaskDefinitionContainerDefinition, report: &mut Report<'_>) {
+    let secrets = container.secrets.iter().enumerate().map(|(index, it)| (format!("secrets[{index}]"), it));
+    let options = container.log_configuration.iter().flat_map(|it| it.secret_options.iter().enumerate());
+    let options = options.map(|(index, it)| (format!("logConfiguration.secretOptions[{index}]"), it));
+    for (property, secret) in secrets.chain(options) {
+        check_service(&format!("{path}.{property}.valueFrom"), &secret.value_from, &["secretsmanager", "ssm"], report);
+    }
+    if let Some(it) = &container.repository_credentials {
+        let path = format!("{path}.repositoryCredentials.credentialsParameter");
+        check_service(&path, &it.credentials_parameter, &["secretsmanager"], report);
+    }
+    for (index, file) in container.environment_files.iter().enumerate() {
+        let (path, value) = (format!("{path}.environmentFiles[{index}].value"), &file.value);
+        check_service(&path, value, &["s3"], report);
+        let object = value.strip_prefix("s3://").unwrap_or_default();
+        report.rule(
+            &[&path],
+            object.is_empty(),
+            format!("is {value:?}, but an environment file is named by its ARN; use arn:aws:s3:::{object}"),
+        );
+        report.warn(
+            &[&path],
+            value.ends_with(".env"),
+            format!("is {value:?}, and AWS reads files of variables only if their names end in .env"),
+        );
+    }
+}
+
+/// An ARN has to be of one of these services.
+fn check_service(path: &str, arn: &str, services: &[&str], report: &mut Report<'_>) {
+    let service = service_of(arn).unwrap_or_default();
+    report.rule(
+        &[path],
+        service.is_empty() || services.contains(&service),
+        format!("is {arn:?}, an ARN of {service}; it has to be one of {}", services.join(" or ")),
+    );
+}
+
+/// The service of an ARN, such as `ssm`; none if it is something else.
+fn service_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').nth(1)
+}
+
 fn is_in_ecr(image: &str) -> bool {
     [".dkr.ecr.", ".dkr-ecr."].iter().any(|it| image.contains(it))
 }
@@ -609,15 +654,16 @@ fn check_rights(
     let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
     let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
     let any = |kind: fn(&str) -> bool| secrets().any(|it| kind(&it.value_from));
+    let is_parameter = |it: &str| !it.is_empty() && service_of(it).is_none_or(|it| it == "ssm");
     let basic = [
         (is_in_ecr(&container.image), "ecr:BatchGetImage"),
         (logs.is_some_and(|it| it.log_driver == TaskDefinitionLogDriver::Awslogs), "logs:PutLogEvents"),
     ];
     let needs = [
-        (any(|from| from.contains(":secretsmanager:")), "secretsmanager:GetSecretValue", "to read its secrets"),
+        (any(|from| service_of(from) == Some("secretsmanager")), "secretsmanager:GetSecretValue", "to read its secrets"),
         // What is not known yet is empty.
         (any(str::is_empty), "secretsmanager:GetSecretValue or ssm:GetParameters", "to read its secrets"),
-        (any(|from| !from.contains(":secretsmanager:")), "ssm:GetParameters", "to read its secrets"),
+        (any(is_parameter), "ssm:GetParameters", "to read its secrets"),
         (!container.environment_files.is_empty(), "s3:GetObject", "to read its environmentFiles"),
         (container.repository_credentials.is_some(), "secretsmanager:GetSecretValue", "to log in to its registry"),
         (
@@ -1078,7 +1124,8 @@ mod tests {
     fn the_execution_role_may_do_what_it_is_for() {
         let warned = |role: serde_json::Value, container: serde_json::Value| {
             let plan = Plan::default();
-            let statement = json!({ "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+            let tasks = json!({ "Service": "ecs-tasks.amazonaws.com" });
+            let statement = json!({ "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": tasks });
             let mut inputs = json!({ "name": "starter", "assumeRolePolicy": { "Statement": [statement] } });
             inputs.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
             assert_eq!(findings::<role::Role>(&plan, inputs.into()).0, Vec::<String>::new());
@@ -1122,6 +1169,66 @@ mod tests {
         });
         let reason = "logs:CreateLogGroup, but container app needs that for awslogs-create-group; allow it";
         assert_eq!(warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })), lacks(reason));
+    }
+
+    #[test]
+    fn what_a_task_reads_is_of_a_service_that_it_can_read_from() {
+        let read = |more: serde_json::Value| {
+            let mut container = json!({ "name": "app", "image": "nginx" });
+            container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let inputs = json!({ "executionRoleArn": "starter", "containerDefinitions": [container] });
+            findings::<TaskDefinition>(&Plan::default(), inputs.into())
+        };
+        let bucket = "arn:aws:s3:::bucket/app.env";
+        let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf";
+        let from = |it: &str| json!([{ "name": "A", "valueFrom": it }]);
+        let splunk = |it: &str| json!({ "logDriver": "splunk", "options": { "splunk-url": "u", "splunk-token": "t" }, "secretOptions": from(it) });
+        for (container, at, rule) in [
+            (json!({ "secrets": from(bucket) }), "secrets[0].valueFrom", "an ARN of s3; it has to be one of secretsmanager or ssm"),
+            (json!({ "logConfiguration": splunk(bucket) }), "logConfiguration.secretOptions[0].valueFrom", "an ARN of s3"),
+            (
+                json!({ "repositoryCredentials": { "credentialsParameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/a" } }),
+                "repositoryCredentials.credentialsParameter",
+                "an ARN of ssm; it has to be one of secretsmanager",
+            ),
+            (json!({ "environmentFiles": [{ "value": secret }] }), "environmentFiles[0].value", "an ARN of secretsmanager"),
+            (json!({ "environmentFiles": [{ "value": "s3://bucket/app.env" }] }), "environmentFiles[0].value", "use arn:aws:s3:::bucket"),
+        ] {
+            let (mistakes, _) = read(container);
+            let told = mistakes.len() == 1 && mistakes[0].starts_with(&format!("containerDefinitions[0].{at} "));
+            assert!(told && mistakes[0].contains(rule), "{mistakes:?}");
+        }
+        let (mistakes, warnings) = read(json!({ "environmentFiles": [{ "value": "arn:aws:s3:::bucket/app.txt" }] }));
+        assert!(mistakes.is_empty() && warnings.len() == 1 && warnings[0].contains("end in .env"), "{warnings:?}");
+        for right in [secret, "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/a", "/app/a", "a"] {
+            let credentials = json!({ "credentialsParameter": secret });
+            let all = json!({
+                "secrets": from(right), "logConfiguration": splunk(right), "repositoryCredentials": credentials,
+                "environmentFiles": [{ "value": bucket }],
+            });
+            assert_eq!(read(all), (vec![], vec![]));
+        }
+    }
+
+    #[test]
+    fn a_role_whose_trust_policy_is_wrong_is_not_told_of_again() {
+        let plan = Plan::default();
+        let statement = json!({ "Effect": "Allow", "Action": "sts:AssumRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+        let role = |action: &str| {
+            let mut statement = statement.clone();
+            statement["Action"] = json!(action);
+            let role = json!({ "name": "task", "assumeRolePolicy": { "Statement": statement } });
+            findings::<role::Role>(&plan, role.into()).0
+        };
+        let task = || {
+            let inputs = json!({ "taskRoleArn": "task", "containerDefinitions": [{ "name": "app", "image": "nginx" }] });
+            findings::<TaskDefinition>(&plan, inputs.into()).0
+        };
+        let mistakes = role("sts:AssumRole");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with("assumeRolePolicy.Statement.Action "), "{mistakes:?}");
+        assert_eq!(task(), Vec::<String>::new());
+        assert_eq!(role("sts:TagSession"), Vec::<String>::new());
+        assert!(task()[0].starts_with("taskRoleArn is role task, which tasks may not act as"));
     }
 
     #[test]
