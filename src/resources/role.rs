@@ -497,6 +497,8 @@ mod tests {
     fn quotas_of_iam_are_known() {
         let policies = |count: usize| (0..count).map(|it| format!("arn:aws:iam::aws:policy/{it:016}")).collect::<Vec<_>>();
         let long = json!({ "Statement": [], "Id": "a".repeat(11_000) });
+        let resource = format!("arn:aws:s3:::{}", "a".repeat(11_000));
+        let inline = json!({ "Statement": [{ "Effect": "Allow", "Action": "s3:GetObject", "Resource": resource }] });
         let found = |more: serde_json::Value| {
             let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });
             inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -504,7 +506,7 @@ mod tests {
         };
         assert_eq!(found(json!({ "managedPolicyArns": policies(10) })), (vec![], vec![]));
         assert!(found(json!({ "managedPolicyArns": policies(11) })).1[0].contains("AWS allows a role 10"));
-        assert!(found(json!({ "inlinePolicies": { "one": long } })).0[0].contains("AWS allows a role 10240"));
+        assert!(found(json!({ "inlinePolicies": { "one": inline } })).0[0].contains("AWS allows a role 10240"));
         assert!(found(json!({ "assumeRolePolicy": long })).1[0].contains("AWS allows 2048"));
     }
 
