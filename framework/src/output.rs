@@ -85,7 +85,7 @@ impl<T: Serialize> Serialize for Output<T> {
 }
 
 /// The name by which an output asks the codec for more than the value: for its [`Parts`].
-pub const NAME: &str = "fargate::Output";
+pub const NAME: &str = "pulumi_provider::Output";
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Output<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

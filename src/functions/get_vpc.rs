@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
 use crate::{
+    function::Function,
     aws::{Explain as _, ec2},
     resource::{Context, Resource as _},
     resources::vpc::{Vpc, VpcOutputs},
@@ -52,6 +52,7 @@ pub struct Answer {
 
 impl Function for GetVpc {
     const NAME: &'static str = "getVpc";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
@@ -65,11 +66,11 @@ impl Function for GetVpc {
             ("state", arguments.state.clone()),
         ];
         filters.extend(single.into_iter().filter_map(|(name, value)| Some(ec2::filter(name, vec![value?]))));
-        let pages = context.aws.ec2().describe_vpcs().set_filters(Some(filters)).into_paginator().items().send();
+        let pages = context.client.ec2().describe_vpcs().set_filters(Some(filters)).into_paginator().items().send();
         let vpcs = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
         let found = match vpcs.as_slice() {
             [one] => one,
-            [] => bail!("no VPC in {} matches; loosen id, cidrBlock, default, filters or tags", context.aws.region()),
+            [] => bail!("no VPC in {} matches; loosen id, cidrBlock, default, filters or tags", context.client.region()),
             several => {
                 let names: Vec<_> = several.iter().map(|it| ec2::named(it.vpc_id(), it.tags())).collect();
                 bail!("{} VPCs match: {}; narrow them down by id, default, filters or tags", names.len(), names.join(", "))

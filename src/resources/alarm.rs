@@ -238,6 +238,7 @@ fn yes() -> bool {
 
 impl Resource for Alarm {
     const NAME: &'static str = "Alarm";
+    type Cloud = crate::aws::Session;
     type Inputs = AlarmInputs;
     type Outputs = AlarmOutputs;
     type Query = ByName;
@@ -308,7 +309,7 @@ impl Resource for Alarm {
     async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
         let name = &inputs.name;
         // The call that makes an alarm would change the one that is there.
-        if context.observer.ask(context.aws.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
+        if context.observer.ask(context.client.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
             bail!(taken::<Self>(name, name));
         }
         let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
@@ -319,11 +320,11 @@ impl Resource for Alarm {
     async fn update(context: &Context, _: &str, old: &AlarmOutputs, new: &AlarmInputs) -> Result<()> {
         if changed(&old.inputs, new)?.iter().any(|it| it != "tags") {
             // An update replaces all that the alarm is: what no program can say here has to be said again.
-            let live = context.aws.look_up::<DescribeAlarms>(new.name.clone()).await?;
+            let live = context.client.look_up::<DescribeAlarms>(new.name.clone()).await?;
             put(context, new, None, live.as_ref()).await?;
         }
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
-        let cloudwatch = context.aws.cloudwatch();
+        let cloudwatch = context.client.cloudwatch();
         if !removed.is_empty() {
             cloudwatch.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
         }
@@ -334,9 +335,9 @@ impl Resource for Alarm {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<AlarmOutputs>> {
-        let Some(it) = context.aws.look_up::<DescribeAlarms>(name_in(id)?.to_owned()).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeAlarms>(name_in(id)?.to_owned()).await? else { return Ok(None) };
         let arn = it.alarm_arn.clone().context("DescribeAlarms: AWS answered without an ARN")?;
-        let tags = context.aws.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
+        let tags = context.client.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
         let tags = tags.unwrap_or_default().into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default())));
         let unsupported_settings = unsupported_settings(&it);
         let inputs = AlarmInputs { tags: tags.collect(), ..AlarmInputs::from_aws(it)? };
@@ -348,7 +349,7 @@ impl Resource for Alarm {
     }
 
     async fn list(context: &Context, query: &ByName, at: &Cursor) -> Result<Page> {
-        let request = context.aws.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
+        let request = context.client.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
         let request = request.set_alarm_name_prefix(query.name_prefix.clone()).max_records(at.size(1..=100));
         let answer = request.set_next_token(at.token.clone()).send().await.explain()?;
         let alarms = answer.metric_alarms.unwrap_or_default().into_iter().filter(|it| unsupported_settings(it).is_empty());
@@ -357,7 +358,7 @@ impl Resource for Alarm {
     }
 
     async fn delete(context: &Context, id: &str, _: &AlarmOutputs) -> Result<()> {
-        match context.aws.cloudwatch().delete_alarms().alarm_names(id).send().await.explain() {
+        match context.client.cloudwatch().delete_alarms().alarm_names(id).send().await.explain() {
             Err(error) if refused_with(&error, &["ResourceNotFound", "ResourceNotFoundException"]) => Ok(()),
             answer => answer.map(drop),
         }
@@ -586,7 +587,7 @@ async fn put(
         || !inputs.metric_queries.is_empty() && inputs.evaluate_low_sample_count_percentiles != AlarmFewSamples::Evaluate;
     let percentiles = says.then(|| name_of(inputs.evaluate_low_sample_count_percentiles));
     let request = context
-        .aws
+        .client
         .cloudwatch()
         .put_metric_alarm()
         .alarm_name(&inputs.name)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing,
+        Aws, Explain as _, Settle as _, Lookup, Passing,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -200,6 +200,7 @@ pub struct ListenerQuery {
 
 impl Resource for Listener {
     const NAME: &'static str = "Listener";
+    type Cloud = crate::aws::Session;
     type Inputs = ListenerInputs;
     type Outputs = ListenerOutputs;
     type Query = ListenerQuery;
@@ -301,7 +302,7 @@ impl Resource for Listener {
     }
 
     async fn create(context: &Context, inputs: &ListenerInputs) -> Result<String> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         // AWS would hand out an existing one with the same settings as if it had just made it.
         if let Some(existing) = on_port(context, &inputs.load_balancer_arn, inputs.port).await? {
             bail!(in_use(inputs.port, &existing));
@@ -331,7 +332,7 @@ impl Resource for Listener {
     }
 
     async fn update(context: &Context, arn: &str, old: &ListenerOutputs, new: &ListenerInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let was = &old.inputs;
         let mut changed = changed(was, new)?;
         changed.remove("tags");
@@ -359,12 +360,12 @@ impl Resource for Listener {
             };
             context.observer.settle(NOT_YET, modify).await.map_err(|error| explained(error, new))?;
         }
-        elb::retag(&context.aws, arn, &was.tags, &new.tags).await
+        elb::retag(&context.client, arn, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ListenerOutputs>> {
         elb::check_id(id, "listener", false)?;
-        let Some(listener) = context.aws.look_up::<DescribeListeners>(id.to_owned()).await? else { return Ok(None) };
+        let Some(listener) = context.client.look_up::<DescribeListeners>(id.to_owned()).await? else { return Ok(None) };
         let alpn = listener.alpn_policy().iter().find(|it| *it != "None");
         let https = listener.protocol() == Some(&types::ProtocolEnum::Https);
         let mutual = listener.mutual_authentication().map_or_else(|| Ok(no_client_certificates()), from_mutual)?;
@@ -379,7 +380,7 @@ impl Resource for Listener {
                 alpn_policy: alpn.map(|it| named(it)).transpose()?,
                 mutual_authentication: https.then_some(mutual),
                 default_actions: elb::from_actions(listener.default_actions())?,
-                tags: elb::tags_of(&context.aws, id).await?,
+                tags: elb::tags_of(&context.client, id).await?,
             },
             arn: listener.listener_arn().unwrap_or_default().to_owned(),
         }))
@@ -390,7 +391,7 @@ impl Resource for Listener {
     }
 
     async fn list(context: &Context, query: &ListenerQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_listeners().load_balancer_arn(&query.load_balancer_arn);
+        let request = context.client.elb().describe_listeners().load_balancer_arn(&query.load_balancer_arn);
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("loadBalancerArn: {}", query.load_balancer_arn))?;
         let listed = answer.listeners.unwrap_or_default().into_iter().filter_map(|it| {
@@ -405,7 +406,7 @@ impl Resource for Listener {
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerOutputs) -> Result<()> {
-        match context.aws.elb().delete_listener().listener_arn(arn).send().await.explain() {
+        match context.client.elb().delete_listener().listener_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["ListenerNotFound"]) => Ok(()),
             result => result.map(drop),
         }
@@ -536,7 +537,7 @@ fn from_mutual(it: &types::MutualAuthenticationAttributes) -> Result<ListenerMut
 
 /// The listener of a load balancer on a port, by its ARN.
 async fn on_port(context: &Context, balancer: &str, port: i32) -> Result<Option<String>> {
-    let mut pages = context.aws.elb().describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+    let mut pages = context.client.elb().describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
     while let Some(listener) = context.observer.ask(async { Ok(pages.next().await) }).await? {
         let listener = listener.explain()?;
         if listener.port() == Some(port) {
@@ -610,8 +611,8 @@ mod tests {
         let plan = Plan::default();
         assert_eq!(findings::<LoadBalancer>(&plan, balancer.into()).0, Vec::<String>::new());
         assert_eq!(findings::<TargetGroup>(&plan, group.into()).0, Vec::<String>::new());
-        plan.record("LoadBalancer", Some(BALANCER), &Map::new());
-        plan.record("TargetGroup", Some(TARGETS), &Map::new());
+        plan.record("LoadBalancer", Some(BALANCER), &[]);
+        plan.record("TargetGroup", Some(TARGETS), &[]);
         plan
     }
 
@@ -691,7 +692,7 @@ mod tests {
         let plan = program(application, http);
         let subnet = SubnetFacts { availability_zone: None, block: None, vpc: Link::Known("vpc-2".to_owned()) };
         plan.declare("subnet", Facts::new(subnet));
-        plan.record("subnet", Some("subnet-1"), &Map::new());
+        plan.record("subnet", Some("subnet-1"), &[]);
         assert_eq!(
             findings::<Listener>(&plan, listener(json!({})).into()).0,
             ["defaultActions[0].targetGroupArn is target group web in vpc-1, but the load balancer is in vpc-2; a load balancer \

@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing,
+        Aws, Explain as _, Settle as _, Lookup, Passing,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -33,10 +33,14 @@ const MOST_VALUES: usize = 5;
 const MOST_WILDCARDS: usize = 6;
 const HIGHEST_PRIORITY: i32 = 50_000;
 
-/// The rules that are on their way to another priority: two rules can only swap theirs in one call.
-static MOVES: Mutex<BTreeMap<String, i32>> = Mutex::new(BTreeMap::new());
-/// Held while a free priority is found and taken.
-static TAKING: AsyncMutex<()> = AsyncMutex::const_new(());
+/// What the rules of a session share.
+#[derive(Default)]
+struct Priorities {
+    /// The rules that are on their way to another priority: two rules can only swap theirs in one call.
+    moves: Mutex<BTreeMap<String, i32>>,
+    /// Held while a free priority is found and taken.
+    taking: AsyncMutex<()>,
+}
 
 pub struct ListenerRule;
 
@@ -219,6 +223,7 @@ pub struct ListenerRuleQuery {
 
 impl Resource for ListenerRule {
     const NAME: &'static str = "ListenerRule";
+    type Cloud = crate::aws::Session;
     type Inputs = ListenerRuleInputs;
     type Outputs = ListenerRuleOutputs;
     type Query = ListenerRuleQuery;
@@ -264,7 +269,7 @@ impl Resource for ListenerRule {
         let listener = &inputs.listener_arn;
         let create = |priority| async move {
             let request = context
-                .aws
+                .client
                 .elb()
                 .create_rule()
                 .listener_arn(listener)
@@ -278,7 +283,8 @@ impl Resource for ListenerRule {
         let created = if let Some(priority) = inputs.priority {
             once_free(context, listener, priority, || create(priority)).await
         } else {
-            let _taking = TAKING.lock().await;
+            let shared = context.client.shared(Priorities::default);
+            let _taking = shared.taking.lock().await;
             // Others, of whom this process does not know, may take the same priority at the same time.
             let next = || async {
                 let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
@@ -294,7 +300,7 @@ impl Resource for ListenerRule {
     }
 
     async fn update(context: &Context, arn: &str, old: &ListenerRuleOutputs, new: &ListenerRuleInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let was = &old.inputs;
         if let Some(priority) = new.priority.filter(|it| was.priority != Some(*it)) {
             move_to(context, arn, &new.listener_arn, priority).await?;
@@ -318,12 +324,12 @@ impl Resource for ListenerRule {
             };
             context.observer.settle(&[elb::SERVES_ANOTHER], modify).await.map_err(elb::explain_association)?;
         }
-        elb::retag(&context.aws, arn, &was.tags, &new.tags).await
+        elb::retag(&context.client, arn, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ListenerRuleOutputs>> {
         elb::check_id(id, "listener-rule", false)?;
-        let Some(rule) = context.aws.look_up::<DescribeRules>(id.to_owned()).await? else { return Ok(None) };
+        let Some(rule) = context.client.look_up::<DescribeRules>(id.to_owned()).await? else { return Ok(None) };
         if rule.is_default() == Some(true) {
             bail!("{id} is the rule that a listener has by itself: the defaultActions of the Listener");
         }
@@ -334,7 +340,7 @@ impl Resource for ListenerRule {
                 conditions: rule.conditions().iter().map(from_condition).collect(),
                 actions: elb::from_actions(rule.actions())?,
                 transforms: rule.transforms().iter().map(from_transform).collect::<Result<_>>()?,
-                tags: elb::tags_of(&context.aws, id).await?,
+                tags: elb::tags_of(&context.client, id).await?,
             },
             arn: rule.rule_arn().unwrap_or_default().to_owned(),
         }))
@@ -345,7 +351,7 @@ impl Resource for ListenerRule {
     }
 
     async fn list(context: &Context, query: &ListenerRuleQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_rules().listener_arn(&query.listener_arn);
+        let request = context.client.elb().describe_rules().listener_arn(&query.listener_arn);
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("listenerArn: {}", query.listener_arn))?;
         let rules = answer.rules.unwrap_or_default().into_iter().filter(|it| it.is_default() != Some(true));
@@ -362,7 +368,7 @@ impl Resource for ListenerRule {
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerRuleOutputs) -> Result<()> {
-        match context.aws.elb().delete_rule().rule_arn(arn).send().await.explain() {
+        match context.client.elb().delete_rule().rule_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["RuleNotFound"]) => Ok(()),
             result => result.map(drop),
         }
@@ -398,7 +404,7 @@ fn balancer_of(listener: &str) -> &str {
 
 /// The rules of a listener by their priority, but for the one it has by itself.
 async fn priorities(context: &Context, listener: &str) -> Result<BTreeMap<i32, String>> {
-    let mut pages = context.aws.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
+    let mut pages = context.client.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
     let mut taken = BTreeMap::new();
     while let Some(rule) = pages.next().await {
         let rule = rule.explain()?;
@@ -426,7 +432,8 @@ where
 
 /// Gives the rule another priority, together with the other rules of the listener that are to get another one just now.
 async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) -> Result<()> {
-    let moves = || MOVES.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = context.client.shared(Priorities::default);
+    let moves = || shared.moves.lock().unwrap_or_else(PoisonError::into_inner);
     moves().insert(arn.to_owned(), priority);
     let set = || async {
         if priorities(context, listener).await?.get(&priority).is_some_and(|it| it == arn) {
@@ -434,10 +441,10 @@ async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) ->
         }
         let pair = |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
         let pairs = moves().iter().filter(|(arn, _)| listener_of(arn) == listener).map(pair).collect();
-        context.aws.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
+        context.client.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
     };
     let alone = types::RulePriorityPair::builder().rule_arn(arn).priority(priority).build();
-    let result = match context.aws.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
+    let result = match context.client.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
         Err(error) if refused_with(&error, &["PriorityInUse"]) => once_free(context, listener, priority, set).await,
         result => result.map(drop),
     };
@@ -735,7 +742,7 @@ mod tests {
             target_groups: Vec::new(),
         };
         plan.declare("listener", Facts::new(listener));
-        plan.record("listener", Some(LISTENER), &Map::new());
+        plan.record("listener", Some(LISTENER), &[]);
         let login = json!({ "userPoolArn": "arn:aws:pool", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!([
             { "type": "authenticate-cognito", "authenticateCognito": login },

@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Seen,
+        Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen,
         elb::{self, Attribute, Attributes},
         refused_with,
     },
@@ -304,6 +304,7 @@ fn any_zone() -> LoadBalancerClientRoutingPolicy {
 
 impl Resource for LoadBalancer {
     const NAME: &'static str = "LoadBalancer";
+    type Cloud = crate::aws::Session;
     type Inputs = LoadBalancerInputs;
     type Outputs = LoadBalancerOutputs;
     type Query = All;
@@ -422,10 +423,10 @@ impl Resource for LoadBalancer {
     }
 
     async fn create(context: &Context, inputs: &LoadBalancerInputs) -> Result<String> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
-        if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeLoadBalancers>(name.clone())).await? {
+        if let Some(existing) = context.observer.ask(context.client.look_up::<DescribeLoadBalancers>(name.clone())).await? {
             bail!(taken::<Self>(name, existing.load_balancer_arn().unwrap_or(name)));
         }
         let scheme = if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
@@ -447,7 +448,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn update(context: &Context, arn: &str, old: &LoadBalancerOutputs, new: &LoadBalancerInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
         let changed = changed(&old.inputs, new)?;
         let groups = new.security_groups.clone().and_then(some).filter(|_| changed.contains("securityGroups"));
@@ -455,7 +456,7 @@ impl Resource for LoadBalancer {
         let network = new.load_balancer_type == LoadBalancerType::Network;
         // What the program cannot say, and AWS might take back to its default where it is not told.
         let shown = if network && (groups.is_some() || subnets) {
-            context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?
+            context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?
         } else {
             None
         };
@@ -483,13 +484,13 @@ impl Resource for LoadBalancer {
         if changed.contains("ipAddressType") {
             client.set_ip_address_type().load_balancer_arn(arn).ip_address_type(address_type).send().await.explain()?;
         }
-        elb::retag(&context.aws, arn, &old.inputs.tags, &new.tags).await
+        elb::retag(&context.client, arn, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, arn: &str, inputs: &LoadBalancerInputs) -> Result<()> {
         let name = &inputs.name;
         let look = || async {
-            let balancer = context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
+            let balancer = context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
             let balancer = balancer.with_context(|| format!("load balancer {name} is gone"))?;
             let state = balancer.state();
             let reason = state.and_then(|it| it.reason()).unwrap_or("no reason given");
@@ -504,9 +505,9 @@ impl Resource for LoadBalancer {
 
     async fn read(context: &Context, id: &str) -> Result<Option<LoadBalancerOutputs>> {
         elb::check_id(id, "loadbalancer", true)?;
-        let Some(balancer) = context.aws.look_up::<DescribeLoadBalancers>(id.to_owned()).await? else { return Ok(None) };
+        let Some(balancer) = context.client.look_up::<DescribeLoadBalancers>(id.to_owned()).await? else { return Ok(None) };
         let arn = balancer.load_balancer_arn().unwrap_or_default();
-        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
+        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.client, arn))?;
         let Some(shown) = shown else { return Ok(None) };
         let zones = balancer.availability_zones();
         let subnet_mappings: Vec<_> = zones.iter().filter_map(fixed_address).collect();
@@ -555,7 +556,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_load_balancers();
+        let request = context.client.elb().describe_load_balancers();
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.load_balancers.unwrap_or_default().into_iter().filter_map(|it| {
@@ -569,7 +570,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn delete(context: &Context, arn: &str, _: &LoadBalancerOutputs) -> Result<()> {
-        match context.aws.elb().delete_load_balancer().load_balancer_arn(arn).send().await.explain() {
+        match context.client.elb().delete_load_balancer().load_balancer_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["LoadBalancerNotFound"]) => return Ok(()),
             Err(error) if refused_with(&error, &["OperationNotPermitted"]) => {
                 bail!(error.context("it is protected; set enableDeletionProtection to false and run `pulumi up` first"))
@@ -577,7 +578,7 @@ impl Resource for LoadBalancer {
             result => result?,
         };
         let look = || async {
-            let left = context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
+            let left = context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
             Ok(if left.is_some() { Seen::Pending("load balancer deleting".to_owned()) } else { Seen::Ready(()) })
         };
         context.observer.wait("the load balancer to go", Patience::minutes(10), look).await
@@ -709,14 +710,14 @@ async fn set_attributes(context: &Context, arn: &str, changes: &[(&str, String)]
     let attribute = |(key, value): &(&str, String)| types::LoadBalancerAttribute::builder().key(*key).value(value).build();
     let attributes: Vec<_> = changes.iter().map(attribute).collect();
     let modify = || async {
-        let request = context.aws.elb().modify_load_balancer_attributes().load_balancer_arn(arn);
+        let request = context.client.elb().modify_load_balancer_attributes().load_balancer_arn(arn);
         request.set_attributes(Some(attributes.clone())).send().await.explain()
     };
     context.observer.settle(BUCKET_UNREADY, modify).await.map(drop)
 }
 
 async fn attributes_of(context: &Context, arn: &str) -> Result<Option<Attributes>> {
-    match context.aws.elb().describe_load_balancer_attributes().load_balancer_arn(arn).send().await.explain() {
+    match context.client.elb().describe_load_balancer_attributes().load_balancer_arn(arn).send().await.explain() {
         Err(error) if refused_with(&error, &["LoadBalancerNotFound"]) => Ok(None),
         result => {
             let pair = |it: types::LoadBalancerAttribute| Some((it.key?, it.value.unwrap_or_default()));
@@ -780,7 +781,7 @@ mod tests {
         plan.declare("c", subnet("eu-west-1b"));
         assert!(findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0.is_empty());
         for (name, id) in [("a", "subnet-a"), ("b", "subnet-b"), ("c", "subnet-c")] {
-            plan.record(name, Some(id), &Map::new());
+            plan.record(name, Some(id), &[]);
         }
         let of = |ids: &[&str]| {
             let ids = ids.iter().map(|it| Value::String((*it).to_owned())).collect();

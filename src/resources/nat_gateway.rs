@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
+    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
     check::Report,
     codec::{Unlisted, name_of},
     facts::NatGatewayFacts,
@@ -82,6 +82,7 @@ pub struct NatGatewayOutputs {
 
 impl Resource for NatGateway {
     const NAME: &'static str = "NatGateway";
+    type Cloud = crate::aws::Session;
     type Inputs = NatGatewayInputs;
     type Outputs = NatGatewayOutputs;
     type Query = InVpc;
@@ -119,7 +120,7 @@ impl Resource for NatGateway {
     }
 
     async fn create(context: &Context, inputs: &NatGatewayInputs) -> Result<String> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let create = || async {
             let request = client
                 .create_nat_gateway()
@@ -147,12 +148,12 @@ impl Resource for NatGateway {
         if let Some(reason) = outcome(context, id).await? {
             bail!("NAT gateway {id} failed: {reason}; put that right and run `pulumi up --refresh`, which makes another");
         }
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<NatGatewayOutputs>> {
         let id = ec2::id_in(id, "nat-", "NAT gateway")?;
-        let Some(gateway) = context.aws.look_up::<DescribeNatGateways>(id).await? else { return Ok(None) };
+        let Some(gateway) = context.client.look_up::<DescribeNatGateways>(id).await? else { return Ok(None) };
         if matches!(gateway.state(), Some(State::Deleted | State::Deleting | State::Failed)) {
             return Ok(None);
         }
@@ -186,7 +187,7 @@ impl Resource for NatGateway {
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
         let living = ec2::filter("state", vec!["pending".to_owned(), "available".to_owned()]);
-        let request = context.aws.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
+        let request = context.client.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
@@ -194,13 +195,13 @@ impl Resource for NatGateway {
     }
 
     async fn delete(context: &Context, id: &str, _: &NatGatewayOutputs) -> Result<()> {
-        match context.aws.ec2().delete_nat_gateway().nat_gateway_id(id).send().await.explain() {
+        match context.client.ec2().delete_nat_gateway().nat_gateway_id(id).send().await.explain() {
             Err(error) if refused_with(&error, &["NatGatewayNotFound", "InvalidNatGatewayID.NotFound"]) => return Ok(()),
             result => result?,
         };
         // Its Elastic IP address and its subnet are free only when it is gone.
         let look = || async {
-            let gateway = context.aws.look_up::<DescribeNatGateways>(id.to_owned()).await?;
+            let gateway = context.client.look_up::<DescribeNatGateways>(id.to_owned()).await?;
             Ok(match gateway.as_ref().and_then(|it| it.state()) {
                 // One that failed holds nothing.
                 None | Some(State::Deleted | State::Failed) => Seen::Ready(()),
@@ -214,7 +215,7 @@ impl Resource for NatGateway {
 /// Waits until the gateway lets traffic through, or never will; then this is the reason.
 async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
     let look = || async {
-        let Some(gateway) = context.aws.look_up::<DescribeNatGateways>(id.to_owned()).await? else {
+        let Some(gateway) = context.client.look_up::<DescribeNatGateways>(id.to_owned()).await? else {
             return Ok(Seen::Pending("NAT gateway not known yet".to_owned()));
         };
         Ok(match gateway.state() {

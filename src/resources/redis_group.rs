@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Refusal, Seen,
         elasticache::{self, BUSY},
         refused_with, status_of,
     },
@@ -312,6 +312,7 @@ fn one() -> i32 {
 
 impl Resource for RedisGroup {
     const NAME: &'static str = "RedisGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = RedisGroupInputs;
     type Outputs = RedisGroupOutputs;
     type Query = All;
@@ -481,7 +482,7 @@ impl Resource for RedisGroup {
         let tiering = inputs.node_type.starts_with("cache.r6gd.").then_some(true);
         let create = || async {
             let request = context
-                .aws
+                .client
                 .elasticache()
                 .create_replication_group()
                 .replication_group_id(inputs.replication_group_id.to_lowercase())
@@ -581,7 +582,7 @@ impl Resource for RedisGroup {
         }
         modify(context, id, log_modification(context, id, old, new), Expected::OfGroup).await?;
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
-            let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+            let request = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
             modify(context, id, Some(request), sent).await?;
         }
@@ -589,7 +590,7 @@ impl Resource for RedisGroup {
             let had_one = group.auth_token_enabled() == Some(true);
             let steps = auth_steps(had_one, old, new);
             for strategy in &steps {
-                let request = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+                let request = context.client.elasticache().modify_replication_group().replication_group_id(id);
                 let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy.clone());
                 modify(context, id, Some(request), sent).await?;
             }
@@ -615,7 +616,7 @@ impl Resource for RedisGroup {
         }
         if wanted.1 < live.1 {
             at_rest(context, id, sent).await?;
-            let request = context.aws.elasticache().decrease_replica_count().replication_group_id(id);
+            let request = context.client.elasticache().decrease_replica_count().replication_group_id(id);
             let request = request.new_replica_count(wanted.1).apply_immediately(true);
             context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await?;
         }
@@ -634,7 +635,7 @@ impl Resource for RedisGroup {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RedisGroupOutputs>> {
         let id = elasticache::name_in(id, "replicationgroup")?;
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.clone()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.clone()).await?;
         let Some(group) = group.filter(|it| it.status() != Some("deleting")) else { return Ok(None) };
         // Half of what there is to know AWS shows of the nodes only.
         let node = first_node(context, &group).await?;
@@ -650,7 +651,7 @@ impl Resource for RedisGroup {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elasticache().describe_replication_groups();
+        let request = context.client.elasticache().describe_replication_groups();
         let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
         let groups = answer.replication_groups.unwrap_or_default().into_iter();
         let living = groups.filter(|it| it.status() != Some("deleting")).filter_map(|it| it.replication_group_id);
@@ -658,7 +659,7 @@ impl Resource for RedisGroup {
     }
 
     async fn delete(context: &Context, id: &str, old: &RedisGroupOutputs) -> Result<()> {
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
         // One that never came to be holds nothing.
         let held = group.filter(|it| !matches!(it.status(), Some("creating" | "create-failed")));
         remove(context, id, held.and_then(|_| final_snapshot(id, &old.inputs, SystemTime::now()))).await
@@ -971,14 +972,14 @@ fn as_number(version: &str) -> Option<(u32, u32)> {
 async fn at_rest(context: &Context, id: &str, expected: Expected) -> Result<ReplicationGroup> {
     let started = Instant::now();
     let look = || async {
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
         let group = group.with_context(|| format!("replication group {id} is gone; `pulumi refresh` takes note of it"))?;
         let status = group.status().unwrap_or("without a status").to_owned();
         if is_still_born(&group) {
             return Ok(Seen::Ready(group));
         }
         let nodes = group.member_clusters().iter().cloned();
-        let nodes = try_join_all(nodes.map(|it| context.aws.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
+        let nodes = try_join_all(nodes.map(|it| context.client.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
         let nodes: Vec<_> = nodes.into_iter().flatten().collect();
         let nodes_are: Vec<_> = nodes.iter().filter_map(CacheCluster::cache_cluster_status).collect();
         let going = matches!(status.as_str(), "deleting" | "deleted").then_some(status.as_str());
@@ -1046,7 +1047,7 @@ fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster], expected: Exp
 
 /// What AWS noted of a replication group and its nodes in the last hour.
 async fn reason(context: &Context, group: &ReplicationGroup) -> String {
-    let events = context.aws.elasticache().describe_events().duration(60).into_paginator().items().send();
+    let events = context.client.elasticache().describe_events().duration(60).into_paginator().items().send();
     let events = match events.collect::<Result<Vec<_>, _>>().await.explain() {
         Ok(events) => events,
         Err(error) => return format!("{error:#}"),
@@ -1063,7 +1064,7 @@ async fn reason(context: &Context, group: &ReplicationGroup) -> String {
 /// A node, which shows what AWS does not show of the group. All are alike.
 async fn first_node(context: &Context, group: &ReplicationGroup) -> Result<CacheCluster> {
     let node = match group.member_clusters().first() {
-        Some(node) => context.aws.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
+        Some(node) => context.client.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
         None => None,
     };
     Ok(node.unwrap_or_else(|| CacheCluster::builder().build()))
@@ -1097,7 +1098,7 @@ type Modification = Option<ModifyReplicationGroupFluentBuilder>;
 
 /// What of a request is made at once, and what waits for the maintenance window if it may.
 fn deferring(context: &Context, id: &str, request: ModifyReplicationGroupFluentBuilder) -> (Modification, Modification) {
-    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(false);
+    let nothing = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(false);
     let later = nothing
         .clone()
         .set_engine(request.get_engine().clone())
@@ -1113,7 +1114,7 @@ fn deferring(context: &Context, id: &str, request: ModifyReplicationGroupFluentB
 /// The change of where logs go. AWS: "You must set the apply-immediately parameter for all log delivery modifications."
 fn log_modification(context: &Context, id: &str, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Modification {
     let deliveries = log_deliveries(&old.log_delivery_configurations, &new.log_delivery_configurations);
-    let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+    let request = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
     logs_change(old, new).then(|| request.set_log_delivery_configurations(some(&deliveries)))
 }
 
@@ -1153,7 +1154,7 @@ fn modifications(
     old: &RedisGroupInputs,
     new: &RedisGroupInputs,
 ) -> Modification {
-    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+    let nothing = context.client.elasticache().modify_replication_group().replication_group_id(id);
     let nothing = nothing.apply_immediately(new.apply_immediately);
     let upgrade = old.engine != new.engine || changed(old.engine_version.as_ref(), new.engine_version.as_ref()).is_some();
     let snapshots = changed(Some(&old.snapshot_retention_limit), Some(&new.snapshot_retention_limit));
@@ -1205,14 +1206,14 @@ async fn reshard(context: &Context, id: &str, group: &ReplicationGroup, groups: 
     let mut ids: Vec<_> = group.node_groups().iter().filter_map(|it| it.node_group_id.clone()).collect();
     ids.sort();
     let kept = usize::try_from(groups).unwrap_or_default().min(ids.len());
-    let request = context.aws.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
+    let request = context.client.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
     let request = request.node_group_count(groups).set_node_groups_to_remove(some(&ids[kept..])).apply_immediately(true);
     context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await.map(drop)
 }
 
 async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, replicas: i32, zones: &[String]) -> Result<()> {
     at_rest(context, id, Expected::OfGroup).await?;
-    let request = context.aws.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
+    let request = context.client.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
     let request = match group.node_groups() {
         [only] if !zones.is_empty() => request.replica_configuration(
             ConfigureShard::builder()
@@ -1303,7 +1304,7 @@ fn final_snapshot(id: &str, inputs: &RedisGroupInputs, now: SystemTime) -> Optio
 
 /// Deletes the replication group and waits until it is gone.
 async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> Result<()> {
-    let client = context.aws.elasticache();
+    let client = context.client.elasticache();
     let delete = || async {
         let request = client.delete_replication_group().replication_group_id(id).retain_primary_cluster(false);
         match request.set_final_snapshot_identifier(final_snapshot.clone()).send().await.explain() {
@@ -1332,7 +1333,7 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
         (context.observer.say)(&format!("{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"));
     }
     let look = || async {
-        Ok(match context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
+        Ok(match context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
             Some(group) => {
                 let (status, nodes) = (group.status().unwrap_or("deleting"), group.member_clusters().len());
                 let snapshot = final_snapshot.as_ref().map(|it| format!(", final snapshot {it}")).unwrap_or_default();
@@ -1478,7 +1479,6 @@ mod tests {
     use super::*;
     use crate::{
         check::{self, Autonaming, Failure},
-        config::TagRules,
         plan::{Facts, Plan},
         resource::{AnyResource as _, Before, Checked, Erased, Subject},
         value::{Map, Value},
@@ -1517,9 +1517,9 @@ mod tests {
     }
 
     fn checked(old: &Map, new: Map) -> Checked {
-        let (tags, plan) = (TagRules::default(), Plan::default());
+        let plan = Plan::default();
         let (autonaming, urn) = (Autonaming::Default, "");
-        let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, tags: &tags, plan: &plan };
+        let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, cloud: None, plan: &plan };
         IT.check(&subject, new).unwrap()
     }
 
@@ -1678,8 +1678,8 @@ mod tests {
             plan
         };
         let check = |plan: &Plan, old: &Map, more: serde_json::Value| {
-            let (tags, autonaming) = (TagRules::default(), Autonaming::Default);
-            let subject = Subject { name: "Queue", urn: "", seed: &[1], old, autonaming, tags: &tags, plan };
+            let autonaming = Autonaming::Default;
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old, autonaming, cloud: None, plan };
             let failures = IT.check(&subject, named(more)).unwrap().failures;
             failures.iter().map(Failure::to_string).collect::<Vec<_>>()
         };
@@ -1710,8 +1710,8 @@ mod tests {
         let (name, renamed_from) = ("new".to_owned(), Some("old".to_owned()));
         plan.declare("subnets", Facts::new(RedisSubnetGroupFacts { name, renamed_from }));
         let mistakes = |subnets: &str| {
-            let (tags, autonaming, old) = (TagRules::default(), Autonaming::Default, Map::new());
-            let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, tags: &tags, plan: &plan };
+            let (autonaming, old) = (Autonaming::Default, Map::new());
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, cloud: None, plan: &plan };
             let failures = IT.check(&subject, named(json!({ "subnetGroupName": subnets }))).unwrap().failures;
             failures.iter().map(Failure::to_string).collect::<Vec<_>>()
         };

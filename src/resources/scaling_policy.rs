@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup,
+        Aws, Explain as _, Settle as _, Lookup,
         metrics::{Query, check_queries},
         refused_with,
         scaling::{BUSY, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
@@ -330,6 +330,7 @@ fn yes() -> bool {
 
 impl Resource for ScalingPolicy {
     const NAME: &'static str = "ScalingPolicy";
+    type Cloud = crate::aws::Session;
     type Inputs = ScalingPolicyInputs;
     type Outputs = ScalingPolicyOutputs;
     type Query = ScaledQuery;
@@ -425,7 +426,7 @@ impl Resource for ScalingPolicy {
 
     async fn create(context: &Context, inputs: &ScalingPolicyInputs) -> Result<String> {
         let (id, name, resource) = (id_of(inputs), &inputs.name, &inputs.resource_id);
-        let existing = context.observer.ask(policies(&context.aws, &inputs.scaled(), None)).await?;
+        let existing = context.observer.ask(policies(&context.client, &inputs.scaled(), None)).await?;
         // The call that makes a policy would change the one that is there.
         if existing.iter().any(|it| it.policy_name == *name) {
             bail!(taken::<Self>(&format!("{name} of {resource}"), &id));
@@ -451,7 +452,7 @@ impl Resource for ScalingPolicy {
 
     async fn read(context: &Context, id: &str) -> Result<Option<ScalingPolicyOutputs>> {
         let (scaled, name) = parse(id)?;
-        let Some(it) = context.aws.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
         ensure!(
             it.predictive_scaling_policy_configuration.is_none(),
             "{id} is a predictive scaling policy, which this provider does not support"
@@ -468,7 +469,7 @@ impl Resource for ScalingPolicy {
     }
 
     async fn list(context: &Context, query: &ScaledQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.application_auto_scaling().describe_scaling_policies();
+        let request = context.client.application_auto_scaling().describe_scaling_policies();
         let request = request.service_namespace(query.namespace()).set_resource_id(query.resource_id.clone());
         let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
         let listed = answer.scaling_policies.unwrap_or_default().into_iter().filter_map(|it| {
@@ -482,7 +483,7 @@ impl Resource for ScalingPolicy {
     async fn delete(context: &Context, id: &str, _: &ScalingPolicyOutputs) -> Result<()> {
         let (scaled, name) = parse(id)?;
         let delete = || async {
-            let request = context.aws.application_auto_scaling().delete_scaling_policy().policy_name(&name);
+            let request = context.client.application_auto_scaling().delete_scaling_policy().policy_name(&name);
             let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
             request.resource_id(&scaled.resource).send().await.explain()
         };
@@ -593,7 +594,7 @@ async fn put(context: &Context, inputs: &ScalingPolicyInputs) -> Result<()> {
     let (tracking, step) = (tracking.transpose()?, step.transpose()?);
     let put = || async {
         let request = context
-            .aws
+            .client
             .application_auto_scaling()
             .put_scaling_policy()
             .policy_name(&inputs.name)

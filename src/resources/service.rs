@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Settle as _, Passing, Patience, Refusal, Seen,
         ecs::{
             self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate, are_all_on_fargate,
             deployment::{self, DescribeServices, Key, REFRESH, found, primary},
@@ -305,6 +305,7 @@ pub struct ServiceQuery {
 
 impl Resource for Service {
     const NAME: &'static str = "Service";
+    type Cloud = crate::aws::Session;
     type Inputs = ServiceInputs;
     type Outputs = ServiceOutputs;
     type Query = ServiceQuery;
@@ -404,7 +405,7 @@ impl Resource for Service {
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {
         let key = (name_in(&inputs.cluster).to_owned(), inputs.name.clone());
         // One token for all tries: a service that AWS made, and whose answer got lost, is not made twice.
-        let request = creation(&context.aws, inputs)?.client_token(Uuid::new_v4().to_string());
+        let request = creation(&context.client, inputs)?.client_token(Uuid::new_v4().to_string());
         let create = || async { request.clone().send().await.explain() };
         let created = match context.observer.settle(NOT_YET, create).await {
             Err(error) if says(&error, DRAINING) => {
@@ -426,7 +427,7 @@ impl Resource for Service {
         }
         let (cluster, name) = key(&now.arn)?;
         let scaled = Scaled::service(&cluster, &name);
-        match context.aws.look_up::<DescribeScalableTargets>(scaled).await {
+        match context.client.look_up::<DescribeScalableTargets>(scaled).await {
             // Whoever may not look at scaling may still refresh.
             Err(error) if error.is::<Refusal>() => {
                 tracing::debug!("no scalable target: {error:#}");
@@ -439,7 +440,7 @@ impl Resource for Service {
     async fn update(context: &Context, id: &str, old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
         let changed = changed(&old.inputs, new)?;
         let key = key(id)?;
-        ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
+        ecs::retag(&context.client, id, &old.inputs.tags, &new.tags).await?;
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
         let deploys = new.force_new_deployment || DEPLOYED.iter().any(|it| changed.contains(*it));
         let sends = new.force_new_deployment || !changed.iter().all(unsent);
@@ -467,7 +468,7 @@ impl Resource for Service {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ServiceOutputs>> {
-        let service = context.aws.look_up::<DescribeServices>(key(id)?).await?;
+        let service = context.client.look_up::<DescribeServices>(key(id)?).await?;
         let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else { return Ok(None) };
         Ok(Some(ServiceOutputs {
             inputs: from_aws(&service)?,
@@ -481,12 +482,12 @@ impl Resource for Service {
     }
 
     async fn list(context: &Context, query: &ServiceQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_services().cluster(&query.cluster);
+        let request = context.client.ecs().list_services().cluster(&query.cluster);
         let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("cluster: {}", query.cluster))?;
         let cluster = name_in(&query.cluster);
         let key = |arn: &String| (cluster.to_owned(), name_in(arn).to_owned());
-        let services = answer.service_arns().iter().map(|it| context.aws.look_up::<DescribeServices>(key(it)));
+        let services = answer.service_arns().iter().map(|it| context.client.look_up::<DescribeServices>(key(it)));
         let services = try_join_all(services).await?.into_iter().flatten();
         let ours = services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
         let listed = ours.filter_map(|it| Some(Listed::new(it.service_arn?, it.service_name.unwrap_or_default())));
@@ -495,7 +496,7 @@ impl Resource for Service {
 
     async fn delete(context: &Context, id: &str, _: &ServiceOutputs) -> Result<()> {
         let key = key(id)?;
-        let request = context.aws.ecs().delete_service().cluster(&key.0).service(&key.1).force(true);
+        let request = context.client.ecs().delete_service().cluster(&key.0).service(&key.1).force(true);
         match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
             Err(error) if refused_with(&error, GONE) => {}
             result => _ = result?,
@@ -596,11 +597,11 @@ async fn send(
         "deploymentMinimumHealthyPercent",
     ];
     let live = if changes(&configuration) || changes(&["loadBalancers"]) {
-        context.aws.look_up::<DescribeServices>(key.clone()).await?
+        context.client.look_up::<DescribeServices>(key.clone()).await?
     } else {
         None
     };
-    let mut request = context.aws.ecs().update_service().cluster(&key.0).service(&key.1);
+    let mut request = context.client.ecs().update_service().cluster(&key.0).service(&key.1);
     if changes(&["taskDefinition"]) {
         request = request.task_definition(&new.task_definition);
     }
@@ -663,7 +664,7 @@ async fn deployed(context: &Context, id: &str, service: types::Service, inputs: 
 async fn gone(context: &Context, key: Key) -> Result<()> {
     let key = &key;
     let look = || async move {
-        let service = context.aws.look_up::<DescribeServices>(key.clone()).await?;
+        let service = context.client.look_up::<DescribeServices>(key.clone()).await?;
         Ok(match service.filter(|it| it.status() != Some("INACTIVE")) {
             None => Seen::Ready(()),
             Some(it) => Seen::Pending(format!("tasks that are still there: {} running, {} pending", it.running_count(), it.pending_count())),

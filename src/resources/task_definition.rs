@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
+    aws::{Explain as _, Settle as _, Passing, Patience, Refusal, Seen, ecs},
     check::{Findings, Foreign, Report},
     codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
@@ -766,6 +766,7 @@ pub struct TaskDefinitionQuery {
 
 impl Resource for TaskDefinition {
     const NAME: &'static str = "TaskDefinition";
+    type Cloud = crate::aws::Session;
     type Inputs = TaskDefinitionInputs;
     type Outputs = TaskDefinitionOutputs;
     type Query = TaskDefinitionQuery;
@@ -805,7 +806,7 @@ impl Resource for TaskDefinition {
             let arn = register(context, new).await?;
             shown(context, &new.family, &arn).await?;
         } else {
-            ecs::retag(&context.aws, &old.arn, &old.inputs.tags, &new.tags).await?;
+            ecs::retag(&context.client, &old.arn, &old.inputs.tags, &new.tags).await?;
         }
         deregister_old(context, new).await
     }
@@ -830,7 +831,7 @@ impl Resource for TaskDefinition {
     }
 
     async fn list(context: &Context, query: &TaskDefinitionQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_task_definition_families().set_family_prefix(query.family_prefix.clone());
+        let request = context.client.ecs().list_task_definition_families().set_family_prefix(query.family_prefix.clone());
         let request = request.status(types::TaskDefinitionFamilyStatus::Active);
         let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
@@ -859,7 +860,7 @@ async fn register(context: &Context, inputs: &TaskDefinitionInputs) -> Result<St
     let storage = |it: &TaskDefinitionEphemeralStorage| types::EphemeralStorage::builder().size_in_gib(it.size_in_gib).build();
     let register = || async {
         let request = context
-            .aws
+            .client
             .ecs()
             .register_task_definition()
             .family(&inputs.family)
@@ -925,7 +926,7 @@ async fn deregister(context: &Context, revisions: &[String]) -> Result<()> {
     for (index, arn) in revisions.iter().enumerate() {
         ensure!(!context.observer.cancel.is_cancelled(), "cancelled before {arn} was deregistered");
         (context.observer.progress)(&format!("deregistering revision {} of {}", index + 1, revisions.len()));
-        match context.aws.ecs().deregister_task_definition().task_definition(arn).send().await.explain() {
+        match context.client.ecs().deregister_task_definition().task_definition(arn).send().await.explain() {
             // Someone was faster.
             Err(error) if is_inactive(&error) => {}
             answer => _ = answer?,
@@ -936,7 +937,7 @@ async fn deregister(context: &Context, revisions: &[String]) -> Result<()> {
 
 /// The ARNs of the active revisions of a family, the latest first.
 async fn active_revisions(context: &Context, family: &str) -> Result<Vec<String>> {
-    let request = context.aws.ecs().list_task_definitions().family_prefix(family).sort(types::SortOrder::Desc);
+    let request = context.client.ecs().list_task_definitions().family_prefix(family).sort(types::SortOrder::Desc);
     let request = request.status(types::TaskDefinitionStatus::Active);
     let arns = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
     // A prefix may be that of other families too.

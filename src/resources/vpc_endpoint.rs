@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
+    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
     check::Report,
     codec::{Unlisted, name_of},
     document::Document,
@@ -151,6 +151,7 @@ fn everything() -> Document {
 
 impl Resource for VpcEndpoint {
     const NAME: &'static str = "VpcEndpoint";
+    type Cloud = crate::aws::Session;
     type Inputs = VpcEndpointInputs;
     type Outputs = VpcEndpointOutputs;
     type Query = InVpc;
@@ -188,7 +189,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn create(context: &Context, inputs: &VpcEndpointInputs) -> Result<String> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let some = |list: &Vec<String>| Some(list.clone()).filter(|it| !it.is_empty());
         // Not every service takes a policy; the one that allows everything need not be said.
         let policy = Some(&inputs.policy).filter(|it| **it != everything()).map(Document::to_text);
@@ -227,7 +228,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn update(context: &Context, id: &str, old: &VpcEndpointOutputs, new: &VpcEndpointInputs) -> Result<()> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let was = &old.inputs;
         let (add_tables, remove_tables) = changes(&was.route_table_ids, &new.route_table_ids);
         let (add_subnets, remove_subnets) = changes(&was.subnet_ids, &new.subnet_ids);
@@ -261,12 +262,12 @@ impl Resource for VpcEndpoint {
         if let Some(reason) = outcome(context, id).await? {
             bail!("VPC endpoint {id} failed: {reason}; put that right and run `pulumi up --refresh`, which makes another");
         }
-        ec2::retag(&context.aws, id, &was.tags, &new.tags).await
+        ec2::retag(&context.client, id, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<VpcEndpointOutputs>> {
         let id = ec2::id_in(id, "vpce-", "VPC endpoint")?;
-        let Some(endpoint) = context.aws.look_up::<DescribeVpcEndpoints>(id.clone()).await? else { return Ok(None) };
+        let Some(endpoint) = context.client.look_up::<DescribeVpcEndpoints>(id.clone()).await? else { return Ok(None) };
         let state = state(&endpoint);
         if is_over(&state) {
             return Ok(None);
@@ -280,7 +281,7 @@ impl Resource for VpcEndpoint {
         };
         let service_name = endpoint.service_name().unwrap_or_default().to_owned();
         let prefix_list_id = match vpc_endpoint_type {
-            VpcEndpointType::Gateway => context.aws.look_up::<DescribePrefixLists>(service_name.clone()).await?,
+            VpcEndpointType::Gateway => context.client.look_up::<DescribePrefixLists>(service_name.clone()).await?,
             _ => None,
         };
         let groups: Vec<_> = endpoint.groups().iter().filter_map(|it| it.group_id().map(str::to_owned)).collect();
@@ -303,7 +304,7 @@ impl Resource for VpcEndpoint {
                 policy: endpoint.policy_document().map_or_else(everything, policy),
                 tags: ec2::from_tags(endpoint.tags()),
             },
-            arn: ec2::arn(&context.aws, &owner_id, &format!("vpc-endpoint/{id}")),
+            arn: ec2::arn(&context.client, &owner_id, &format!("vpc-endpoint/{id}")),
             vpc_endpoint_id: id,
             owner_id,
             state,
@@ -325,7 +326,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_vpc_endpoints().set_filters(Some(query.filters("vpc-id")));
+        let request = context.client.ec2().describe_vpc_endpoints().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let living = answer.vpc_endpoints().iter().filter(|it| is_ours(it) && !is_over(&state(it)));
@@ -336,7 +337,7 @@ impl Resource for VpcEndpoint {
     async fn delete(context: &Context, id: &str, _: &VpcEndpointOutputs) -> Result<()> {
         remove(context, id).await?;
         let look = || async {
-            let endpoint = context.aws.look_up::<DescribeVpcEndpoints>(id.to_owned()).await?;
+            let endpoint = context.client.look_up::<DescribeVpcEndpoints>(id.to_owned()).await?;
             Ok(match endpoint.as_ref().map(state) {
                 None => Seen::Ready(()),
                 Some(state) if state == "deleted" => Seen::Ready(()),
@@ -451,7 +452,7 @@ fn is_ours(endpoint: &types::VpcEndpoint) -> bool {
 /// it, this may take days and is not waited for.
 async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
     let look = || async {
-        let Some(endpoint) = context.aws.look_up::<DescribeVpcEndpoints>(id.to_owned()).await? else {
+        let Some(endpoint) = context.client.look_up::<DescribeVpcEndpoints>(id.to_owned()).await? else {
             return Ok(Seen::Pending("VPC endpoint not known yet".to_owned()));
         };
         let state = state(&endpoint);
@@ -473,7 +474,7 @@ async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
 
 /// Asks AWS to delete the endpoint. It answers what it refuses without an error.
 async fn remove(context: &Context, id: &str) -> Result<()> {
-    let answer = match context.aws.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.explain() {
+    let answer = match context.client.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.explain() {
         Err(error) if ec2::is_gone(&error) => return Ok(()),
         answer => answer?,
     };
@@ -533,7 +534,7 @@ mod tests {
 
     fn declared(urn: &str, id: &str, facts: Facts, plan: &Plan) {
         plan.declare(urn, facts);
-        plan.record(urn, Some(id), &Map::new());
+        plan.record(urn, Some(id), &[]);
     }
 
     #[test]

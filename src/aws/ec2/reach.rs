@@ -149,7 +149,7 @@ mod tests {
         plan::{Facts, Plan},
         resource::findings,
         resources::{service::Service, task::Task},
-        value::{Map, Value},
+        value::Value,
     };
 
     const UNKNOWN: &str = "unknown";
@@ -162,7 +162,7 @@ mod tests {
     fn declare(plan: &Plan, urn: &str, id: &str, facts: Facts) {
         plan.declare(urn, facts);
         if id != UNKNOWN {
-            plan.record(urn, Some(id), &Map::new());
+            plan.record(urn, Some(id), &[]);
         }
     }
 

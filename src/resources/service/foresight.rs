@@ -313,7 +313,7 @@ mod tests {
             };
             let first = service(Value::Unknown, Value::Unknown);
             for (name, arn) in [("TaskDefinition", TASK), ("TargetGroup", GROUP)] {
-                self.plan.record(name, None, &[("arn".to_owned(), Value::String(arn.to_owned()))].into());
+                self.plan.record(name, None, &[Value::String(arn.to_owned())]);
             }
             [first, service(Value::String(TASK.to_owned()), Value::String(GROUP.to_owned()))]
         }
