@@ -41,7 +41,7 @@ app: build tools app-tools ## do what the READMEs of examples/ say on a local AW
 
 .PHONY: test
 test: tools app-tools ## everything that must hold, on a clean clone
-	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --check
+	@$(STEP) --hint "run: make fmt" "checking the format of the code" cargo fmt --all --check
 	@$(STEP) "comparing proto/ with the published protocol" $(PYTHON) tools/check_proto.py
 	@$(STEP) "building the provider and all tests" cargo test --locked --no-run
 	@$(MAKE) --no-print-directory --jobs 3 --keep-going TOGETHER=1 $(TESTS)
@@ -127,7 +127,7 @@ build: ## build the provider in release form
 
 .PHONY: fmt
 fmt: ## format the code
-	@cargo fmt
+	@cargo fmt --all
 
 .PHONY: lint
 lint: ## look for warnings

@@ -12,7 +12,9 @@ pub mod resources;
 #[cfg(test)]
 mod tests;
 
-use pulumi_provider::{check, cloud, codec, diff, function, list, package, plan, schema, value};
+#[cfg(test)]
+use pulumi_provider::diff;
+use pulumi_provider::{check, cloud, codec, function, list, package, plan, schema, value};
 
 /// The framework's side of a resource, for resources in AWS.
 mod resource {

@@ -1,12 +1,12 @@
 //! Laws that hold for any values, of every resource.
 
-use fargate::{
+use fargate::{aws::Session, resources};
+use pulumi_provider::{
     check::Autonaming,
     codec,
-    config::TagRules,
     plan::Plan,
     resource::{AnyResource, Checked, Subject},
-    resources, schema,
+    schema,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
 use proptest::prelude::*;
@@ -115,10 +115,10 @@ fn inputs_of(shape: schema::Shape<'_>, depth: u32) -> BoxedStrategy<Map> {
     all
 }
 
-fn check(resource: &dyn AnyResource, inputs: Map) -> (Map, Vec<fargate::check::Failure>) {
-    let (old, tags, plan) = (Map::new(), TagRules::default(), Plan::default());
+fn check(resource: &dyn AnyResource<Session>, inputs: Map) -> (Map, Vec<pulumi_provider::check::Failure>) {
+    let (old, plan) = (Map::new(), Plan::default());
     let (seed, autonaming) = (&[7; 32], Autonaming::Default);
-    let subject = Subject { name: "it", urn: "", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+    let subject = Subject { name: "it", urn: "", seed, old: &old, autonaming, cloud: None, plan: &plan };
     let Checked { inputs, failures, .. } = resource.check(&subject, inputs).expect("whatever passes the shape decodes");
     (inputs, failures)
 }

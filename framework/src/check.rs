@@ -428,6 +428,21 @@ pub fn says_off(value: &Value) -> bool {
 }
 
 /// Checks `inputs` and completes them. What is wrong is unknown from then on, so that the rules over the rest still hold.
+///
+/// ```
+/// use pulumi_provider::{check, schema::Shapes, value::{Map, Value}};
+///
+/// #[derive(schemars::JsonSchema)]
+/// struct Inputs {
+///     #[schemars(range(max = 65535))]
+///     port: i32,
+/// }
+///
+/// let mut inputs = Map::from([("prot".to_owned(), Value::Number(80.0))]);
+/// let findings = check::complete(&mut inputs, Shapes::of::<Inputs>().root());
+/// let texts: Vec<_> = findings.failures.iter().map(ToString::to_string).collect();
+/// assert_eq!(texts, ["prot is no property here; did you mean port?", "port is required"]);
+/// ```
 pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
     let mut findings = Findings::default();
     object(inputs, shape, "", false, &mut findings);

@@ -66,7 +66,7 @@ impl Cloud for Session {
 
     fn new(settings: Config) -> Result<Self, MissingSetting> {
         let region = settings.region.clone().ok_or_else(missing_region)?;
-        Ok(Session::new(settings, region))
+        Ok(Session::in_region(settings, region))
     }
 
     fn region(&self) -> Option<&str> {

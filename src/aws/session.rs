@@ -43,18 +43,18 @@ pub struct Session {
 
 impl Session {
     /// A session, in `region`, that has not called anyone yet.
-    pub fn new(config: Config, region: String) -> Self {
+    pub(super) fn in_region(config: Config, region: String) -> Self {
         let (sdk, account) = (OnceCell::new(), OnceCell::new());
         Self { config, region, sdk, account, regions: Mutex::default() }
     }
 
     /// The provider's own region.
-    pub fn home(&self) -> &str {
+    pub(super) fn home(&self) -> &str {
         &self.region
     }
 
     /// How the provider is configured.
-    pub fn config(&self) -> &Config {
+    pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
@@ -62,7 +62,7 @@ impl Session {
     ///
     /// # Errors
     /// [`NoAccess`] when AWS does not let us in.
-    pub async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
+    pub(super) async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
         let sdk = self.sdk.get_or_init(|| load(&self.config, &self.region)).await;
         let account = match self.account.get_or_init(|| self.validate(sdk)).await {
             Ok(account) => account.clone(),

@@ -8,12 +8,16 @@ mod shapes;
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use fargate::{
-    aws::{Observer, Session, bounds},
+    aws::{Session, bounds},
+    resources,
+};
+use pulumi_provider::{
     check::{Autonaming, Failure},
-    config::{Config, TagRules},
+    cloud::Cloud as _,
+    codec,
     plan::Plan,
     resource::{AnyResource, Before, Checked, Context, Subject},
-    resources,
+    testing::observer,
     value::{Map, Value},
 };
 use serde_json::json;
@@ -38,7 +42,7 @@ type Outcome = Result<Cell, String>;
 struct Law {
     name: &'static str,
     says: &'static str,
-    holds: fn(&dyn AnyResource) -> Outcome,
+    holds: fn(&dyn AnyResource<Session>) -> Outcome,
 }
 
 const LAWS: [Law; 12] = [
@@ -133,19 +137,19 @@ fn a_fault_planted_for_each_law_is_caught() {
 }
 
 /// Check, of inputs that were `old` before.
-fn check(resource: &dyn AnyResource, old: &Map, inputs: Map) -> Checked {
-    let (tags, plan) = (TagRules::default(), Plan::default());
+fn check(resource: &dyn AnyResource<Session>, old: &Map, inputs: Map) -> Checked {
+    let plan = Plan::default();
     let (seed, autonaming) = (&[7; 32], Autonaming::Default);
-    let subject = Subject { name: "it", urn: "", seed, old, autonaming, tags: &tags, plan: &plan };
+    let subject = Subject { name: "it", urn: "", seed, old, autonaming, cloud: None, plan: &plan };
     resource.check(&subject, inputs).expect("whatever passes the shape decodes")
 }
 
-fn checked(resource: &dyn AnyResource, inputs: Map) -> Map {
+fn checked(resource: &dyn AnyResource<Session>, inputs: Map) -> Map {
     check(resource, &Map::new(), inputs).inputs
 }
 
 /// What cannot be left out of the inputs, and these.
-fn with<const N: usize>(resource: &dyn AnyResource, more: [(&str, Value); N]) -> Map {
+fn with<const N: usize>(resource: &dyn AnyResource<Session>, more: [(&str, Value); N]) -> Map {
     let Value::Object(mut inputs) = example(resource.inputs().root()) else { return Map::new() };
     inputs.extend(more.into_iter().map(|(name, it)| (name.to_owned(), it)));
     inputs
@@ -157,11 +161,11 @@ fn complains<'a>(failures: &'a [Failure], path: &Path) -> Option<&'a Failure> {
 }
 
 /// Whether Diff sees a difference between two inputs, at a path.
-fn differs(resource: &dyn AnyResource, old: &Map, new: &Map, path: &Path) -> bool {
+fn differs(resource: &dyn AnyResource<Session>, old: &Map, new: &Map, path: &Path) -> bool {
     resource.diff(old, new).iter().any(|it| it.property() == path.top())
 }
 
-fn one_spelling(resource: &dyn AnyResource) -> Outcome {
+fn one_spelling(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, shape) in parts(resource.inputs().root()) {
         for (one, other) in shapes::spellings(shape) {
@@ -190,7 +194,7 @@ fn tags(value: &str) -> (String, Value) {
     ("tags".to_owned(), Value::Object([("key".to_owned(), Value::String(value.to_owned()))].into()))
 }
 
-fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
+fn off_is_a_value(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, shape) in parts(resource.inputs().root()) {
         let required = path.is_required();
@@ -209,7 +213,7 @@ fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
 }
 
 /// Inputs that Check takes are what AWS shows then: what an import makes of that, Check takes as well, and it is the same.
-fn imports_are_taken(resource: &dyn AnyResource) -> Outcome {
+fn imports_are_taken(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let mut cases = 0;
     for (path, shape) in parts(root) {
@@ -231,7 +235,7 @@ fn imports_are_taken(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn no_stricter_than_aws(resource: &dyn AnyResource) -> Outcome {
+fn no_stricter_than_aws(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, bounds) in bounds::of(resource.name()) {
         let Some(shape) = shapes::at(resource.inputs().root(), path) else {
@@ -260,7 +264,7 @@ const KNOWN_TO_BE_STRICTER: [(&str, &str, &str); 2] = [
     ("Alarm", "metricQueries[].period", "minimum"),
 ];
 
-fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
+fn bounds_are_known(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, bounds) in bounds::of(resource.name()) {
         let path = Path::parse(path.as_str());
@@ -290,7 +294,7 @@ fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn room_for_one(resource: &dyn AnyResource) -> Outcome {
+fn room_for_one(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let name = root.properties().find(|(_, it)| !it.keyword("autoname").is_null() || it.flag("exclusive"));
     let Some((name, shape)) = name else {
@@ -320,7 +324,7 @@ fn room_for_one(resource: &dyn AnyResource) -> Outcome {
 /// What AWS does not delete as long as anything uses it, so that a replacement under its name needs a word.
 const HAVE_USERS: [&str; 3] = ["Role", "SecurityGroup", "TargetGroup"];
 
-fn users_stay(resource: &dyn AnyResource) -> Outcome {
+fn users_stay(resource: &dyn AnyResource<Session>) -> Outcome {
     if !HAVE_USERS.contains(&resource.name()) {
         return Ok(Cell::Because("nothing that stays keeps AWS from deleting it, or its users say so: see tests/lifecycle"));
     }
@@ -352,7 +356,7 @@ fn users_stay(resource: &dyn AnyResource) -> Outcome {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "all laws have one form")]
-fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
+fn at_once_or_later(resource: &dyn AnyResource<Session>) -> Outcome {
     Ok(Cell::Because(if resource.inputs().root().property("applyImmediately").is_some() {
         "applyImmediately in every combination: tests/lifecycle/test_redis_group.py and the rules' own tests"
     } else {
@@ -360,7 +364,7 @@ fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
     }))
 }
 
-fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
+fn data_is_guarded(resource: &dyn AnyResource<Session>) -> Outcome {
     const HOLD_DATA: [&str; 3] = ["LogGroup", "RedisGroup", "Repository"];
     if !HOLD_DATA.contains(&resource.name()) {
         return Ok(Cell::Because("it holds no data"));
@@ -380,7 +384,7 @@ fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn implied_references(resource: &dyn AnyResource) -> Outcome {
+fn implied_references(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (name, shape) in resource.inputs().root().properties() {
         if !shape.flag("computed") || name == "region" {
@@ -403,7 +407,7 @@ fn implied_references(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
+fn update_sends_what_is_planned(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let computed: Vec<_> = root.properties().filter(|(name, it)| it.flag("computed") && *name != "region").collect();
     if computed.is_empty() {
@@ -437,7 +441,7 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
 }
 
 /// The calls by which an update changes something in AWS.
-fn update(resource: &dyn AnyResource, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
+fn update(resource: &dyn AnyResource<Session>, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
     run(async {
         let aws = FakeAws::accepting_all().await;
         let context = context(&aws).await;
@@ -449,7 +453,7 @@ fn update(resource: &dyn AnyResource, seen: &Map, before: &Map, new: &Map) -> Ve
     })
 }
 
-fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
+fn taken_is_reported(resource: &dyn AnyResource<Session>) -> Outcome {
     let Some((operation, code)) = TAKEN.iter().find(|it| it.0 == resource.name()).map(|it| (it.1, it.2)) else {
         return Ok(Cell::Because(match resource.name() {
             "Alarm" | "ScalableTarget" | "ScalingPolicy" | "TaskDefinition" => {
@@ -473,7 +477,7 @@ fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
     }
 }
 
-fn named(resource: &dyn AnyResource) -> bool {
+fn named(resource: &dyn AnyResource<Session>) -> bool {
     resource.inputs().root().properties().any(|(_, it)| !it.keyword("autoname").is_null())
 }
 
@@ -495,19 +499,13 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// The context of a request, with `aws` for AWS.
-async fn context(aws: &FakeAws) -> Context {
+async fn context(aws: &FakeAws) -> Context<Session> {
     let settings = json!({
         "region": "eu-central-1", "accessKey": "key", "secretKey": "secret", "endpoint": aws.url,
         "maxRetries": 0, "skipCredentialsValidation": true,
     });
-    let config = Config::read(&crate::support::map(settings)).expect("settings");
-    let session = Session::new(config, "eu-central-1".to_owned());
-    let clients = session.aws(None).await.expect("clients");
-    let observer = Observer {
-        cancel: tokio_util::sync::CancellationToken::new(),
-        deadline: None,
-        progress: Box::new(|_| {}),
-        say: Box::new(|_| {}),
-    };
-    Context::new("urn:pulumi:dev::project::fargate:index:It::it", Arc::clone(&clients), observer, TagRules::default())
+    let settings = codec::decode(&crate::support::map(settings)).expect("settings");
+    let session = Arc::new(Session::new(settings).expect("a region"));
+    let urn = "urn:pulumi:dev::project::fargate:index:It::it";
+    Context::new(urn, session, None, observer("AWS")).await.expect("clients")
 }

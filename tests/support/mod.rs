@@ -10,7 +10,7 @@ pub use engine::FakeEngine;
 pub use monitor::FakeMonitor;
 pub use plugin::{Plugin, URN};
 
-use fargate::{
+use pulumi_provider::{
     rpc,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
