@@ -150,19 +150,9 @@ fn no_made_up_name_is_refused() {
     for resource in resources::all() {
         let property = resource.inputs().root().properties().find(|(_, it)| !it.keyword("autoname").is_null());
         let Some((property, shape)) = property else { continue };
-        for name in [
-            "web",
-            "fastapi_app",
-            "sg-web",
-            "sg",
-            "internal-alb",
-            "internal",
-            "2nd",
-            "A--b",
-            "__",
-            "ünï",
-            &"long-".repeat(100),
-        ] {
+        for name in
+            ["web", "fastapi_app", "sg-web", "sg", "internal-alb", "internal", "2nd", "A--b", "__", "ünï", &"long-".repeat(100)]
+        {
             let (old, plan) = (Map::new(), Plan::default());
             let (seed, autonaming) = (&[0xa5; 32], Autonaming::Default);
             let subject = Subject { name, urn: "", seed, old: &old, autonaming, cloud: None, plan: &plan };

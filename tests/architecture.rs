@@ -62,7 +62,8 @@ fn only_these_sleep() {
 #[test]
 fn the_sdk_stays_where_it_belongs() {
     let homes = ["src/aws/", "src/resources/", "src/functions/"];
-    let users = with_line(&all_sources(), |it| it.contains("aws_sdk_") || it.contains("aws_smithy_") || it.contains("aws_config::"));
+    let users =
+        with_line(&all_sources(), |it| it.contains("aws_sdk_") || it.contains("aws_smithy_") || it.contains("aws_config::"));
     assert!(!users.is_empty(), "the test finds nothing");
     for path in users {
         assert!(homes.iter().any(|it| path.starts_with(it)), "{path} uses the SDK of AWS");
@@ -89,7 +90,8 @@ fn every_file_is_seen_by_cargo_fmt() {
         }
         let parents = [format!("{folder}.rs"), format!("{folder}/mod.rs"), format!("{folder}/lib.rs")];
         let line = format!("mod {name};");
-        let declares = |code: &str| code.lines().any(|it| it.trim_start_matches("pub ").trim_start_matches("pub(crate) ") == line);
+        let declares =
+            |code: &str| code.lines().any(|it| it.trim_start_matches("pub ").trim_start_matches("pub(crate) ") == line);
         let declared = files.iter().any(|(path, code)| parents.contains(path) && declares(code));
         assert!(declared, "no `{line}` in the module above {path}");
     }

@@ -1,6 +1,8 @@
 //! Laws that hold for any values, of every resource.
 
 use fargate::{aws::Session, resources};
+use proptest::prelude::*;
+use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 use pulumi_provider::{
     check::Autonaming,
     codec,
@@ -9,8 +11,6 @@ use pulumi_provider::{
     schema,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
-use proptest::prelude::*;
-use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
 
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -42,7 +42,9 @@ pub async fn tail(context: &Context, stream: &Stream, lines: i32) -> Result<Vec<
     let (aws, secrets) = (&context.client, &context.observer.secrets);
     let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
     match request.limit(lines).start_from_head(false).send().await.explain() {
-        Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it, secrets)).collect()),
+        Ok(answer) => {
+            Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it, secrets)).collect())
+        }
         Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => Ok(Vec::new()),
         Err(error) => Err(error),
     }

@@ -21,9 +21,8 @@ impl Settle for Observer {
     where
         F: Future<Output = Result<T>>,
     {
-        let passes = |refusal: &&Refusal| {
-            passing.iter().any(|(code, part)| *code == refusal.code && refusal.message.contains(part))
-        };
+        let passes =
+            |refusal: &&Refusal| passing.iter().any(|(code, part)| *code == refusal.code && refusal.message.contains(part));
         let status = |refusal: &Refusal| format!("waiting for AWS: {}", refusal.message);
         self.retry_while(|error| error.downcast_ref().filter(passes).map(status), call).await
     }

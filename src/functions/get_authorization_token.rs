@@ -6,8 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    function::Function,aws::Explain as _, resource::Context};
+use crate::{aws::Explain as _, function::Function, resource::Context};
 
 pub struct GetAuthorizationToken;
 

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    function::Function,
-    codec::Unlisted,
     aws::{Explain as _, ec2},
+    codec::Unlisted,
+    function::Function,
     resource::Context,
 };
 

@@ -4,8 +4,7 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    function::Function,aws::Explain as _, resource::Context};
+use crate::{aws::Explain as _, function::Function, resource::Context};
 
 pub struct GetCallerIdentity;
 

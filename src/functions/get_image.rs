@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    function::Function,
     aws::{Explain as _, Patience, Seen, TimedOut, ecr::DescribeRepositories, ecr::NO_REPOSITORY, refused_with},
+    function::Function,
     resource::Context,
     resources::repository::name_in,
 };

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    function::Function,
     aws::{Explain as _, ec2},
+    function::Function,
     resource::Context,
 };
 

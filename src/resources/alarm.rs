@@ -290,7 +290,8 @@ impl Resource for Alarm {
             "is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions",
         );
         let mine = facts(inputs, report);
-        let taken = report.others::<AlarmFacts>().iter().any(|it| it.name.is_some() && it.name == mine.name && it.region == mine.region);
+        let taken =
+            report.others::<AlarmFacts>().iter().any(|it| it.name.is_some() && it.name == mine.name && it.region == mine.region);
         report.rule(
             &["name"],
             !taken,
@@ -424,7 +425,8 @@ impl AlarmInputs {
                 "is required: no metric gives the expression a period, in seconds, such as 60",
             );
         }
-        let periods = self.metric_queries.iter().flat_map(|it| it.metric.as_ref().map(|it| it.period).into_iter().chain(it.period));
+        let periods =
+            self.metric_queries.iter().flat_map(|it| it.metric.as_ref().map(|it| it.period).into_iter().chain(it.period));
         if let Some(period) = periods.max() {
             let (most, in_words) = looks_back(period);
             report.warn(
@@ -554,7 +556,12 @@ const UNSUPPORTED: &str = "is not supported by this provider; set it in AWS, whe
 const FOREIGN: &[Foreign] = &[
     Foreign { within: "", name: "evaluationWindow", holds: &[], reason: UNSUPPORTED },
     Foreign { within: "", name: "warmUpConfiguration", holds: &[], reason: UNSUPPORTED },
-    Foreign { within: "", name: "evaluationCriteria", holds: &[], reason: "is not supported by this provider; use metricQueries" },
+    Foreign {
+        within: "",
+        name: "evaluationCriteria",
+        holds: &[],
+        reason: "is not supported by this provider; use metricQueries",
+    },
     Foreign { within: "", name: "evaluationInterval", holds: &["0"], reason: "is not supported by this provider; use period" },
 ];
 
@@ -723,7 +730,8 @@ mod tests {
 
     #[test]
     fn queries_need_a_period_and_ids_of_their_own() {
-        let sql = json!({ "id": "load", "expression": "select AVG(CPUUtilization) FROM SCHEMA(\"AWS/ECS\")", "returnData": true });
+        let sql =
+            json!({ "id": "load", "expression": "select AVG(CPUUtilization) FROM SCHEMA(\"AWS/ECS\")", "returnData": true });
         let mut insights = queries(&json!([sql]));
         let reason = "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60";
         assert_eq!(mistakes(&insights), [reason]);
@@ -744,8 +752,10 @@ mod tests {
         inputs.threshold_metric_id = Some("band".to_owned());
         inputs.comparison_operator = AlarmComparison::GreaterThanUpperThreshold;
         assert!(mistakes(&inputs).is_empty());
-        inputs.alarm_actions = vec!["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/x:policyName/y".to_owned()];
-        let reason = "thresholdMetricId is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions";
+        inputs.alarm_actions =
+            vec!["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/x:policyName/y".to_owned()];
+        let reason =
+            "thresholdMetricId is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions";
         assert_eq!(mistakes(&inputs), [reason]);
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
         ecs::{self, CapacityProviderStrategy},
         refused_with,
     },
@@ -310,7 +310,11 @@ impl Resource for Cluster {
                 capacity_providers: cluster.capacity_providers().to_vec(),
                 default_capacity_provider_strategies: ecs::from_strategies(cluster.default_capacity_provider_strategy()),
                 settings: cluster.settings().iter().map(setting).collect::<Result<_>>()?,
-                configuration: cluster.configuration().map(configuration_from_aws).transpose()?.filter(|it| *it != ClusterConfiguration::default()),
+                configuration: cluster
+                    .configuration()
+                    .map(configuration_from_aws)
+                    .transpose()?
+                    .filter(|it| *it != ClusterConfiguration::default()),
                 service_connect_defaults: defaults
                     .filter(|it| !it.is_empty())
                     .map(|it| ClusterServiceConnectDefaults { namespace: it.to_owned() }),
@@ -352,7 +356,8 @@ impl Lookup for DescribeClusters {
 
     async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, types::Cluster>> {
         use types::ClusterField::{Configurations, Settings, Tags};
-        let request = aws.ecs().describe_clusters().set_clusters(Some(names)).include(Tags).include(Settings).include(Configurations);
+        let request =
+            aws.ecs().describe_clusters().set_clusters(Some(names)).include(Tags).include(Settings).include(Configurations);
         let clusters = request.send().await.explain()?.clusters.unwrap_or_default();
         let living = clusters.into_iter().filter(|it| !matches!(it.status(), Some("INACTIVE" | "DEPROVISIONING")));
         Ok(living.filter_map(|it| Some((it.cluster_name()?.to_owned(), it))).collect())

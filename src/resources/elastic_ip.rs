@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::Unlisted,
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
     check::Report,
+    codec::Unlisted,
     list::{All, Cursor, Page},
     resource::{Context, Resource},
     value::{Map, Value},

@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Refusal, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Refusal, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     list::{Cursor, Page},
     resource::{Context, Resource},
 };
@@ -151,9 +155,8 @@ impl Lookup for DescribeInternetGateways {
 /// The VPC that the gateway is attached to.
 fn attached_to(gateway: &types::InternetGateway) -> Option<String> {
     // For internet gateways AWS calls it `available`, which is not among the names it documents.
-    let attached = |it: &&types::InternetGatewayAttachment| {
-        it.state().is_some_and(|it| matches!(it.as_str(), "attached" | "available"))
-    };
+    let attached =
+        |it: &&types::InternetGatewayAttachment| it.state().is_some_and(|it| matches!(it.as_str(), "attached" | "available"));
     gateway.attachments().iter().find(attached).and_then(|it| it.vpc_id().map(str::to_owned))
 }
 
@@ -172,7 +175,8 @@ async fn attach(context: &Context, id: &str, vpc: &str) -> Result<()> {
     attached.map_err(|error| {
         let taken = |it: &Refusal| it.message.contains("already has an internet gateway");
         if error.downcast_ref::<Refusal>().is_some_and(taken) {
-            return error.context(format!("vpcId: {vpc} has an internet gateway, and AWS allows one; import that one, or detach it"));
+            return error
+                .context(format!("vpcId: {vpc} has an internet gateway, and AWS allows one; import that one, or detach it"));
         }
         error.context(format!("vpcId: {id} is not attached to {vpc}"))
     })

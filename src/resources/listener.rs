@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -685,8 +685,10 @@ mod tests {
         assert!(findings::<Listener>(&plan, listener(json!({ "protocol": "UDP" })).into()).0.is_empty());
         assert_eq!(
             findings::<Listener>(&plan, listener(json!({ "protocol": "TCP_UDP" })).into()).0,
-            ["defaultActions[0].targetGroupArn is target group dns of protocol UDP, but a listener of protocol TCP_UDP forwards to \
-              TCP_UDP only"]
+            [
+                "defaultActions[0].targetGroupArn is target group dns of protocol UDP, but a listener of protocol TCP_UDP forwards to \
+              TCP_UDP only"
+            ]
         );
 
         let plan = program(application, http);
@@ -695,8 +697,10 @@ mod tests {
         plan.record("subnet", Some("subnet-1"), &[]);
         assert_eq!(
             findings::<Listener>(&plan, listener(json!({})).into()).0,
-            ["defaultActions[0].targetGroupArn is target group web in vpc-1, but the load balancer is in vpc-2; a load balancer \
-              forwards within its VPC"]
+            [
+                "defaultActions[0].targetGroupArn is target group web in vpc-1, but the load balancer is in vpc-2; a load balancer \
+              forwards within its VPC"
+            ]
         );
     }
 
@@ -706,7 +710,8 @@ mod tests {
         assert!(with(CERTIFICATE).is_empty());
         assert!(with("arn:aws:iam::123456789012:server-certificate/web").is_empty());
         let elsewhere = CERTIFICATE.replace("eu-west-1", "us-east-1");
-        let reason = "certificateArn is a certificate in us-east-1, but the load balancer is in eu-west-1; request one in eu-west-1";
+        let reason =
+            "certificateArn is a certificate in us-east-1, but the load balancer is in eu-west-1; request one in eu-west-1";
         assert_eq!(with(&elsewhere), [reason]);
         for wrong in ["example.com", "arn:aws:s3:::web", "arn:aws:acm:eu-west-1:123456789012:web"] {
             let found = with(wrong);

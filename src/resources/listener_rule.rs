@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -439,7 +439,8 @@ async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) ->
         if priorities(context, listener).await?.get(&priority).is_some_and(|it| it == arn) {
             return Ok(()); // moved along with another
         }
-        let pair = |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
+        let pair =
+            |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
         let pairs = moves().iter().filter(|(arn, _)| listener_of(arn) == listener).map(pair).collect();
         context.client.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
     };
@@ -468,7 +469,8 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
         check_values(&path, it, report);
         let given: Vec<_> = kinds.iter().filter_map(|(name, values)| Some((*name, (*values)?))).collect();
         let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
-        let reason = if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
+        let reason =
+            if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
         report.rule(&[&path], given.len() == 1, format!("needs exactly one of {}{reason}", names.join(", ")));
         for (name, values) in &given {
             report.rule(&[&format!("{path}.{name}")], *values > 0, "has no values to compare with");
@@ -526,7 +528,9 @@ fn check_protocol(actions: &[ListenerAction], listeners: &Candidates<ListenerFac
         report.compare(&path, &[&path], listeners, |listener| {
             let protocol = listener.protocol.as_deref()?;
             let lacks = action.r#type.authenticates() && protocol != "HTTPS";
-            lacks.then(|| format!("authenticates users, which only listeners of protocol HTTPS do, and that of the listener is {protocol}"))
+            lacks.then(|| {
+                format!("authenticates users, which only listeners of protocol HTTPS do, and that of the listener is {protocol}")
+            })
         });
         let path = format!("actions[{index}].redirect.protocol");
         report.compare(&path, &[&path], listeners, |listener| {
@@ -677,7 +681,8 @@ mod tests {
         value::Value,
     };
 
-    const LISTENER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2";
+    const LISTENER: &str =
+        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
     fn rule(more: serde_json::Value) -> serde_json::Value {
         let mut inputs = json!({
@@ -709,7 +714,12 @@ mod tests {
         // In the first preview, no listener is created yet: if there are two, nobody knows which one is meant.
         let listener = || {
             let load_balancer = Link::Unknown;
-            Facts::new(ListenerFacts { load_balancer, port: Some(80), protocol: Some("HTTP".to_owned()), target_groups: Vec::new() })
+            Facts::new(ListenerFacts {
+                load_balancer,
+                port: Some(80),
+                protocol: Some("HTTP".to_owned()),
+                target_groups: Vec::new(),
+            })
         };
         let plan = Plan::default();
         plan.declare("listener", listener());
@@ -723,7 +733,8 @@ mod tests {
     #[test]
     fn a_rule_goes_before_it_is_replaced_where_there_is_room_for_one() {
         let (same, other) = (LISTENER.replace("f2f7", "0000"), LISTENER.replace("50dc", "0000"));
-        let to = |listener: &str| goes_first::<ListenerRule>(rule(json!({})).into(), rule(json!({ "listenerArn": listener })).into());
+        let to =
+            |listener: &str| goes_first::<ListenerRule>(rule(json!({})).into(), rule(json!({ "listenerArn": listener })).into());
         assert!(!to(&same), "a load balancer may have a target group in two listeners");
         assert!(to(&other));
         assert!(goes_first::<ListenerRule>(rule(json!({})).into(), unknown(rule(json!({})))));
@@ -768,9 +779,8 @@ mod tests {
 
     #[test]
     fn values_are_such_as_a_request_can_have() {
-        let conditions = |it: serde_json::Value| {
-            findings::<ListenerRule>(&Plan::default(), rule(json!({ "conditions": [it] })).into())
-        };
+        let conditions =
+            |it: serde_json::Value| findings::<ListenerRule>(&Plan::default(), rule(json!({ "conditions": [it] })).into());
         for right in ["/api", "*", "*.png", "?pi"] {
             assert_eq!(conditions(json!({ "pathPattern": { "values": [right] } })), (vec![], vec![]), "{right}");
         }
@@ -784,7 +794,9 @@ mod tests {
         );
         assert_eq!(
             conditions(json!({ "sourceIp": { "values": ["10.0.0.1/8"] } })).0,
-            ["conditions[0].sourceIp.values[0] is \"10.0.0.1/8\", which has bits set beyond its prefix; the network is 10.0.0.0/8"]
+            [
+                "conditions[0].sourceIp.values[0] is \"10.0.0.1/8\", which has bits set beyond its prefix; the network is 10.0.0.0/8"
+            ]
         );
         assert_eq!(
             conditions(json!({ "httpRequestMethod": { "values": ["get"] } })).0,

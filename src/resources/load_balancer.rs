@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
         elb::{self, Attribute, Attributes},
         refused_with,
     },
@@ -388,7 +388,8 @@ impl Resource for LoadBalancer {
     fn check_change(old: &LoadBalancerInputs, new: &LoadBalancerInputs, _: &BTreeSet<String>, report: &mut Report<'_>) {
         let some = |it: &LoadBalancerInputs| it.security_groups.as_ref().is_some_and(|it| !it.is_empty());
         let none = new.security_groups.as_ref().is_some_and(Vec::is_empty);
-        let reason = "is empty, but takes no security group away: to be without, a network load balancer has to be created without";
+        let reason =
+            "is empty, but takes no security group away: to be without, a network load balancer has to be created without";
         report.warn(&["securityGroups"], !some(old) || !none, reason);
     }
 
@@ -429,7 +430,8 @@ impl Resource for LoadBalancer {
         if let Some(existing) = context.observer.ask(context.client.look_up::<DescribeLoadBalancers>(name.clone())).await? {
             bail!(taken::<Self>(name, existing.load_balancer_arn().unwrap_or(name)));
         }
-        let scheme = if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
+        let scheme =
+            if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
         let request = client
             .create_load_balancer()
             .name(name)
@@ -644,7 +646,11 @@ fn check_subnets(inputs: &LoadBalancerInputs, report: &mut Report<'_>) {
     let names = zones.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let zones = Candidates { certain, those: vec![zones.len()] };
     report.compare(property, &["loadBalancerType"], &zones, |zones| {
-        let least = if inputs.load_balancer_type == LoadBalancerType::Application { ", and an application load balancer needs two" } else { "" };
+        let least = if inputs.load_balancer_type == LoadBalancerType::Application {
+            ", and an application load balancer needs two"
+        } else {
+            ""
+        };
         (links.len() > *zones).then(|| {
             format!(
                 "has {} subnets, but those of the program are in {names} only: a load balancer takes one subnet per availability \
@@ -800,7 +806,9 @@ mod tests {
     #[test]
     fn what_only_one_can_have_goes_first() {
         let network = |internal: bool, mapping: serde_json::Value| {
-            Value::from(json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }))
+            Value::from(
+                json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }),
+            )
         };
         let fixed = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-1" });
         let other = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-2" });
@@ -811,7 +819,8 @@ mod tests {
     #[test]
     fn security_groups_of_a_network_load_balancer_come_and_go_with_it() {
         let network = |groups: serde_json::Value| {
-            let inputs = json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
+            let inputs =
+                json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
             let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are a map") };
             inputs
         };
@@ -866,7 +875,9 @@ mod tests {
         ];
         assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
         let wrong = json!({ "subnetMappings": [{ "subnetId": "subnet-1" }, { "subnetId": "subnet-2" }] });
-        let expected = ["subnetMappings is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead"];
+        let expected = [
+            "subnetMappings is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead",
+        ];
         assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
         let right = json!({ "loadBalancerType": "network", "subnets": ["subnet-1"], "enableCrossZoneLoadBalancing": true });
         assert!(mistakes::<LoadBalancer>(right.into()).is_empty());

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, refused_with},
     check::{Loss, Report},
     codec::{Unlisted, name_of, named},
     list::{ByName, Cursor, Listed, Page},
@@ -148,7 +148,9 @@ impl Resource for LogGroup {
             report.rule(
                 &["deletionProtectionEnabled"],
                 replacing.is_empty() || !new.allow_data_loss || old.deletion_protection_enabled != Some(true),
-                format!("was true in the last `pulumi up`, so AWS does not delete {name}: set it to false and run `pulumi up` first"),
+                format!(
+                    "was true in the last `pulumi up`, so AWS does not delete {name}: set it to false and run `pulumi up` first"
+                ),
             );
         }
         let (before, after) = (old.retention_in_days, new.retention_in_days);
@@ -197,8 +199,7 @@ impl Resource for LogGroup {
         match &new.kms_key_id {
             key if *key == old.inputs.kms_key_id => {}
             Some(key) => {
-                let associate =
-                    || async { client.associate_kms_key().log_group_name(id).kms_key_id(key).send().await.explain() };
+                let associate = || async { client.associate_kms_key().log_group_name(id).kms_key_id(key).send().await.explain() };
                 context.observer.settle(BUSY, associate).await?;
             }
             None => {
@@ -206,7 +207,8 @@ impl Resource for LogGroup {
                 context.observer.settle(BUSY, disassociate).await?;
             }
         }
-        if let Some(protected) = new.deletion_protection_enabled.filter(|it| old.inputs.deletion_protection_enabled != Some(*it)) {
+        if let Some(protected) = new.deletion_protection_enabled.filter(|it| old.inputs.deletion_protection_enabled != Some(*it))
+        {
             let protect = || async {
                 let request = client.put_log_group_deletion_protection().log_group_identifier(id);
                 request.deletion_protection_enabled(protected).send().await.explain()
@@ -275,7 +277,9 @@ impl Resource for LogGroup {
         };
         if let Some(bytes) = group.and_then(|it| it.stored_bytes).filter(|it| *it > 0) {
             let lost = "is deleted with all its logs";
-            (context.observer.say)(&format!("log group {id} {lost}, {bytes} bytes as AWS counted last; skipDestroy: true keeps them"));
+            (context.observer.say)(&format!(
+                "log group {id} {lost}, {bytes} bytes as AWS counted last; skipDestroy: true keeps them"
+            ));
         }
         Ok(())
     }
@@ -352,7 +356,8 @@ mod tests {
             let (mistakes, _) = after(protected, allowed);
             assert!(mistakes.len() == 1 && mistakes[0].starts_with("deletionProtectionEnabled was true"), "{mistakes:?}");
         }
-        let (mistakes, _) = after(json!({ "name": "web", "skipDestroy": true }), json!({ "name": "web", "logGroupClass": "DELIVERY" }));
+        let (mistakes, _) =
+            after(json!({ "name": "web", "skipDestroy": true }), json!({ "name": "web", "logGroupClass": "DELIVERY" }));
         assert!(mistakes[0].contains("would have the same name, and web stays in AWS"), "{mistakes:?}");
         // What AWS makes in place loses nothing, nor does a default that is written out.
         let key = "arn:aws:kms:eu-central-1:123456789012:key/one";

@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::Report,
     codec::{Unlisted, name_of},
     facts::NatGatewayFacts,
@@ -116,7 +120,11 @@ impl Resource for NatGateway {
              the new one is created: for some minutes, private subnets have no way out; to avoid that, use another ElasticIp",
             changed.join(" and ")
         );
-        report.warn(&[&["allocationId"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
+        report.warn(
+            &[&["allocationId"], changed.as_slice()].concat(),
+            replacing.is_empty() || !report.replaces_in_place(),
+            reason,
+        );
     }
 
     async fn create(context: &Context, inputs: &NatGatewayInputs) -> Result<String> {
@@ -158,7 +166,10 @@ impl Resource for NatGateway {
             return Ok(None);
         }
         let id = gateway.nat_gateway_id().unwrap_or_default();
-        ensure!(is_zonal(&gateway), "{id} is a regional NAT gateway, which is in no subnet; a NatGateway of this package is in one");
+        ensure!(
+            is_zonal(&gateway),
+            "{id} is a regional NAT gateway, which is in no subnet; a NatGateway of this package is in one"
+        );
         let addresses = gateway.nat_gateway_addresses();
         let first = addresses.iter().find(|it| it.is_primary() == Some(true)).or(addresses.first());
         let text = |it: Option<&str>| it.map(str::to_owned);
@@ -190,7 +201,8 @@ impl Resource for NatGateway {
         let request = context.client.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
-        let listed = answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
+        let listed =
+            answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
         Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 

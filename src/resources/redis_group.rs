@@ -11,8 +11,8 @@ use aws_sdk_elasticache::{
     operation::modify_replication_group::builders::ModifyReplicationGroupFluentBuilder,
     primitives::{DateTime, DateTimeFormat},
     types::{
-        self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails, ConfigureShard,
-        DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
+        self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails,
+        ConfigureShard, DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
         LogDeliveryConfigurationStatus, MultiAzStatus, ReplicationGroup,
     },
 };
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen, Settle as _,
         elasticache::{self, BUSY},
         refused_with, status_of,
     },
@@ -154,7 +154,9 @@ pub struct RedisGroupInputs {
     #[schemars(extend("computed" = true, "expects" = "a time of the day in UTC such as 03:00-04:00"))]
     pub snapshot_window: Option<String>,
     /// When AWS may maintain the nodes, in UTC, such as `sun:05:00-sun:06:00`. Default: AWS chooses an hour of the week.
-    #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
+    #[schemars(regex(
+        pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"
+    ))]
     #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
     /// Whether AWS may install new minor versions in the maintenance window; it does so since version 6. What AWS has installed
@@ -371,7 +373,10 @@ impl Resource for RedisGroup {
             report.rule(
                 &[&format!("logDeliveryConfigurations[{index}].logType"), "engineVersion"],
                 version(inputs).is_none_or(|it| it >= (major, minor)),
-                format!("is {}, which AWS delivers since version {major}.{minor}: raise engineVersion, or leave this out", it.log_type),
+                format!(
+                    "is {}, which AWS delivers since version {major}.{minor}: raise engineVersion, or leave this out",
+                    it.log_type
+                ),
             );
         }
     }
@@ -403,7 +408,9 @@ impl Resource for RedisGroup {
             !replacing.is_empty() || new.snapshot_retention_limit >= old.snapshot_retention_limit,
             match new.snapshot_retention_limit {
                 0 => "is 0 now: AWS takes no more daily snapshots, and deletes those that it took".to_owned(),
-                days => format!("is {days} now and was {}: AWS deletes daily snapshots that are older", old.snapshot_retention_limit),
+                days => {
+                    format!("is {days} now and was {}: AWS deletes daily snapshots that are older", old.snapshot_retention_limit)
+                }
             },
         );
         let same_group = old.parameter_group_name.is_some() && old.parameter_group_name == new.parameter_group_name;
@@ -582,7 +589,8 @@ impl Resource for RedisGroup {
         }
         modify(context, id, log_modification(context, id, old, new), Expected::OfGroup).await?;
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
-            let request = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+            let request =
+                context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
             modify(context, id, Some(request), sent).await?;
         }
@@ -670,7 +678,11 @@ impl Resource for RedisGroup {
 fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> {
     if let Some(property) = RedisGroup::replaced_by(old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
         let (engine, version) = (old.engine, old.engine_version.as_deref().unwrap_or_default());
-        let set = if property == "engine" { format!("set engine to {engine} and engineVersion") } else { "set engineVersion".to_owned() };
+        let set = if property == "engine" {
+            format!("set engine to {engine} and engineVersion")
+        } else {
+            "set engineVersion".to_owned()
+        };
         bail!(
             "{property}: {} has {engine} {version} by now, and AWS goes back to no lower version: {set} to {version}; or `pulumi \
              up --replace <urn>` makes a new group, without the data",
@@ -748,7 +760,9 @@ fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     report.rule(
         &counts,
         fits,
-        format!("does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"),
+        format!(
+            "does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"
+        ),
     );
     report.rule(&counts, replicas <= 5, format!("makes {replicas} replicas of a primary; AWS allows 5"));
     let (failover, zones) = (inputs.automatic_failover_enabled, inputs.multi_az_enabled);
@@ -817,7 +831,9 @@ fn check_engine(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     report.rule(
         &["nodeType", "automaticFailoverEnabled", "transitEncryptionEnabled", "atRestEncryptionEnabled"],
         !["t1", "m1", "m2", "c1"].contains(&family)
-            || !(inputs.automatic_failover_enabled == Some(true) || inputs.transit_encryption_enabled || inputs.at_rest_encryption_enabled),
+            || !(inputs.automatic_failover_enabled == Some(true)
+                || inputs.transit_encryption_enabled
+                || inputs.at_rest_encryption_enabled),
         format!("is {}, which is too old for failover and encryption; choose one such as cache.t4g.micro", inputs.node_type),
     );
 }
@@ -872,7 +888,11 @@ fn check_windows(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         "is shorter than an hour, which AWS refuses: end it later",
     );
     let snapshot = inputs.snapshot_window.as_deref().and_then(minutes);
-    report.warn(&["snapshotWindow"], snapshot.is_none_or(|it| it >= 60), "is shorter than an hour, which AWS may refuse: end it later");
+    report.warn(
+        &["snapshotWindow"],
+        snapshot.is_none_or(|it| it >= 60),
+        "is shorter than an hour, which AWS may refuse: end it later",
+    );
 }
 
 /// How long a window is, in minutes: `03:00-04:00` of any day, or `sun:05:00-sun:06:00` of the week.
@@ -896,9 +916,11 @@ fn check_what_waits(old: &RedisGroupInputs, new: &RedisGroupInputs, report: &mut
     let logs = logs_change(old, new) && !new.log_delivery_configurations.is_empty();
     let users = old.user_group_ids != new.user_group_ids && !new.user_group_ids.is_empty();
     let encrypted = old.transit_encryption_enabled != new.transit_encryption_enabled;
-    for (property, changes, needs) in
-        [("logDeliveryConfigurations", logs, (6, 0)), ("userGroupIds", users, (6, 0)), ("transitEncryptionEnabled", encrypted, (7, 0))]
-    {
+    for (property, changes, needs) in [
+        ("logDeliveryConfigurations", logs, (6, 0)),
+        ("userGroupIds", users, (6, 0)),
+        ("transitEncryptionEnabled", encrypted, (7, 0)),
+    ] {
         report.rule(
             &[property, "engineVersion", "applyImmediately"],
             new.apply_immediately || !changes || before >= needs || after < needs,
@@ -1087,10 +1109,8 @@ fn pending(group: &ReplicationGroup, node: &CacheCluster) -> BTreeMap<String, St
 
 /// The properties whose changes AWS makes in the maintenance window, unless it is told to make them at once.
 fn deferred(request: &ModifyReplicationGroupFluentBuilder) -> Vec<&'static str> {
-    let properties = [
-        ("nodeType", request.get_cache_node_type().is_some()),
-        ("engineVersion", request.get_engine_version().is_some()),
-    ];
+    let properties =
+        [("nodeType", request.get_cache_node_type().is_some()), ("engineVersion", request.get_engine_version().is_some())];
     properties.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
 }
 
@@ -1139,7 +1159,9 @@ async fn modify(context: &Context, id: &str, request: Modification, expected: Ex
     at_rest(context, id, expected).await?;
     match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
         // It is so already.
-        Err(error) if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) => {
+        Err(error)
+            if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) =>
+        {
             Ok(())
         }
         result => result.map(drop),
@@ -1269,13 +1291,13 @@ fn log_deliveries(
     new: &[RedisGroupLogDeliveryConfiguration],
 ) -> Vec<LogDeliveryConfigurationRequest> {
     let ended = old.iter().filter(|old| !new.iter().any(|it| it.log_type == old.log_type));
-    let ended = ended.map(|it| LogDeliveryConfigurationRequest::builder().log_type(it.log_type.as_str().into()).enabled(false).build());
+    let ended =
+        ended.map(|it| LogDeliveryConfigurationRequest::builder().log_type(it.log_type.as_str().into()).enabled(false).build());
     let begun = new.iter().map(|it| {
         let details = DestinationDetails::builder();
         let details = match it.destination_type.as_str().into() {
-            DestinationType::KinesisFirehose => details.kinesis_firehose_details(
-                KinesisFirehoseDestinationDetails::builder().delivery_stream(&it.destination).build(),
-            ),
+            DestinationType::KinesisFirehose => details
+                .kinesis_firehose_details(KinesisFirehoseDestinationDetails::builder().delivery_stream(&it.destination).build()),
             _ => details.cloud_watch_logs_details(CloudWatchLogsDestinationDetails::builder().log_group(&it.destination).build()),
         };
         LogDeliveryConfigurationRequest::builder()
@@ -1330,7 +1352,9 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
         _ => error,
     })?;
     if let Some(snapshot) = final_snapshot.as_ref().filter(|_| deleting) {
-        (context.observer.say)(&format!("{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"));
+        (context.observer.say)(&format!(
+            "{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"
+        ));
     }
     let look = || async {
         Ok(match context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
@@ -1376,7 +1400,9 @@ fn outputs(
     let logs = group.log_delivery_configurations().iter();
     let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
     let logs = logs.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
-    let awaited = group.pending_modified_values().map(aws_sdk_elasticache::types::ReplicationGroupPendingModifiedValues::log_delivery_configurations);
+    let awaited = group
+        .pending_modified_values()
+        .map(aws_sdk_elasticache::types::ReplicationGroupPendingModifiedValues::log_delivery_configurations);
     let awaited = awaited.unwrap_or_default().iter();
     let awaited = awaited.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
     // One that ends shows no destination.
@@ -1562,14 +1588,18 @@ mod tests {
             (json!({ "numCacheClusters": 3 }), [on, on]),
             (json!({ "automaticFailoverEnabled": false }), [off, off]),
             (json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0 }), [on, off]),
-            (json!({ "numNodeGroups": 1, "replicasPerNodeGroup": 0, "parameterGroupName": cluster["parameterGroupName"] }), [on, off]),
+            (
+                json!({ "numNodeGroups": 1, "replicasPerNodeGroup": 0, "parameterGroupName": cluster["parameterGroupName"] }),
+                [on, off],
+            ),
         ] {
             assert_eq!(defaults(&none, inputs(more.clone())), expected, "{more}");
         }
         let two = named(json!({ "numCacheClusters": 2, "automaticFailoverEnabled": true, "multiAzEnabled": true }));
         // The preview shows what else changes with the number.
         assert_eq!(defaults(&two, named(json!({ "numCacheClusters": 1 }))), [off, off]);
-        let changes: Vec<_> = IT.diff(&two, &checked(&two, named(json!({ "numCacheClusters": 1 }))).inputs).into_iter().map(|it| it.path).collect();
+        let changes: Vec<_> =
+            IT.diff(&two, &checked(&two, named(json!({ "numCacheClusters": 1 }))).inputs).into_iter().map(|it| it.path).collect();
         assert_eq!(changes, ["automaticFailoverEnabled", "multiAzEnabled", "numCacheClusters"]);
         // Without a number, a group that exists stays as it is.
         assert_eq!(defaults(&two, named(json!({}))), [on, on]);
@@ -1639,7 +1669,8 @@ mod tests {
     #[test]
     fn logs_need_a_version_that_delivers_them() {
         let log = |kind: &str, version: &str, later: bool| {
-            let to = json!({ "logType": kind, "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json" });
+            let to =
+                json!({ "logType": kind, "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json" });
             json!({ "engineVersion": version, "logDeliveryConfigurations": [to], "applyImmediately": !later })
         };
         complains(log("slow-log", "5.0.6", false), "since version 6.0");
@@ -1847,7 +1878,10 @@ mod tests {
         // AWS chose 7.1.
         let newer = live(json!({ "engineVersion": "7.1" }));
         let said = refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]);
-        assert!(said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"), "{said}");
+        assert!(
+            said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"),
+            "{said}"
+        );
         let ignored = ["engineVersion".to_owned()];
         let old = named(json!({ "engineVersion": "7.0" }));
         assert_eq!(refusal(&newer, &old, json!({ "engineVersion": "7.0" }), &ignored), "");

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, elasticache, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, elasticache, refused_with},
     check::Report,
     facts::RedisParameterGroupFacts,
     list::{All, Cursor, Listed, Page},
@@ -128,7 +128,12 @@ impl Resource for RedisParameterGroup {
         Ok(name)
     }
 
-    async fn update(context: &Context, id: &str, old: &RedisParameterGroupOutputs, new: &RedisParameterGroupInputs) -> Result<()> {
+    async fn update(
+        context: &Context,
+        id: &str,
+        old: &RedisParameterGroupOutputs,
+        new: &RedisParameterGroupInputs,
+    ) -> Result<()> {
         let olds = &old.inputs.parameters;
         let removed = olds.iter().filter(|old| !new.parameters.iter().any(|it| it.name == old.name));
         reset(context, id, removed).await?;

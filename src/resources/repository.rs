@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Passing, Patience, Seen,
+        Aws, Explain as _, Passing, Patience, Seen, Settle as _,
         ecr::{DescribeRepositories, NO_REPOSITORY},
         refused_with,
     },
@@ -272,8 +272,11 @@ impl Resource for Repository {
         let name = name_in(id)?;
         let Some(it) = context.client.look_up::<DescribeRepositories>(name.to_owned()).await? else { return Ok(None) };
         let arn = it.repository_arn.unwrap_or_default();
-        let (lifecycle_policy, policy, tags) =
-            tokio::try_join!(lifecycle_policy(&context.client, name), policy(&context.client, name), tags(&context.client, &arn))?;
+        let (lifecycle_policy, policy, tags) = tokio::try_join!(
+            lifecycle_policy(&context.client, name),
+            policy(&context.client, name),
+            tags(&context.client, &arn)
+        )?;
         let filters = it.image_tag_mutability_exclusion_filters.unwrap_or_default().into_iter().map(|it| {
             let filter_type = named(it.filter_type.as_str())?;
             Ok(RepositoryTagFilter { filter: it.filter, filter_type })
@@ -308,7 +311,8 @@ impl Resource for Repository {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.client.ecr().describe_repositories().max_results(at.size(1..=1000)).set_next_token(at.token.clone());
+        let request =
+            context.client.ecr().describe_repositories().max_results(at.size(1..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let names = answer.repositories.unwrap_or_default().into_iter().filter_map(|it| it.repository_name);
         Ok(Page::new(names.map(Listed::named), answer.next_token))
@@ -492,7 +496,10 @@ mod tests {
     #[test]
     fn policies_that_say_nothing_are_left_out() {
         for nothing in [json!(""), json!({}), json!("{}")] {
-            assert_eq!(mistakes_of(json!({ "name": "app", "policy": nothing, "lifecyclePolicy": nothing })), Vec::<String>::new());
+            assert_eq!(
+                mistakes_of(json!({ "name": "app", "policy": nothing, "lifecyclePolicy": nothing })),
+                Vec::<String>::new()
+            );
         }
     }
 

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Passing, Patience, Seen, refused_with},
+    aws::{Aws, Explain as _, Passing, Patience, Seen, Settle as _, refused_with},
     check::Report,
     document::Document,
-    list::{Cursor, Listed, Page},
     facts::RoleFacts,
+    list::{Cursor, Listed, Page},
     plan::Facts,
     resource::{Context, Resource, tag_changes},
     value::path_of_key,
@@ -259,7 +259,8 @@ impl Resource for Role {
         if made_by_aws(&role.path) {
             bail!("role {name} has the path {}: AWS made it for a service of its own, and lets nobody else change it", role.path);
         }
-        let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.client, name), inline(&context.client, name))?;
+        let (managed_policy_arns, inline_policies) =
+            tokio::try_join!(managed(&context.client, name), inline(&context.client, name))?;
         let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
         let boundary = role.permissions_boundary().and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
         Ok(Some(RoleOutputs {
@@ -447,7 +448,8 @@ mod tests {
             inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             inputs
         };
-        let warnings = |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
+        let warnings =
+            |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
         let said = warnings(json!({ "name": "app" }), json!({ "name": "app", "path": "/video/" }));
         assert!(said.len() == 1 && said[0].contains("deleted before it is created anew"), "{said:?}");
         assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "web", "path": "/video/" })), Vec::<String>::new());

@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::{Report, canonical_block},
     facts::{NatGatewayFacts, RouteTableFacts, SubnetFacts, WayOut},
     list::{Cursor, Page},
@@ -541,8 +545,7 @@ mod tests {
     use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
-        let inputs: RouteTableInputs =
-            serde_json::from_value(serde_json::json!({ "vpcId": "vpc-1", "routes": routes })).unwrap();
+        let inputs: RouteTableInputs = serde_json::from_value(serde_json::json!({ "vpcId": "vpc-1", "routes": routes })).unwrap();
         let map = codec::encode(&inputs).unwrap();
         let mut report = Report::new(&map);
         RouteTable::check(&inputs, &mut report);
@@ -607,7 +610,10 @@ mod tests {
     #[test]
     fn subnets_are_compared_with_their_vpc_and_with_other_tables() {
         let plan = Plan::default();
-        plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
+        plan.declare(
+            "subnet",
+            Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }),
+        );
         plan.record("subnet", Some("subnet-1"), &[]);
         let subnets = vec![Link::Known("subnet-2".to_owned())];
         plan.declare("other", Facts::new(RouteTableFacts { vpc: Link::Unknown, subnets, way_out: None }));
@@ -615,7 +621,8 @@ mod tests {
         let found = findings::<RouteTable>(&plan, table("subnet-1")).0;
         assert_eq!(found, ["subnetIds has subnet-1, which is in vpc-2; a route table is for subnets of its own VPC, vpc-1"]);
         let found = findings::<RouteTable>(&plan, table("subnet-2")).1;
-        let taken = "subnetIds has subnet-2, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one";
+        let taken =
+            "subnetIds has subnet-2, as subnetIds of another RouteTable has; a subnet has one route table: remove it from one";
         assert_eq!(found, [taken]);
         assert!(findings::<RouteTable>(&plan, table("subnet-3")).0.is_empty());
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Explain as _, Settle as _, Patience, Seen, refused_with,
+        Explain as _, Patience, Seen, Settle as _, refused_with,
         scaling::{
             BUSY, DescribeScalableTargets, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED,
         },
@@ -106,13 +106,18 @@ impl Resource for ScalableTarget {
         let mine = inputs.facts(report);
         let key = |it: &ScalableTargetFacts| (it.resource_id.clone(), it.dimension.clone(), it.region.clone());
         let (resource, dimension, region) = key(&mine);
-        let taken = report.others::<ScalableTargetFacts>().iter().map(key).any(|(other, of, at)| {
-            Scaled::same((&resource, &dimension, &region), (&other, &of, &at))
-        });
+        let taken = report
+            .others::<ScalableTargetFacts>()
+            .iter()
+            .map(key)
+            .any(|(other, of, at)| Scaled::same((&resource, &dimension, &region), (&other, &of, &at)));
         report.rule(
             &["resourceId", "scalableDimension", "serviceNamespace"],
             !taken,
-            format!("is {}, which another ScalableTarget of this program scales already; AWS has room for one", inputs.resource_id),
+            format!(
+                "is {}, which another ScalableTarget of this program scales already; AWS has room for one",
+                inputs.resource_id
+            ),
         );
         let services = report.resolve::<ServiceFacts>("resourceId", Some(&inputs.resource_id));
         let services = services.which(|_| inputs.scalable_dimension == ScalableDimension::DesiredCount);
@@ -274,7 +279,6 @@ async fn register(
     Ok(context.observer.settle(UNSETTLED, register).await?.scalable_target_arn)
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -309,15 +313,20 @@ mod tests {
             dimension: "ecs:service:DesiredCount".to_owned(),
         };
         plan.declare("other", Facts::new(other));
-        let reason = "resourceId is service/main/web, which another ScalableTarget of this program scales already; AWS has room for one";
+        let reason =
+            "resourceId is service/main/web, which another ScalableTarget of this program scales already; AWS has room for one";
         assert_eq!(told("service/main/web", 1).0, [reason]);
     }
 
     #[test]
     fn a_role_of_another_provider_has_its_reason() {
-        let target = |role: &str| json!({ "resourceId": "service/main/web", "minCapacity": 1, "maxCapacity": 4, "roleArn": role });
+        let target =
+            |role: &str| json!({ "resourceId": "service/main/web", "minCapacity": 1, "maxCapacity": 4, "roleArn": role });
         assert_eq!(findings::<ScalableTarget>(&Plan::default(), target("").into()).0, Vec::<String>::new());
         let told = findings::<ScalableTarget>(&Plan::default(), target("arn:aws:iam::123456789012:role/scaler").into()).0;
-        assert!(told.len() == 1 && told[0].starts_with("roleArn is not supported: AWS scales services by a role of its own"), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("roleArn is not supported: AWS scales services by a role of its own"),
+            "{told:?}"
+        );
     }
 }

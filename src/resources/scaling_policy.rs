@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup,
+        Aws, Explain as _, Lookup, Settle as _,
         metrics::{Query, check_queries},
         refused_with,
         scaling::{BUSY, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
@@ -404,7 +404,10 @@ impl Resource for ScalingPolicy {
                 report.rule(
                     &[&format!("{path}[{index}].scalingAdjustment"), &format!("{STEP}.adjustmentType")],
                     !is_exact || adjustment.scaling_adjustment >= 0,
-                    format!("is {}, but adjustmentType is ExactCapacity, which cannot be negative", adjustment.scaling_adjustment),
+                    format!(
+                        "is {}, but adjustmentType is ExactCapacity, which cannot be negative",
+                        adjustment.scaling_adjustment
+                    ),
                 );
             }
             report.rule(
@@ -712,9 +715,10 @@ impl ScalingPolicyMetricQuery {
 
     fn to_aws(&self) -> Result<types::TargetTrackingMetricDataQuery> {
         let stat = self.metric_stat.as_ref().map(|it| {
-            let dimensions = it.metric.dimensions.iter().map(|it| {
-                anyhow::Ok(types::TargetTrackingMetricDimension::builder().name(&it.name).value(&it.value).build()?)
-            });
+            let dimensions =
+                it.metric.dimensions.iter().map(|it| {
+                    anyhow::Ok(types::TargetTrackingMetricDimension::builder().name(&it.name).value(&it.value).build()?)
+                });
             let metric = types::TargetTrackingMetric::builder()
                 .metric_name(&it.metric.metric_name)
                 .namespace(&it.metric.namespace)
@@ -893,7 +897,8 @@ mod tests {
         let metric = json!({ "predefinedMetricType": metric });
         let mut configuration = json!({ "targetValue": 60, "predefinedMetricSpecification": metric });
         configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        json!({ "name": name, "resourceId": "service/main/web", "targetTrackingScalingPolicyConfiguration": configuration }).into()
+        json!({ "name": name, "resourceId": "service/main/web", "targetTrackingScalingPolicyConfiguration": configuration })
+            .into()
     }
 
     const CPU: &str = "ECSServiceAverageCPUUtilization";
@@ -913,7 +918,8 @@ mod tests {
             let resource = Erased::<ScalingPolicy>::NEW;
             resource.completed(&map).unwrap()
         };
-        let (one, two) = (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
+        let (one, two) =
+            (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
         plan.declare("one", Facts::new(facts(one.metric())));
         let reason = "targetTrackingScalingPolicyConfiguration tracks the same metric as policy one of service/main/web, and AWS has \
                       room for one; merge them, or track another metric";

@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::{Report, canonical_block},
     facts::{IngressFacts, SecurityGroupFacts},
     list::{Cursor, Listed, Page},
@@ -181,7 +185,9 @@ impl Resource for SecurityGroup {
             let (seen, old, new) = (without_account(seen), without_account(old), without_account(new));
             let beyond = || seen.keys().filter(|it| !new.contains_key(it));
             seen == new
-                || old == new && new.iter().all(|(it, why)| seen.get(it) == Some(why)) && !beyond().any(|it| by_itself.contains_key(it))
+                || old == new
+                    && new.iter().all(|(it, why)| seen.get(it) == Some(why))
+                    && !beyond().any(|it| by_itself.contains_key(it))
         };
         let ingress = stays(&seen.ingress, &old.ingress, &new.ingress).then_some("ingress");
         let egress = stays(&seen.egress, &old.egress, &new.egress).then_some("egress");
@@ -686,7 +692,11 @@ async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermis
 async fn of_name(aws: &Aws, inputs: &SecurityGroupInputs) -> Result<Option<String>> {
     let request = aws.ec2().describe_security_groups().filters(ec2::filter("group-name", vec![inputs.name.clone()]));
     let in_vpc = inputs.vpc_id.iter().map(|it| ec2::filter("vpc-id", vec![it.clone()]));
-    let found = in_vpc.fold(request, aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder::filters).send().await.explain()?;
+    let found = in_vpc
+        .fold(request, aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder::filters)
+        .send()
+        .await
+        .explain()?;
     Ok(match found.security_groups() {
         [only] => only.group_id().map(str::to_owned),
         _ => None,
@@ -773,14 +783,25 @@ mod tests {
             (json!({ "protocol": "tcp", "fromPort": 80, "toPort": 80 }), Some("ingress[0] names nobody")),
             (to_all(json!({ "protocol": "6", "toPort": 80 })), Some("ingress[0].fromPort is missing")),
             (to_all(json!({ "protocol": "tcp", "fromPort": 80 })), Some("ingress[0].toPort is missing")),
-            (to_all(json!({ "protocol": "tcp", "fromPort": 90, "toPort": 80 })), Some("ingress[0].toPort is 80, less than fromPort")),
-            (to_all(json!({ "protocol": "icmp", "fromPort": -1, "toPort": 0 })), Some("ingress[0].toPort is 0, but fromPort is -1")),
+            (
+                to_all(json!({ "protocol": "tcp", "fromPort": 90, "toPort": 80 })),
+                Some("ingress[0].toPort is 80, less than fromPort"),
+            ),
+            (
+                to_all(json!({ "protocol": "icmp", "fromPort": -1, "toPort": 0 })),
+                Some("ingress[0].toPort is 0, but fromPort is -1"),
+            ),
             (to_all(json!({ "protocol": "256" })), Some("ingress[0].protocol is 256; the numbers of protocols end at 255")),
             (to_all(json!({ "protocol": "http" })), Some("ingress[0].protocol is \"http\", which is not tcp, udp")),
-            (block("::/0", json!({ "protocol": "-1" })), Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks")),
+            (
+                block("::/0", json!({ "protocol": "-1" })),
+                Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks"),
+            ),
             (
                 json!({ "protocol": "-1", "securityGroups": ["app"] }),
-                Some("ingress[0].securityGroups[0] is \"app\", which is not the id of a security group, such as sg-0123456789abcdef0"),
+                Some(
+                    "ingress[0].securityGroups[0] is \"app\", which is not the id of a security group, such as sg-0123456789abcdef0",
+                ),
             ),
         ] {
             let found = mistakes::<SecurityGroup>(json!({ "name": "web", "ingress": [rule] }).into());
@@ -892,7 +913,8 @@ mod tests {
     #[test]
     fn a_rule_for_port_0_is_doubted() {
         let rule = json!({ "protocol": "tcp", "fromPort": 0, "toPort": 0, "self": true });
-        let (mistakes, warnings) = findings::<SecurityGroup>(&Plan::default(), json!({ "name": "web", "ingress": [rule] }).into());
+        let (mistakes, warnings) =
+            findings::<SecurityGroup>(&Plan::default(), json!({ "name": "web", "ingress": [rule] }).into());
         assert!(mistakes.is_empty() && warnings[0].starts_with("ingress[0].fromPort is 0, and so is toPort"), "{warnings:?}");
     }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Passing, Patience, Refusal, Seen, Settle as _,
         ecs::{
             self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate, are_all_on_fargate,
             deployment::{self, DescribeServices, Key, REFRESH, found, primary},
@@ -394,7 +394,9 @@ impl Resource for Service {
         // What is wrong with the inputs alone, Check reports.
         let is_aws_choice = new.availability_zone_rebalancing.is_none();
         ensure!(
-            !is_aws_choice || rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || new.deployment_maximum_percent > 100,
+            !is_aws_choice
+                || rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled)
+                || new.deployment_maximum_percent > 100,
             "deploymentMaximumPercent is {}, but availabilityZoneRebalancing, which AWS enabled, needs more than 100; set \
              availabilityZoneRebalancing to DISABLED, or raise deploymentMaximumPercent",
             new.deployment_maximum_percent
@@ -489,7 +491,8 @@ impl Resource for Service {
         let key = |arn: &String| (cluster.to_owned(), name_in(arn).to_owned());
         let services = answer.service_arns().iter().map(|it| context.client.look_up::<DescribeServices>(key(it)));
         let services = try_join_all(services).await?.into_iter().flatten();
-        let ours = services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
+        let ours =
+            services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
         let listed = ours.filter_map(|it| Some(Listed::new(it.service_arn?, it.service_name.unwrap_or_default())));
         Ok(Page::new(listed, answer.next_token))
     }
@@ -511,7 +514,10 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
         Some(count) => {
             let may_run = count * i64::from(most) / 100;
             let have_to_run = (count * i64::from(least) + 99) / 100;
-            (if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }, count == 0 || may_run > count || have_to_run < count)
+            (
+                if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") },
+                count == 0 || may_run > count || have_to_run < count,
+            )
         }
         // Scaling may come to a count with which it goes.
         None => ("all tasks".to_owned(), most > 100 || least < 100),
@@ -590,12 +596,7 @@ async fn send(
     seen: &[CapacityProviderStrategy],
     changes: impl Fn(&[&str]) -> bool,
 ) -> Result<types::Service> {
-    let configuration = [
-        "alarms",
-        "deploymentCircuitBreaker",
-        "deploymentMaximumPercent",
-        "deploymentMinimumHealthyPercent",
-    ];
+    let configuration = ["alarms", "deploymentCircuitBreaker", "deploymentMaximumPercent", "deploymentMinimumHealthyPercent"];
     let live = if changes(&configuration) || changes(&["loadBalancers"]) {
         context.client.look_up::<DescribeServices>(key.clone()).await?
     } else {
@@ -667,7 +668,11 @@ async fn gone(context: &Context, key: Key) -> Result<()> {
         let service = context.client.look_up::<DescribeServices>(key.clone()).await?;
         Ok(match service.filter(|it| it.status() != Some("INACTIVE")) {
             None => Seen::Ready(()),
-            Some(it) => Seen::Pending(format!("tasks that are still there: {} running, {} pending", it.running_count(), it.pending_count())),
+            Some(it) => Seen::Pending(format!(
+                "tasks that are still there: {} running, {} pending",
+                it.running_count(),
+                it.pending_count()
+            )),
         })
     };
     context.observer.wait(format!("the tasks of service {} to end", key.1), Patience::minutes(30), look).await
@@ -813,8 +818,12 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
             enable: it.enable(),
             rollback: it.rollback(),
         }),
-        deployment_maximum_percent: deployment.and_then(types::DeploymentConfiguration::maximum_percent).unwrap_or_else(two_hundred),
-        deployment_minimum_healthy_percent: deployment.and_then(types::DeploymentConfiguration::minimum_healthy_percent).unwrap_or_else(hundred),
+        deployment_maximum_percent: deployment
+            .and_then(types::DeploymentConfiguration::maximum_percent)
+            .unwrap_or_else(two_hundred),
+        deployment_minimum_healthy_percent: deployment
+            .and_then(types::DeploymentConfiguration::minimum_healthy_percent)
+            .unwrap_or_else(hundred),
         availability_zone_rebalancing: rebalancing.transpose()?,
         enable_execute_command: service.enable_execute_command(),
         enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
@@ -892,9 +901,7 @@ mod tests {
     #[test]
     fn a_name_is_there_once_in_a_cluster() {
         let plan = Plan::default();
-        let service = |cluster: &str| {
-            json!({ "name": "web", "cluster": cluster, "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } })
-        };
+        let service = |cluster: &str| json!({ "name": "web", "cluster": cluster, "taskDefinition": "web:1", "networkConfiguration": { "subnets": ["subnet-1"] } });
         let facts = |cluster: &str| ServiceFacts {
             name: "web".to_owned(),
             region: None,

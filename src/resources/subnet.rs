@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::Report,
     facts::{SubnetFacts, VpcFacts},
     list::{Cursor, Page},
@@ -78,7 +82,9 @@ impl Resource for Subnet {
         report.rule(&["cidrBlock"], fits, reason);
         if let (Some(zone), Some(region)) = (&inputs.availability_zone, report.text("region").map(str::to_owned)) {
             let there = zone.strip_prefix(&region).is_some_and(|it| !it.is_empty());
-            let reason = format!("is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on");
+            let reason = format!(
+                "is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on"
+            );
             report.rule(&["availabilityZone"], there, reason);
         }
         if let Ok(block) = inputs.cidr_block.parse::<Ipv4Net>() {
@@ -140,7 +146,10 @@ impl Resource for Subnet {
     async fn read(context: &Context, id: &str) -> Result<Option<SubnetOutputs>> {
         let id = ec2::id_in(id, "subnet-", "subnet")?;
         let Some(subnet) = context.client.look_up::<DescribeSubnets>(id.clone()).await? else { return Ok(None) };
-        ensure!(has_ipv4(&subnet), "{id} has IPv6 addresses alone, which a Subnet of this package cannot have: every task needs IPv4");
+        ensure!(
+            has_ipv4(&subnet),
+            "{id} has IPv6 addresses alone, which a Subnet of this package cannot have: every task needs IPv4"
+        );
         let text = |it: Option<&str>| it.unwrap_or_default().to_owned();
         Ok(Some(SubnetOutputs {
             inputs: SubnetInputs {
@@ -264,11 +273,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::{
-        plan::Plan,
-        resource::findings,
-        value::Value,
-    };
+    use crate::{plan::Plan, resource::findings, value::Value};
 
     /// A program with a VPC of 10.0.0.0/16, which exists or does not, and what else is declared.
     fn plan(is_new: bool) -> Plan {
@@ -289,7 +294,8 @@ mod tests {
     #[test]
     fn a_subnet_is_within_its_vpc() {
         let block = |it: &str| json!({ "cidrBlock": it });
-        let outside = "cidrBlock is 10.1.0.0/20, which is not within 10.0.0.0/16, the cidrBlock of its VPC; choose a part of that";
+        let outside =
+            "cidrBlock is 10.1.0.0/20, which is not within 10.0.0.0/16, the cidrBlock of its VPC; choose a part of that";
         let found = findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.1.0.0/20")));
         assert!(found.0[0].starts_with(outside) && found.1.is_empty(), "{found:?}");
         assert_eq!(findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.0.16.0/20"))), (vec![], vec![]));

@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Settle as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, Attribute, Attributes},
         refused_with,
     },
@@ -516,12 +516,7 @@ impl Resource for TargetGroup {
         );
     }
 
-    fn check_change(
-        _: &TargetGroupInputs,
-        new: &TargetGroupInputs,
-        replacing: &BTreeSet<String>,
-        report: &mut Report<'_>,
-    ) {
+    fn check_change(_: &TargetGroupInputs, new: &TargetGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
         let properties = replacing.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         report.warn(
             &["name"],
@@ -606,7 +601,9 @@ impl Resource for TargetGroup {
                 .set_matcher(matcher(new).filter(|_| another || was.matcher != check.matcher))
                 .set_health_check_interval_seconds((was.interval != check.interval).then_some(check.interval))
                 .set_health_check_timeout_seconds((was.timeout != check.timeout).then_some(check.timeout))
-                .set_healthy_threshold_count((was.healthy_threshold != check.healthy_threshold).then_some(check.healthy_threshold))
+                .set_healthy_threshold_count(
+                    (was.healthy_threshold != check.healthy_threshold).then_some(check.healthy_threshold),
+                )
                 .set_unhealthy_threshold_count(
                     (was.unhealthy_threshold != check.unhealthy_threshold).then_some(check.unhealthy_threshold),
                 );
@@ -728,7 +725,11 @@ impl Lookup for DescribeTargetGroups {
 }
 
 fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, report: &mut Report<'_>) {
-    report.rule(&["healthCheck.enabled"], check.enabled, "is false, but AWS always checks targets that are registered by address");
+    report.rule(
+        &["healthCheck.enabled"],
+        check.enabled,
+        "is false, but AWS always checks targets that are registered by address",
+    );
     // AWS refuses the same value for both where targets speak HTTP (hashicorp/terraform-provider-aws#2366); of network load
     // balancers, 10 seconds for both were once the only choice.
     let least = if inputs.protocol.is_http() { check.timeout + 1 } else { check.timeout };
@@ -923,9 +924,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::{
-        resource::{changes, findings_of_change, mistakes},
-    };
+    use crate::resource::{changes, findings_of_change, mistakes};
 
     fn group(more: &Json) -> Value {
         let mut inputs = json!({ "vpcId": "vpc-1", "name": "web" });
@@ -1013,7 +1012,8 @@ mod tests {
         let grpc = json!({ "vpcId": "vpc-1", "protocolVersion": "GRPC" });
         assert!(mistakes::<TargetGroup>(grpc.into()).is_empty());
         let path = json!({ "vpcId": "vpc-1", "protocol": "TCP", "healthCheck": { "path": "/" } });
-        let no_meaning = "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
+        let no_meaning =
+            "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
         assert_eq!(mistakes::<TargetGroup>(path.into()), [no_meaning]);
         let udp = json!({ "vpcId": "vpc-1", "protocol": "UDP", "preserveClientIp": false });
         let always = "preserveClientIp is false, but with UDP targets always see the address of the client; leave it out";

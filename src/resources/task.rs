@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain, Passing, Patience, Settle as _, Refusal, Seen, TimedOut,
+        Aws, Explain, Passing, Patience, Refusal, Seen, Settle as _, TimedOut,
         ec2::reach,
         ecs::{self, CapacityProviderStrategy, Evidence, NetworkConfiguration, all_on_fargate, why},
         logs::{Follower, Stream},
@@ -271,7 +271,10 @@ impl Resource for Task {
 async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
     let task = match left_running(context, inputs).await? {
         Some(task) => {
-            (context.observer.say)(&format!("task {} runs already, started by a `pulumi up` that was killed: waiting for its end", name(&task)));
+            (context.observer.say)(&format!(
+                "task {} runs already, started by a `pulumi up` that was killed: waiting for its end",
+                name(&task)
+            ));
             task
         }
         None => started(context, inputs).await?,
@@ -330,7 +333,9 @@ fn does(task: &types::Task, inputs: &TaskInputs) -> bool {
     };
     // AWS lists every container, also those with nothing to override.
     let theirs = task.overrides().map(types::TaskOverride::container_overrides).unwrap_or_default();
-    let of = |all: &[types::ContainerOverride], name: Option<&str>| all.iter().find(|it| it.name() == name).map(work).unwrap_or_default();
+    let of = |all: &[types::ContainerOverride], name: Option<&str>| {
+        all.iter().find(|it| it.name() == name).map(work).unwrap_or_default()
+    };
     ours.iter().chain(theirs).all(|it| of(ours, it.name()) == of(theirs, it.name()))
 }
 
@@ -409,12 +414,14 @@ impl Run {
             let stream = Stream::of(it, task.task_arn()?)?;
             Some(Log { container: it.name()?.to_owned(), stream, follower: Follower::default() })
         };
-        let (logs, away): (Vec<_>, Vec<_>) = containers.filter_map(log).partition(|it| {
-            it.stream.region.as_deref().is_none_or(|it| it == context.client.region())
-        });
+        let (logs, away): (Vec<_>, Vec<_>) =
+            containers.filter_map(log).partition(|it| it.stream.region.as_deref().is_none_or(|it| it == context.client.region()));
         for Log { container, stream, .. } in away {
             let region = stream.region.unwrap_or_default();
-            (context.observer.say)(&format!("the log of container {container} is not shown, for it is in {region}: {}", stream.group));
+            (context.observer.say)(&format!(
+                "the log of container {container} is not shown, for it is in {region}: {}",
+                stream.group
+            ));
         }
         Self { task, definition, logs, closing: false }
     }

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aws::{Explain as _, Settle as _, Passing, Patience, Refusal, Seen, ecs},
+    aws::{Explain as _, Passing, Patience, Refusal, Seen, Settle as _, ecs},
     check::{Findings, Foreign, Report},
     codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
@@ -999,19 +999,20 @@ fn container_to_aws(it: &TaskDefinitionContainerDefinition) -> Result<types::Con
         let mount = types::MountPoint::builder().source_volume(&it.source_volume).container_path(&it.container_path);
         mount.read_only(it.read_only).build()
     });
-    let volumes_from = it.volumes_from.iter().map(|it| {
-        types::VolumeFrom::builder().source_container(&it.source_container).read_only(it.read_only).build()
-    });
+    let volumes_from = it
+        .volumes_from
+        .iter()
+        .map(|it| types::VolumeFrom::builder().source_container(&it.source_container).read_only(it.read_only).build());
     let limits = it.ulimits.iter().map(|it| {
         let limit = types::Ulimit::builder().name(name_of(it.name).as_str().into());
         Ok(limit.soft_limit(it.soft_limit).hard_limit(it.hard_limit).build()?)
     });
-    let controls = it.system_controls.iter().map(|it| {
-        types::SystemControl::builder().namespace(&it.namespace).value(&it.value).build()
-    });
-    let credentials = it.repository_credentials.as_ref().map(|it| {
-        types::RepositoryCredentials::builder().credentials_parameter(&it.credentials_parameter).build()
-    });
+    let controls =
+        it.system_controls.iter().map(|it| types::SystemControl::builder().namespace(&it.namespace).value(&it.value).build());
+    let credentials = it
+        .repository_credentials
+        .as_ref()
+        .map(|it| types::RepositoryCredentials::builder().credentials_parameter(&it.credentials_parameter).build());
     Ok(types::ContainerDefinition::builder()
         .name(&it.name)
         .image(&it.image)
@@ -1121,9 +1122,7 @@ fn from_aws(it: &types::TaskDefinition, tags: &[types::Tag]) -> Result<TaskDefin
             cpu_architecture: value(platform.and_then(|it| it.cpu_architecture()).map(types::CpuArchitecture::as_str))?,
             operating_system_family: value(platform.and_then(|it| it.operating_system_family()).map(types::OsFamily::as_str))?,
         },
-        ephemeral_storage: it
-            .ephemeral_storage()
-            .map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
+        ephemeral_storage: it.ephemeral_storage().map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
         volumes: it.volumes().iter().map(volume_from_aws).collect::<Result<_>>()?,
         pid_mode: it.pid_mode().filter(|it| !it.as_str().is_empty()).map(|it| named(it.as_str())).transpose()?,
         enable_fault_injection: it.enable_fault_injection().unwrap_or_default(),
@@ -1150,11 +1149,7 @@ fn container_from_aws(it: &types::ContainerDefinition) -> Result<TaskDefinitionC
         Ok(TaskDefinitionContainerDependency { container_name: it.container_name().to_owned(), condition })
     };
     let limit = |it: &types::Ulimit| {
-        Ok(TaskDefinitionUlimit {
-            name: named(it.name().as_str())?,
-            soft_limit: it.soft_limit(),
-            hard_limit: it.hard_limit(),
-        })
+        Ok(TaskDefinitionUlimit { name: named(it.name().as_str())?, soft_limit: it.soft_limit(), hard_limit: it.hard_limit() })
     };
     let variable = |it: &types::KeyValuePair| TaskDefinitionKeyValuePair {
         name: it.name().unwrap_or_default().to_owned(),

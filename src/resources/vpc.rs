@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, ec2},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, ec2},
     check::Report,
     codec::{Unlisted, name_of},
     facts::VpcFacts,
@@ -240,7 +240,8 @@ impl Lookup for MainRouteTables {
 
     async fn load(aws: &Aws, vpcs: Vec<String>) -> Result<HashMap<String, String>> {
         let request = aws.ec2().describe_route_tables();
-        let request = request.filters(ec2::filter("vpc-id", vpcs)).filters(ec2::filter("association.main", vec!["true".to_owned()]));
+        let request =
+            request.filters(ec2::filter("vpc-id", vpcs)).filters(ec2::filter("association.main", vec!["true".to_owned()]));
         let tables = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
         Ok(tables.into_iter().filter_map(|it| Some((it.vpc_id?, it.route_table_id?))).collect())
     }

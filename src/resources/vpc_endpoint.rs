@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Settle as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+    },
     check::Report,
     codec::{Unlisted, name_of},
     document::Document,
@@ -364,7 +367,10 @@ fn check_service(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
     let of_aws = inputs.service_name.strip_prefix("com.amazonaws.").and_then(|it| it.split('.').next());
     if let (Some(place), Some(region)) = (of_aws, report.text("region").map(str::to_owned)) {
         let is_region = place.split('-').count() >= 3 && place.ends_with(|it: char| it.is_ascii_digit());
-        let reason = format!("is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there", inputs.service_name);
+        let reason = format!(
+            "is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there",
+            inputs.service_name
+        );
         report.warn(&["serviceName"], !is_region || place == region, reason);
     }
     if !has_private_dns(inputs) {
@@ -459,7 +465,10 @@ async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
         Ok(match state.as_str() {
             "available" => Seen::Ready(None),
             "pendingAcceptance" => {
-                (context.observer.say)(&format!("{id} lets nothing through until the owner of {} accepts it", endpoint.service_name().unwrap_or("the service")));
+                (context.observer.say)(&format!(
+                    "{id} lets nothing through until the owner of {} accepts it",
+                    endpoint.service_name().unwrap_or("the service")
+                ));
                 Seen::Ready(None)
             }
             "pending" | "partial" | "unknown" => Seen::Pending(format!("VPC endpoint {state}")),
@@ -559,8 +568,7 @@ mod tests {
     fn an_endpoint_takes_one_subnet_in_a_zone() {
         let plan = Plan::default();
         for (id, vpc, zone) in [("subnet-1", "vpc-1", "a"), ("subnet-2", "vpc-1", "a"), ("subnet-3", "vpc-2", "b")] {
-            let facts =
-                SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
+            let facts = SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
             declared(id, id, Facts::new(facts), &plan);
         }
         let mistakes = |subnets: &[&str]| findings::<VpcEndpoint>(&plan, endpoint(&json!({ "subnetIds": subnets }))).0;
@@ -573,8 +581,12 @@ mod tests {
     #[test]
     fn a_service_is_one_of_the_region() {
         let warnings = |service: &str| findings::<VpcEndpoint>(&Plan::default(), endpoint(&json!({ "serviceName": service }))).1;
-        assert!(warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of"));
-        for right in ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"] {
+        assert!(
+            warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of")
+        );
+        for right in
+            ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"]
+        {
             assert!(warnings(right).is_empty(), "{right}");
         }
     }

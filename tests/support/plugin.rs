@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pulumi_provider::{rpc, rpc::{MESSAGE_LIMIT, resource_provider_client::ResourceProviderClient}};
+use pulumi_provider::{
+    rpc,
+    rpc::{MESSAGE_LIMIT, resource_provider_client::ResourceProviderClient},
+};
 use tonic::transport::{Channel, Endpoint};
 
 use super::props;

@@ -169,7 +169,9 @@ impl Evidence {
         let Some(vpc) = vpc else { return };
         if let Some(case) = self.case().filter(|it| it.rule.looks_at != network::Look::Nothing) {
             let found = match case.rule.looks_at {
-                network::Look::WayOut => network::way_out(&context.client, vpc, &self.subnets(), self.endpoints().as_deref()).await,
+                network::Look::WayOut => {
+                    network::way_out(&context.client, vpc, &self.subnets(), self.endpoints().as_deref()).await
+                }
                 _ => network::way_in(&context.client, vpc, &self.targets, balancers).await,
             };
             self.network = self.told(found).unwrap_or_default();

@@ -27,7 +27,10 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     report.rule(
         &["requiresCompatibilities"],
         required.is_empty() || required.iter().any(|it| it == "FARGATE"),
-        format!("is {}, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out", required.join(", ")),
+        format!(
+            "is {}, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out",
+            required.join(", ")
+        ),
     );
     let pid_mode = inputs.pid_mode.unwrap_or(TaskDefinitionPidMode::Task);
     report.rule(
@@ -37,7 +40,8 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     );
     report.rule(
         &["pidMode", "runtimePlatform.operatingSystemFamily"],
-        inputs.pid_mode.is_none() || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
+        inputs.pid_mode.is_none()
+            || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
         "is not supported for Windows; remove it",
     );
     let region = report.written("region");
@@ -221,7 +225,8 @@ fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
             }
             let number = port.container_port;
             if let Some(owner) = taken.insert((number, name_of(port.protocol)), &container.name) {
-                let reason = format!("is {number}, on which container {owner} listens already; containers of a task share one address");
+                let reason =
+                    format!("is {number}, on which container {owner} listens already; containers of a task share one address");
                 report.rule(&[&format!("{path}.containerPort")], false, reason);
             }
             let Some(name) = &port.name else { continue };
@@ -436,12 +441,7 @@ const AWSLOGS_OPTIONS: [&str; 12] = [
     "tag",
 ];
 
-fn check_logs(
-    path: &str,
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
+fn check_logs(path: &str, container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let Some(logs) = &container.log_configuration else {
         report.warn(
             &[&format!("{path}.logConfiguration"), &format!("{path}.firelensConfiguration"), &format!("{path}.essential")],
@@ -466,7 +466,11 @@ fn check_logs(
                     None => format!("there are {}", names[..8].join(", ")),
                 };
                 // Its value does not matter.
-                report.rule(&[&option(name), &driver], names.contains(&name.as_str()), format!("is no option of awslogs; {hint}"));
+                report.rule(
+                    &[&option(name), &driver],
+                    names.contains(&name.as_str()),
+                    format!("is no option of awslogs; {hint}"),
+                );
             }
             report.rule(
                 &[&option("awslogs-multiline-pattern"), &driver],
@@ -493,7 +497,11 @@ fn check_logs(
         }
         TaskDefinitionLogDriver::Splunk => {
             for (name, why) in [("splunk-url", "where Splunk is"), ("splunk-token", "its token, best in secretOptions")] {
-                report.rule(&[&option(name), &at("secretOptions"), &driver], given(name), format!("is required by splunk: {why}"));
+                report.rule(
+                    &[&option(name), &at("secretOptions"), &driver],
+                    given(name),
+                    format!("is required by splunk: {why}"),
+                );
             }
         }
         TaskDefinitionLogDriver::Other(name) => report.rule(
@@ -606,11 +614,7 @@ fn is_in_ecr(image: &str) -> bool {
 }
 
 /// What the execution role is needed for, it has to be allowed. Others may allow it, so that it is not certain.
-fn check_rights(
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
+fn check_rights(container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let logs = container.log_configuration.as_ref();
     let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
     let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
@@ -643,7 +647,11 @@ fn check_rights(
             ));
         }
         let (_, action) = basic.iter().find(|(needed, action)| *needed && lacks(action))?;
-        let has = if role.allowed.as_ref().is_some_and(Vec::is_empty) { "has no policies" } else { &format!("is not allowed {action}") };
+        let has = if role.allowed.as_ref().is_some_and(Vec::is_empty) {
+            "has no policies"
+        } else {
+            &format!("is not allowed {action}")
+        };
         Some(format!(
             "is role {}, which {has}, so that container {} cannot start; add the ARN of \
              service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
@@ -665,10 +673,8 @@ fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &R
         name: report.known(&at("name"), container.name.clone()),
         shown: report.shown(&container.name),
         essential: container.essential,
-        ports: report.known(
-            &at("portMappings"),
-            container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect(),
-        ),
+        ports: report
+            .known(&at("portMappings"), container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect()),
         health: health.map(|it| (it.interval, it.start_period)),
         stop_timeout: container.stop_timeout.filter(|_| report.knows(&at("stopTimeout"))),
     }
@@ -858,7 +864,9 @@ mod tests {
         let at = "containerDefinitions[0].image";
         let scheme = format!("{at} is \"https://ghcr.io/a/b:1\", but an image has no https://; use ghcr.io/a/b:1");
         assert_eq!(image("https://ghcr.io/a/b:1"), [scheme]);
-        let capitals = format!("{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC");
+        let capitals = format!(
+            "{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC"
+        );
         assert_eq!(image("ghcr.io/Acme/Web:RC"), [capitals]);
         let space = format!(
             "{at} is \"nginx: 1\", with ' ' in it; an image is made of letters, digits and any of -_:./#@, such as \
@@ -881,7 +889,8 @@ mod tests {
             { "name": "nproc", "softLimit": 1024, "hardLimit": 2048 }, { "name": "memlock", "softLimit": 64, "hardLimit": -1 },
         ]);
         let container = json!({ "name": "app", "image": "nginx", "logConfiguration": logs, "ulimits": limits });
-        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
+        let efs =
+            json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
         let inputs = json!({
             "cpu": "0.5 vCPU", "memory": "1 GB", "executionRoleArn": "starter", "taskRoleArn": "task",
             "requiresCompatibilities": [], "pidMode": "task", "placementConstraints": [],
@@ -921,7 +930,8 @@ mod tests {
     #[test]
     fn a_family_belongs_to_one_resource() {
         let plan = Plan::default();
-        let task = |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
+        let task =
+            |family: &str| json!({ "family": family, "containerDefinitions": [{ "name": "app", "image": "nginx" }] }).into();
         assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]));
         assert_eq!(findings::<TaskDefinition>(&plan, task("web")), (vec![], vec![]), "it is the same one again");
         let facts = plan.resolve::<TaskDefinitionFacts>(None).those.remove(0);
@@ -984,7 +994,9 @@ mod tests {
         assert_eq!(of(json!([container("a", &["b", "c"]), container("b", &["c"]), container("c", &[])])), none);
         assert_eq!(
             of(json!([container("a", &["b"]), container("b", &["c"]), container("c", &["b"])])),
-            ["containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"]
+            [
+                "containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"
+            ]
         );
     }
 
@@ -1000,9 +1012,7 @@ mod tests {
             (failures.join("; "), warnings.join("; "))
         };
         let none = (String::new(), String::new());
-        let check = |interval: i32, period: i32| {
-            json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period })
-        };
+        let check = |interval: i32, period: i32| json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period });
         assert_eq!(warnings(json!({ "healthCheck": check(10, 180) })), none);
         let reason = "containerDefinitions[1].startTimeout is 20 seconds, after which app gives up, but healthCheck looks at the \
                       container only after 30; lower healthCheck.interval";
@@ -1069,7 +1079,8 @@ mod tests {
         };
         let found = |it: &Container| (it.name.is_some(), it.ports.is_some(), it.health.is_some(), it.stop_timeout.is_some());
         let cases = [("name", (false, true, false, true)), ("portMappings", (true, false, false, true))];
-        let cases = [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
+        let cases =
+            [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
         for (unknown, expected) in cases {
             let task = told(Value::List(vec![container(unknown)]));
             assert_eq!(task.containers.iter().flatten().map(found).collect::<Vec<_>>(), [expected], "{unknown}");
@@ -1102,7 +1113,8 @@ mod tests {
         let nothing = "executionRoleArn is role starter, which has no policies, so that container app cannot start; add the ARN of \
                        service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns";
         assert_eq!(warned(json!({}), json!({})), nothing);
-        let lacks = |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
+        let lacks =
+            |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
         let secret = |from: &str| json!({ "secrets": [{ "name": "A", "valueFrom": from }] });
         let managed = secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf");
         let reads = "but container app needs that to read its secrets; allow it";
@@ -1128,7 +1140,10 @@ mod tests {
             "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "true",
         });
         let reason = "logs:CreateLogGroup, but container app needs that for awslogs-create-group; allow it";
-        assert_eq!(warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })), lacks(reason));
+        assert_eq!(
+            warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })),
+            lacks(reason)
+        );
     }
 
     #[test]
