@@ -1,6 +1,7 @@
 """The framework alone: framework/examples/files.rs, a provider of a few lines, with the real `pulumi`."""
 
 import json
+import os
 
 import pytest
 from harness import PROVIDER, TOOLS, Stack
@@ -16,11 +17,12 @@ def files(tmp_path):
     home.mkdir()
     assert BINARY.exists(), f"{BINARY} is not built: run `cargo test --no-run`"
     environment = {
-        "PATH": f"{TOOLS}:/usr/bin:/bin",
+        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
         "PULUMI_HOME": str(home),
         "PULUMI_CONFIG_PASSPHRASE": "test",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
     }
     return Stack(tmp_path, environment), folder
 
@@ -72,9 +74,9 @@ def test_a_file_lives_and_ends(files):
 def test_mistakes_end_the_preview_and_a_taken_name_says_how_to_import(files):
     stack, folder = files
     (folder / "mine.txt").write_text("was there")
-    write(stack, folder, {"name": "a/b", "contnet": "x", "mode": "rw"})
+    write(stack, folder, {"name": "a/b", "content": "x", "mode": "rw"})
     said = stack.pulumi("preview", fails=True)
-    for part in ("name is", "contnet", "did you mean content?", "content is required", "four octal digits"):
+    for part in ('name is "a/b", which is not a name without a slash', 'mode is "rw", which is not four octal digits'):
         assert part in said, said
     write(stack, folder, {"name": "mine.txt", "content": "x"})
     said = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
