@@ -111,12 +111,12 @@ impl Resource for File {
 
     async fn read(context: &Context<Disk>, id: &str) -> Result<Option<FileOutputs>> {
         let path = context.client.join(id);
-        let content = match fs::read_to_string(&path) {
+        let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            content => content?,
+            text => text?,
         };
         let mode = format!("{:04o}", fs::metadata(path)?.permissions().mode() & 0o777);
-        Ok(Some(FileOutputs { size: content.len(), inputs: FileInputs { name: id.to_owned(), content, mode } }))
+        Ok(Some(FileOutputs { size: text.len(), inputs: FileInputs { name: id.to_owned(), content: text, mode } }))
     }
 
     fn id(outputs: &FileOutputs) -> String {

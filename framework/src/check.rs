@@ -50,6 +50,7 @@ impl Findings {
 pub struct Loss<'a> {
     /// The input by which a program allows it, and whether it does.
     pub switch: &'a str,
+    /// Whether the program allows it.
     pub allowed: bool,
     /// Why the cloud does not make the change of a property in place.
     pub why: fn(&str) -> &'static str,

@@ -140,6 +140,7 @@ pub struct Regions {
     pub description: &'static str,
     /// What the name of a region looks like, as a pattern and in words.
     pub pattern: &'static str,
+    /// The pattern in words.
     pub expects: &'static str,
     /// Where the provider's own region is set.
     pub setting: &'static str,
@@ -148,6 +149,7 @@ pub struct Regions {
 /// A setting without which nothing goes.
 #[derive(Clone, Debug)]
 pub struct MissingSetting {
+    /// Its name.
     pub name: &'static str,
     /// What is missing, and how to set it.
     pub description: String,

@@ -32,8 +32,11 @@ impl Change {
 /// How a property differs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
+    /// It is only in the new inputs.
     Add,
+    /// It is only in the old inputs.
     Delete,
+    /// It is another one.
     Update,
 }
 

@@ -34,11 +34,17 @@ pub trait Function: Send + Sync + 'static {
 /// A [`Function`] of any types.
 #[async_trait]
 pub trait AnyFunction<C: Cloud>: Send + Sync {
+    /// See [`Function::NAME`].
     fn name(&self) -> &'static str;
+    /// What it does, for the docs of the package.
     fn description(&self) -> &str;
+    /// The shape of [`Function::Arguments`].
     fn arguments(&self) -> &Shapes;
+    /// The shape of [`Function::Answer`].
     fn result(&self) -> &Shapes;
+    /// Completes the arguments and tells all that is wrong with them.
     fn check(&self, arguments: &mut Map) -> Vec<Failure>;
+    /// See [`Function::call`].
     async fn call(&self, context: &Context<C>, arguments: &Map) -> Result<Map>;
 }
 
@@ -50,6 +56,7 @@ pub struct Erased<F: Function> {
 }
 
 impl<F: Function> Erased<F> {
+    /// What a static of it starts as.
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
         arguments: LazyLock::new(|| Shapes::of::<F::Arguments>().in_region::<F::Cloud>()),

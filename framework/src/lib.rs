@@ -2,9 +2,11 @@
 //!
 //! A resource is two structs, its inputs and its outputs, and a few functions that create, read, update, list and delete it. From
 //! the structs come the package schema with its docs, Check with every mistake at once, Diff by meaning, and what a preview
-//! shows. The [README](https://docs.rs/crate/pulumi-provider) says what else, and `examples/files.rs` is a whole provider.
+//! shows. `README.md` says what else, and `examples/files.rs` is a whole provider.
 //!
 //! The modules stand in the order in which a request travels through them.
+
+#![warn(missing_docs)]
 
 mod process;
 pub mod server;
@@ -34,7 +36,7 @@ pub use process::serve;
 
 /// Pulumi's protocol, as generated from `proto`.
 pub mod rpc {
-    #![expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated")]
+    #![expect(missing_docs, clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated")]
     tonic::include_proto!("pulumirpc");
 
     /// The most that a message may hold, which is what the engine takes.

@@ -108,6 +108,7 @@ impl Position {
 /// A step through a list.
 #[derive(Debug, PartialEq)]
 pub enum Step {
+    /// One of the results.
     Found(Listed),
     /// There is more, from here on. The last step, if it comes.
     More(Position),

@@ -25,8 +25,11 @@ pub struct Package<C: Cloud> {
     pub publisher: &'static str,
     /// Its license, by the name that SPDX gives it.
     pub license: &'static str,
+    /// Its resources, each behind a static [`resource::Erased`](crate::resource::Erased).
     pub resources: &'static [&'static dyn AnyResource<C>],
+    /// Its functions, likewise.
     pub functions: &'static [&'static dyn AnyFunction<C>],
+    /// Its components, likewise.
     pub components: &'static [&'static dyn AnyComponent],
 }
 

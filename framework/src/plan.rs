@@ -63,6 +63,7 @@ impl Link {
 pub struct Candidates<T> {
     /// Whether it is known to refer to that; if not, it is one of those, unless it comes from elsewhere.
     pub certain: bool,
+    /// All that it may refer to.
     pub those: Vec<T>,
 }
 

@@ -213,7 +213,9 @@ pub trait Resource: Send + Sync + 'static {
 /// A resource that the cloud has made. It may not have become ready.
 #[derive(Debug)]
 pub struct Made {
+    /// What the state knows it by.
     pub id: String,
+    /// What the cloud shows of it, or was asked for.
     pub outputs: Map,
     /// Why it is of no use yet.
     pub unready: Option<Error>,
@@ -232,8 +234,11 @@ pub struct Before<'a> {
 /// What the cloud has of a resource.
 #[derive(Debug)]
 pub struct Found {
+    /// What the state knows it by.
     pub id: String,
+    /// What a program would say to get it.
     pub inputs: Map,
+    /// What the cloud shows of it.
     pub outputs: Map,
 }
 
@@ -247,6 +252,7 @@ pub struct Subject<'a, C> {
     pub seed: &'a [u8],
     /// The inputs it has had.
     pub old: &'a Map,
+    /// How the engine wants names to be made up.
     pub autonaming: Autonaming<'a>,
     /// The provider as the program configures it, once that is known.
     pub cloud: Option<&'a C>,
@@ -268,15 +274,21 @@ pub struct Checked {
 /// A [`Resource`] of any types.
 #[async_trait]
 pub trait AnyResource<C: Cloud>: Send + Sync {
+    /// See [`Resource::NAME`].
     fn name(&self) -> &'static str;
+    /// The shape of [`Resource::Inputs`].
     fn inputs(&self) -> &Shapes;
+    /// The shape of [`Resource::Outputs`].
     fn outputs(&self) -> &Shapes;
+    /// The shape of [`Resource::Query`].
     fn query(&self) -> &Shapes;
     /// Inputs that there are elsewhere.
     fn foreign(&self) -> &'static [Foreign] {
         &[]
     }
+    /// Completes inputs and tells all that is wrong with them.
     fn check(&self, subject: &Subject<'_, C>, inputs: Map) -> Result<Checked>;
+    /// What an update would change, and what only another resource can have.
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
     /// Whether a replacement cannot exist beside what it replaces: the cloud allows one of a name, or of something else that
     /// only one can have, and that stays.
@@ -285,7 +297,9 @@ pub trait AnyResource<C: Cloud>: Send + Sync {
     fn check_update(&self, old: &Before<'_>, new: &Map) -> Result<()>;
     /// What a preview knows of the outputs.
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
+    /// Creates it, and waits until it is of use.
     async fn create(&self, context: &Context<C>, inputs: &Map) -> Result<Made>;
+    /// Updates it, and waits until it is of use.
     async fn update(&self, context: &Context<C>, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
     /// What the cloud has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
     async fn read(&self, context: &Context<C>, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
@@ -293,6 +307,7 @@ pub trait AnyResource<C: Cloud>: Send + Sync {
     fn imported(&self, outputs: &Map) -> Map;
     /// A page of what the cloud has; `query` is one that has been checked.
     async fn list(&self, context: &Context<C>, query: &Map, at: &Cursor) -> Result<Page>;
+    /// See [`Resource::delete`].
     async fn delete(&self, context: &Context<C>, id: &str, old_outputs: &Map) -> Result<()>;
 }
 
@@ -305,6 +320,7 @@ pub struct Erased<R: Resource> {
 }
 
 impl<R: Resource> Erased<R> {
+    /// What a static of it starts as.
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
         inputs: LazyLock::new(|| shapes::<R, R::Inputs>().bounded(R::Cloud::bounds(R::NAME))),

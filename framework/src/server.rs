@@ -439,10 +439,8 @@ impl<C: Cloud> ResourceProvider for Provider<C> {
     async fn configure(&self, request: Request<rpc::ConfigureRequest>) -> Reply<rpc::ConfigureResponse> {
         let request = request.into_inner();
         guard(async {
-            let session = match self.0.package.calls_cloud() {
-                true => Some(Arc::new(self.configure_with(request.args).await?)),
-                false => None,
-            };
+            let calls_cloud = self.0.package.calls_cloud();
+            let session = if calls_cloud { Some(Arc::new(self.configure_with(request.args).await?)) } else { None };
             let reference = request.urn.zip(request.id).map(|(urn, id)| format!("{urn}::{id}"));
             // Of several instances in one process, none is told which of them is asked.
             let reference = reference.filter(|_| !self.engine().attached);

@@ -1,5 +1,7 @@
 //! For the tests of resources: what Check and Diff say of them, without an engine and without a cloud.
 
+#![expect(clippy::missing_panics_doc, reason = "a test fails by it")]
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;

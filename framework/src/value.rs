@@ -14,12 +14,18 @@ pub type Map = BTreeMap<String, Value>;
 /// A value as Pulumi knows it.
 #[derive(Clone, Default, PartialEq)]
 pub enum Value {
+    /// Nothing.
     #[default]
     Null,
+    /// True or false.
     Bool(bool),
+    /// A number: the protocol has no whole ones.
     Number(f64),
+    /// A text.
     String(String),
+    /// Values in an order.
     List(Vec<Value>),
+    /// Values by name.
     Object(Map),
     /// A value that only exists once something else has been created.
     Unknown,

@@ -15,6 +15,7 @@ use crate::value::Secrets;
 
 /// What one look at a resource found.
 pub enum Seen<T> {
+    /// It is there.
     Ready(T),
     /// Not there yet; the text tells the user where it stands.
     Pending(String),
