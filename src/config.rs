@@ -1,22 +1,14 @@
 //! The provider's own settings.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::LazyLock,
-};
+use std::collections::{BTreeMap, HashSet};
 
-use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    check::{self, Failure},
-    codec,
-    schema::{Shape, Shapes},
-    value::{Map, Value},
-};
+use crate::value::{Map, Value};
 
-/// The provider's settings. Not `Debug`: it holds secrets.
+/// The AWS account and region that resources are in, and how to reach them.
+// Not `Debug`: it holds secrets.
 #[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
@@ -141,18 +133,7 @@ pub struct IgnoreTags {
     pub key_prefixes: Vec<String>,
 }
 
-/// The shapes of the settings.
-pub fn shapes() -> &'static Shapes {
-    static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::of::<Config>);
-    &SHAPES
-}
-
 impl Config {
-    /// Reads settings that have been [`typed`].
-    pub fn read(settings: &Map) -> Result<Self> {
-        codec::decode(settings)
-    }
-
     /// The addresses of single services.
     pub fn endpoints(&self) -> Endpoints {
         self.endpoints.clone().unwrap_or_default()
@@ -166,38 +147,6 @@ impl Config {
             ignored: ignored.keys.into_iter().collect(),
             ignored_prefixes: ignored.key_prefixes,
         }
-    }
-}
-
-/// Settings in their own types, with defaults, and what is wrong with them. Stack configuration and the SDKs bring
-/// everything but text as JSON in a string.
-pub fn typed(settings: &Map) -> (Map, Vec<Failure>) {
-    let mut typed: Map = settings.clone();
-    // The engine's own, beside the settings.
-    typed
-        .retain(|name, it| !name.starts_with("__") && name != "version" && *it.plain() != Value::Null && it.as_str() != Some(""));
-    for (name, value) in &mut typed {
-        if let Some(property) = shapes().root().property(name) {
-            parse(value, property);
-        }
-    }
-    let mut failures = check::complete(&mut typed, shapes().root()).failures;
-    for (one, other) in [("accessKey", "secretKey"), ("secretKey", "accessKey"), ("token", "accessKey")] {
-        if typed.contains_key(one) && !typed.contains_key(other) {
-            failures.push(Failure { path: other.to_owned(), reason: format!("is required beside {one}") });
-        }
-    }
-    (typed, failures)
-}
-
-fn parse(value: &mut Value, property: Shape<'_>) {
-    if let Value::Secret(inner) = value {
-        return parse(inner, property);
-    }
-    if let (Value::String(text), Some("object" | "array")) = (&*value, property.resolve().kind())
-        && let Ok(json) = serde_json::from_str::<serde_json::Value>(text)
-    {
-        *value = Value::from(json);
     }
 }
 

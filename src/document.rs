@@ -25,8 +25,7 @@ impl Document {
     /// Whether it says nothing: no text, an empty map, or a lifecycle policy without a rule.
     pub fn is_empty(&self) -> bool {
         let text = self.to_text();
-        let nothing = |it: Json| it.as_object().is_some_and(|it| it.values().all(|it| it.as_array().is_some_and(Vec::is_empty)));
-        text.trim().is_empty() || serde_json::from_str(&text).is_ok_and(nothing)
+        text.trim().is_empty() || serde_json::from_str(&text).is_ok_and(|it| says_nothing(&it))
     }
 
     /// The text for AWS.
@@ -63,9 +62,9 @@ impl Document {
     }
 }
 
-/// Whether a document says nothing.
-pub fn is_empty(json: Json) -> bool {
-    Document(json).is_empty()
+/// Whether a document says nothing: it is an empty map, or a lifecycle policy without a rule.
+pub fn says_nothing(json: &Json) -> bool {
+    json.as_object().is_some_and(|it| it.values().all(|it| it.as_array().is_some_and(Vec::is_empty)))
 }
 
 /// One thing, or the list of many: AWS takes both for the same.

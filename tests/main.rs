@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "the modules of a test are all its own")]
 
+mod architecture;
 mod laws;
 mod properties;
 mod protocol;

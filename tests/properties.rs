@@ -1,16 +1,16 @@
 //! Laws that hold for any values, of every resource.
 
-use fargate::{
-    check::Autonaming,
-    codec,
-    config::TagRules,
-    plan::Plan,
-    resource::{AnyResource, Checked, Subject},
-    resources, schema,
-    value::{Map, Value, map_from_proto, map_to_proto},
-};
+use fargate::{aws::Session, resources};
 use proptest::prelude::*;
 use prost_types::{ListValue, Struct, Value as Proto, value::Kind};
+use pulumi_provider::{
+    check::Autonaming,
+    codec,
+    plan::Plan,
+    resource::{AnyResource, Checked, Subject},
+    schema,
+    value::{Map, Value, map_from_proto, map_to_proto},
+};
 
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -115,10 +115,10 @@ fn inputs_of(shape: schema::Shape<'_>, depth: u32) -> BoxedStrategy<Map> {
     all
 }
 
-fn check(resource: &dyn AnyResource, inputs: Map) -> (Map, Vec<fargate::check::Failure>) {
-    let (old, tags, plan) = (Map::new(), TagRules::default(), Plan::default());
+fn check(resource: &dyn AnyResource<Session>, inputs: Map) -> (Map, Vec<pulumi_provider::check::Failure>) {
+    let (old, plan) = (Map::new(), Plan::default());
     let (seed, autonaming) = (&[7; 32], Autonaming::Default);
-    let subject = Subject { name: "it", urn: "", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+    let subject = Subject { name: "it", urn: "", seed, old: &old, autonaming, cloud: None, plan: &plan };
     let Checked { inputs, failures, .. } = resource.check(&subject, inputs).expect("whatever passes the shape decodes");
     (inputs, failures)
 }

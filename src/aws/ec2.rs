@@ -108,7 +108,7 @@ where
 {
     let missing = &missing;
     let look = || async move {
-        Ok(match context.aws.look_up::<L>(id.to_owned()).await? {
+        Ok(match context.client.look_up::<L>(id.to_owned()).await? {
             Some(it) => missing(&it).map_or(Seen::Ready(()), Seen::Pending),
             None => Seen::Pending(format!("{id} does not show yet")),
         })

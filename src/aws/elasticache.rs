@@ -41,14 +41,14 @@ pub fn to_tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
 
 /// The tags that AWS shows of `arn`.
 pub async fn tags(context: &Context, arn: &str) -> Result<BTreeMap<String, String>> {
-    let list = || async { context.aws.elasticache().list_tags_for_resource().resource_name(arn).send().await.explain() };
+    let list = || async { context.client.elasticache().list_tags_for_resource().resource_name(arn).send().await.explain() };
     let tags = when_idle(context, arn, list).await?.tag_list.unwrap_or_default();
     Ok(tags.into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default()))).collect())
 }
 
 /// Changes the tags of `arn` from `old` to `new`.
 pub async fn retag(context: &Context, arn: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Result<()> {
-    let client = context.aws.elasticache();
+    let client = context.client.elasticache();
     let (set, removed) = tag_changes(old, new);
     if !removed.is_empty() {
         let remove = || async {
@@ -133,7 +133,7 @@ where
             if !refused_with(&error, &[in_use]) {
                 return Err(error);
             }
-            let clusters = cache_clusters(&context.aws, None).await.unwrap_or_default();
+            let clusters = cache_clusters(&context.client, None).await.unwrap_or_default();
             let stays = |it: &CacheCluster| uses(it) && it.cache_cluster_status() != Some("deleting");
             let holders: BTreeSet<_> = clusters.iter().filter(|it| stays(it)).filter_map(holder).collect();
             if holders.is_empty() {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use aws_sdk_ecs::types::{ContainerDefinition, LogDriver};
 
-use super::{Aws, Explain as _, refused_with};
-use crate::value::without_secrets;
+use super::{Explain as _, refused_with};
+use crate::{resource::Context, value::Secrets};
 
 /// Where `awslogs` writes what a container says.
 #[derive(Clone)]
@@ -27,9 +27,9 @@ impl Stream {
 
 /// A line for the terminal: not longer than anybody reads, and without what would move its cursor or change its colours. Secrets
 /// go first: nobody would know a part of one.
-fn tidy(line: &str) -> String {
+fn tidy(line: &str, secrets: &Secrets) -> String {
     const LONGEST: usize = 500;
-    let line = without_secrets(line.to_owned(), &[]);
+    let line = secrets.hide(line.to_owned(), &[]);
     let shown: String = line.trim_end().chars().filter(|it| !it.is_control() || *it == '\t').take(LONGEST + 1).collect();
     match shown.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &shown[..end]),
@@ -38,10 +38,13 @@ fn tidy(line: &str) -> String {
 }
 
 /// The last lines of a stream, the oldest first; none if there is no such stream.
-pub async fn tail(aws: &Aws, stream: &Stream, lines: i32) -> Result<Vec<String>> {
+pub async fn tail(context: &Context, stream: &Stream, lines: i32) -> Result<Vec<String>> {
+    let (aws, secrets) = (&context.client, &context.observer.secrets);
     let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
     match request.limit(lines).start_from_head(false).send().await.explain() {
-        Ok(answer) => Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it)).collect()),
+        Ok(answer) => {
+            Ok(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it, secrets)).collect())
+        }
         Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -56,7 +59,8 @@ pub struct Follower {
 
 impl Follower {
     /// What has been written since the last call, the oldest first; none as long as there is no such stream.
-    pub async fn read_on(&mut self, aws: &Aws, stream: &Stream) -> Result<Vec<String>> {
+    pub async fn read_on(&mut self, context: &Context, stream: &Stream) -> Result<Vec<String>> {
+        let (aws, secrets) = (&context.client, &context.observer.secrets);
         let mut lines = Vec::new();
         loop {
             let request = aws.logs().get_log_events().log_group_name(&stream.group).log_stream_name(&stream.name);
@@ -65,7 +69,7 @@ impl Follower {
                 Err(error) if refused_with(&error, &["ResourceNotFoundException"]) => return Ok(lines),
                 answer => answer?,
             };
-            lines.extend(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it)));
+            lines.extend(answer.events.unwrap_or_default().into_iter().filter_map(|it| it.message).map(|it| tidy(&it, secrets)));
             // At the end, AWS gives the token back.
             if answer.next_forward_token.is_none() || answer.next_forward_token == self.token {
                 return Ok(lines);

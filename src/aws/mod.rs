@@ -3,6 +3,7 @@
 pub mod arn;
 mod batch;
 pub mod bounds;
+mod cloud;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;
@@ -14,7 +15,8 @@ pub mod metrics;
 mod retry;
 pub mod scaling;
 mod session;
-mod wait;
+mod settle;
+mod tags;
 
 use std::{
     any::{Any, TypeId},
@@ -26,10 +28,13 @@ use anyhow::Result;
 use aws_config::SdkConfig;
 
 pub use batch::Lookup;
+#[cfg(test)]
+pub(crate) use cloud::KEYWORDS;
 pub use error::{Explain, Refusal, refused_with, status_of};
-pub use retry::until;
-pub use session::{NoAccess, Session, default_region, missing_region};
-pub use wait::{Observer, Passing, Patience, Seen, TimedOut};
+pub use pulumi_provider::wait::{Observer, Patience, Seen, TimedOut};
+pub use session::Session;
+use session::{default_region, missing_region};
+pub use settle::{Passing, Settle};
 
 use crate::config::{Config, Endpoints};
 
@@ -37,11 +42,10 @@ use crate::config::{Config, Endpoints};
 pub struct Aws {
     sdk: SdkConfig,
     region: String,
-    home: bool,
     endpoints: Endpoints,
     retries: u32,
     account: Option<String>,
-    batches: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    shared: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     application_auto_scaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
@@ -73,15 +77,14 @@ macro_rules! client {
 }
 
 impl Aws {
-    fn new(sdk: SdkConfig, region: String, home: bool, config: &Config, account: Option<String>) -> Self {
+    fn new(sdk: SdkConfig, region: String, config: &Config, account: Option<String>) -> Self {
         Self {
             sdk,
             region,
-            home,
             endpoints: config.endpoints(),
             retries: u32::try_from(config.max_retries).unwrap_or_default(),
             account,
-            batches: Mutex::default(),
+            shared: Mutex::default(),
             application_auto_scaling: OnceLock::new(),
             cloudwatch: OnceLock::new(),
             ec2: OnceLock::new(),
@@ -131,11 +134,6 @@ impl Aws {
         &self.region
     }
 
-    /// Whether it is the provider's own region, and not one that a resource chose.
-    pub fn is_home(&self) -> bool {
-        self.home
-    }
-
     /// The number of the account, where credentials were validated.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
@@ -143,13 +141,18 @@ impl Aws {
 
     /// Looks something up, in one call together with whatever else is looked up at the same time.
     pub async fn look_up<L: Lookup>(self: &Arc<Self>, key: L::Key) -> Result<Option<L::Found>> {
-        let batch = {
-            let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-            batches.entry(TypeId::of::<L>()).or_insert_with(|| Arc::new(batch::Batch::<L>::new(self))).clone()
+        self.shared(|| batch::Batch::<L>::new(self)).get(key).await
+    }
+
+    /// What the resources of this session share in this region, of one type; `new` makes it when it is first needed.
+    pub fn shared<T: Any + Send + Sync>(&self, new: impl FnOnce() -> T) -> Arc<T> {
+        let shared = {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(new())).clone()
         };
-        match batch.downcast::<batch::Batch<L>>() {
-            Ok(batch) => batch.get(key).await,
-            Err(_) => unreachable!("each batch is kept under its own type"),
+        match shared.downcast() {
+            Ok(it) => it,
+            Err(_) => unreachable!("each is kept under its own type"),
         }
     }
 }

@@ -24,7 +24,7 @@ tokio::task_local! {
 }
 
 /// Runs `work`, whose throttled calls are tried again until `deadline`, or until `cancel` is cancelled.
-pub async fn until<T>(deadline: Option<Instant>, cancel: CancellationToken, work: impl Future<Output = T>) -> T {
+pub(super) async fn until<T>(deadline: Option<Instant>, cancel: CancellationToken, work: impl Future<Output = T>) -> T {
     END.scope((deadline.unwrap_or_else(|| Instant::now() + LIMIT), cancel), work).await
 }
 

@@ -2,11 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -30,7 +26,11 @@ use aws_types::os_shim_internal::{Env, Fs};
 use tokio::{sync::OnceCell, time::timeout};
 
 use super::{Aws, Explain as _, Refusal, error::root_cause, retry};
-use crate::{check::nearest, config::Config};
+use crate::{
+    check::nearest,
+    cloud::{MissingSetting, NoAccess},
+    config::Config,
+};
 
 /// The provider as it is configured, and the clients that were needed so far.
 pub struct Session {
@@ -39,23 +39,22 @@ pub struct Session {
     sdk: OnceCell<SdkConfig>,
     account: OnceCell<Result<Option<String>, String>>,
     regions: Mutex<HashMap<String, Arc<Aws>>>,
-    reported: AtomicBool,
 }
 
 impl Session {
     /// A session, in `region`, that has not called anyone yet.
-    pub fn new(config: Config, region: String) -> Self {
+    pub(super) fn in_region(config: Config, region: String) -> Self {
         let (sdk, account) = (OnceCell::new(), OnceCell::new());
-        Self { config, region, sdk, account, regions: Mutex::default(), reported: AtomicBool::new(false) }
+        Self { config, region, sdk, account, regions: Mutex::default() }
     }
 
     /// The provider's own region.
-    pub fn region(&self) -> &str {
+    pub(super) fn home(&self) -> &str {
         &self.region
     }
 
     /// How the provider is configured.
-    pub fn config(&self) -> &Config {
+    pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
@@ -63,17 +62,17 @@ impl Session {
     ///
     /// # Errors
     /// [`NoAccess`] when AWS does not let us in.
-    pub async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
+    pub(super) async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
         let sdk = self.sdk.get_or_init(|| load(&self.config, &self.region)).await;
         let account = match self.account.get_or_init(|| self.validate(sdk)).await {
             Ok(account) => account.clone(),
-            Err(cause) => bail!(NoAccess { cause: cause.clone(), is_new: !self.reported.swap(true, Ordering::Relaxed) }),
+            Err(cause) => bail!(NoAccess(cause.clone())),
         };
         let region = region.unwrap_or(&self.region);
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let aws = regions.entry(region.to_owned()).or_insert_with(|| {
             let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
-            Arc::new(Aws::new(sdk, region.to_owned(), region == self.region, &self.config, account))
+            Arc::new(Aws::new(sdk, region.to_owned(), &self.config, account))
         });
         Ok(aws.clone())
     }
@@ -83,7 +82,7 @@ impl Session {
         if self.config.skip_credentials_validation && self.config.allowed_account_ids.is_empty() {
             return Ok(None);
         }
-        let aws = Aws::new(sdk.clone(), self.region.clone(), true, &self.config, None);
+        let aws = Aws::new(sdk.clone(), self.region.clone(), &self.config, None);
         let brief = aws_sdk_sts::config::Builder::new()
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(10)).build());
@@ -221,30 +220,6 @@ impl Session {
     }
 }
 
-/// AWS does not let us in: the cause on the first line, then the fix.
-#[derive(Debug)]
-pub struct NoAccess {
-    cause: String,
-    /// Whether nobody has been told yet.
-    pub is_new: bool,
-}
-
-impl NoAccess {
-    /// The cause, the fix, and what AWS or the SDK says.
-    pub fn in_full(&self) -> &str {
-        &self.cause
-    }
-}
-
-/// What to say of all that was not tried because of it.
-impl fmt::Display for NoAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "skipped, access to AWS failed earlier: {}", self.cause.lines().next().unwrap_or_default())
-    }
-}
-
-impl std::error::Error for NoAccess {}
-
 /// Regions that have ECS, to find the one that is meant by a misspelling.
 const REGIONS: [&str; 34] = [
     "af-south-1",
@@ -306,12 +281,13 @@ fn env(name: &str) -> Option<String> {
 }
 
 /// What to say when nobody names a region.
-pub fn missing_region() -> String {
-    "no AWS region is set: run `pulumi config set fargate:region <region>`, or set AWS_REGION".to_owned()
+pub(super) fn missing_region() -> MissingSetting {
+    let description = "no AWS region is set: run `pulumi config set fargate:region <region>`, or set AWS_REGION";
+    MissingSetting { name: "region", description: description.to_owned() }
 }
 
 /// The region that the environment or the profile sets. Looks at files, calls nobody.
-pub async fn default_region(profile: Option<&str>) -> Option<String> {
+pub(super) async fn default_region(profile: Option<&str>) -> Option<String> {
     let mut from_profile = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile {
         from_profile = from_profile.profile_name(profile);

@@ -6,8 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
-use crate::{aws::Explain as _, resource::Context};
+use crate::{aws::Explain as _, function::Function, resource::Context};
 
 pub struct GetAuthorizationToken;
 
@@ -35,11 +34,12 @@ pub struct Answer {
 
 impl Function for GetAuthorizationToken {
     const NAME: &'static str = "getAuthorizationToken";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
     async fn call(context: &Context, _: &Arguments) -> Result<Answer> {
-        let answer = context.aws.ecr().get_authorization_token().send().await.explain()?;
+        let answer = context.client.ecr().get_authorization_token().send().await.explain()?;
         let data = answer.authorization_data.and_then(|it| it.into_iter().next());
         let data = data.context("GetAuthorizationToken: AWS answered without a token")?;
         let token = data.authorization_token.unwrap_or_default();

@@ -7,10 +7,10 @@ use aws_sdk_ec2::types::AvailabilityZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
 use crate::{
-    codec::Unlisted,
     aws::{Explain as _, ec2},
+    codec::Unlisted,
+    function::Function,
     resource::Context,
 };
 
@@ -85,6 +85,7 @@ pub struct Answer {
 
 impl Function for GetAvailabilityZones {
     const NAME: &'static str = "getAvailabilityZones";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
@@ -94,7 +95,7 @@ impl Function for GetAvailabilityZones {
         if !arguments.filters.iter().any(|it| it.name == "zone-type") {
             filters.push(ec2::filter("zone-type", vec!["availability-zone".to_owned()]));
         }
-        let request = context.aws.ec2().describe_availability_zones().set_filters(Some(filters));
+        let request = context.client.ec2().describe_availability_zones().set_filters(Some(filters));
         let zones = request.all_availability_zones(arguments.all_availability_zones).send().await.explain()?;
         let left_out = |it: &AvailabilityZone| {
             it.zone_name().is_some_and(|name| arguments.exclude_names.iter().any(|it| it == name))

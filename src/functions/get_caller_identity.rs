@@ -4,8 +4,7 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
-use crate::{aws::Explain as _, resource::Context};
+use crate::{aws::Explain as _, function::Function, resource::Context};
 
 pub struct GetCallerIdentity;
 
@@ -27,11 +26,12 @@ pub struct Answer {
 
 impl Function for GetCallerIdentity {
     const NAME: &'static str = "getCallerIdentity";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
     async fn call(context: &Context, _: &Arguments) -> Result<Answer> {
-        let identity = context.aws.sts().get_caller_identity().send().await.explain()?;
+        let identity = context.client.sts().get_caller_identity().send().await.explain()?;
         Ok(Answer {
             account_id: identity.account.unwrap_or_default(),
             arn: identity.arn.unwrap_or_default(),

@@ -8,9 +8,9 @@ use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
 use crate::{
     aws::{Explain as _, Patience, Seen, TimedOut, ecr::DescribeRepositories, ecr::NO_REPOSITORY, refused_with},
+    function::Function,
     resource::Context,
     resources::repository::name_in,
 };
@@ -69,6 +69,7 @@ pub struct Answer {
 
 impl Function for GetImage {
     const NAME: &'static str = "getImage";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
@@ -80,7 +81,7 @@ impl Function for GetImage {
         let asked = Duration::from_secs(arguments.timeout.into());
         let limit = limit(asked, context.preview);
         let Some(repository) = find_repository(context, name, limit).await? else {
-            let region = context.aws.region();
+            let region = context.client.region();
             bail!(
                 "repositoryName: there is no repository {name} in {region}; if this program creates it, give its \
                  `repositoryUrl` instead of its name, so that the image is looked for once the repository exists"
@@ -97,7 +98,7 @@ impl Function for GetImage {
                 seconds if limit < asked => format!(" (a preview waits {seconds} s for it, `pulumi up --skip-preview` longer)"),
                 seconds => format!(" (waited {seconds} s for it; `timeout` sets another limit)"),
             };
-            let commands = push_commands(context.aws.region(), url, arguments).join("\n  ");
+            let commands = push_commands(context.client.region(), url, arguments).join("\n  ");
             bail!("there is {} in repository {name}; push it first{waited}:\n  {commands}", missing(arguments));
         };
         let digest = image.image_digest.unwrap_or_default();
@@ -119,7 +120,7 @@ fn limit(asked: Duration, preview: bool) -> Duration {
 
 /// The repository. Who waits for an image may have created it a moment ago, and AWS may not show it yet.
 async fn find_repository(context: &Context, name: &str, limit: Duration) -> Result<Option<Repository>> {
-    let look_up = || context.aws.look_up::<DescribeRepositories>(name.to_owned());
+    let look_up = || context.client.look_up::<DescribeRepositories>(name.to_owned());
     let found = look_up().await?;
     if found.is_some() || limit.is_zero() {
         return Ok(found);
@@ -136,7 +137,7 @@ async fn find_repository(context: &Context, name: &str, limit: Duration) -> Resu
 async fn find(context: &Context, name: &str, arguments: &Arguments) -> Result<Option<ImageDetail>> {
     let Arguments { image_tag: tag, image_digest: digest, most_recent, .. } = arguments;
     let image = ImageIdentifier::builder().set_image_tag(tag.clone()).set_image_digest(digest.clone()).build();
-    let request = context.aws.ecr().describe_images().repository_name(name);
+    let request = context.client.ecr().describe_images().repository_name(name);
     let request = request.set_image_ids((!most_recent).then(|| vec![image]));
     // A build for several platforms pushes untagged images, too, and no task can run one of their attestations.
     let tagged = DescribeImagesFilter::builder().tag_status(TagStatus::Tagged).build();
@@ -157,7 +158,7 @@ async fn wait_for_image(
     arguments: &Arguments,
     limit: Duration,
 ) -> Result<Option<ImageDetail>> {
-    let (commands, seconds) = (push_commands(context.aws.region(), url, arguments), limit.as_secs());
+    let (commands, seconds) = (push_commands(context.client.region(), url, arguments), limit.as_secs());
     let what = format!("there is {} in repository {name} yet", missing(arguments));
     // A line each: while an update runs, a terminal shows one line of a message.
     (context.observer.say)(&format!("{what}; waiting up to {seconds} s for somebody to push it:"));

@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
 use crate::{
     aws::{Explain as _, ec2},
+    function::Function,
     resource::Context,
 };
 
@@ -36,18 +36,19 @@ pub struct Answer {
 
 impl Function for GetSubnets {
     const NAME: &'static str = "getSubnets";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
     async fn call(context: &Context, arguments: &Arguments) -> Result<Answer> {
         let filters = ec2::filters(&arguments.filters, &arguments.tags);
-        let pages = context.aws.ec2().describe_subnets().set_filters(Some(filters)).into_paginator().items().send();
+        let pages = context.client.ec2().describe_subnets().set_filters(Some(filters)).into_paginator().items().send();
         let subnets = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
         let mut ids: Vec<_> = subnets.into_iter().filter_map(|it| it.subnet_id).collect();
         ids.sort();
         let named = arguments.filters.iter().filter(|it| it.name == "subnet-id").flat_map(|it| &it.values);
         let missing: Vec<_> = named.filter(|it| !it.contains(['*', '?']) && !ids.contains(it)).map(String::as_str).collect();
-        ensure!(missing.is_empty(), "filters: no such subnet in {}: {}", context.aws.region(), missing.join(", "));
+        ensure!(missing.is_empty(), "filters: no such subnet in {}: {}", context.client.region(), missing.join(", "));
         Ok(Answer { ids })
     }
 }

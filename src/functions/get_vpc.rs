@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Function;
 use crate::{
     aws::{Explain as _, ec2},
+    function::Function,
     resource::{Context, Resource as _},
     resources::vpc::{Vpc, VpcOutputs},
 };
@@ -52,6 +52,7 @@ pub struct Answer {
 
 impl Function for GetVpc {
     const NAME: &'static str = "getVpc";
+    type Cloud = crate::aws::Session;
     type Arguments = Arguments;
     type Answer = Answer;
 
@@ -65,13 +66,15 @@ impl Function for GetVpc {
             ("state", arguments.state.clone()),
         ];
         filters.extend(single.into_iter().filter_map(|(name, value)| Some(ec2::filter(name, vec![value?]))));
-        let pages = context.aws.ec2().describe_vpcs().set_filters(Some(filters)).into_paginator().items().send();
+        let pages = context.client.ec2().describe_vpcs().set_filters(Some(filters)).into_paginator().items().send();
         let vpcs = pages.collect::<Result<Vec<_>, _>>().await.explain()?;
         let wanted = wanted(arguments);
-        let region = context.aws.region();
+        let region = context.client.region();
         let found = match vpcs.as_slice() {
             [one] => one,
-            [] => bail!("there is no VPC{wanted} in {region}; change what it has to match, or the region of the provider (fargate:region)"),
+            [] => bail!(
+                "there is no VPC{wanted} in {region}; change what it has to match, or the region of the provider (fargate:region)"
+            ),
             several => {
                 let names: Vec<_> = several.iter().map(|it| ec2::named(it.vpc_id(), it.tags())).collect();
                 bail!(

@@ -239,6 +239,7 @@ fn yes() -> bool {
 
 impl Resource for Alarm {
     const NAME: &'static str = "Alarm";
+    type Cloud = crate::aws::Session;
     type Inputs = AlarmInputs;
     type Outputs = AlarmOutputs;
     type Query = ByName;
@@ -299,7 +300,7 @@ impl Resource for Alarm {
     async fn create(context: &Context, inputs: &AlarmInputs) -> Result<String> {
         let name = &inputs.name;
         // The call that makes an alarm would change the one that is there.
-        if context.observer.ask(context.aws.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
+        if context.observer.ask(context.client.look_up::<DescribeAlarms>(name.clone())).await?.is_some() {
             bail!(taken::<Self>(name, name));
         }
         let tags = Some(to_tags(&inputs.tags)).filter(|it| !it.is_empty());
@@ -310,11 +311,11 @@ impl Resource for Alarm {
     async fn update(context: &Context, _: &str, old: &AlarmOutputs, new: &AlarmInputs) -> Result<()> {
         if changed(&old.inputs, new)?.iter().any(|it| it != "tags") {
             // An update replaces all that the alarm is: what no program can say here has to be said again.
-            let live = context.aws.look_up::<DescribeAlarms>(new.name.clone()).await?;
+            let live = context.client.look_up::<DescribeAlarms>(new.name.clone()).await?;
             put(context, new, None, live.as_ref()).await?;
         }
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
-        let cloudwatch = context.aws.cloudwatch();
+        let cloudwatch = context.client.cloudwatch();
         if !removed.is_empty() {
             cloudwatch.untag_resource().resource_arn(&old.arn).set_tag_keys(Some(removed)).send().await.explain()?;
         }
@@ -325,9 +326,9 @@ impl Resource for Alarm {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<AlarmOutputs>> {
-        let Some(it) = context.aws.look_up::<DescribeAlarms>(name_in(id)?.to_owned()).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeAlarms>(name_in(id)?.to_owned()).await? else { return Ok(None) };
         let arn = it.alarm_arn.clone().context("DescribeAlarms: AWS answered without an ARN")?;
-        let tags = context.aws.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
+        let tags = context.client.cloudwatch().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
         let tags = tags.unwrap_or_default().into_iter().filter_map(|it| Some((it.key?, it.value.unwrap_or_default())));
         let unsupported_settings = unsupported_settings(&it);
         let inputs = AlarmInputs { tags: tags.collect(), ..AlarmInputs::from_aws(it)? };
@@ -339,7 +340,7 @@ impl Resource for Alarm {
     }
 
     async fn list(context: &Context, query: &ByName, at: &Cursor) -> Result<Page> {
-        let request = context.aws.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
+        let request = context.client.cloudwatch().describe_alarms().alarm_types(types::AlarmType::MetricAlarm);
         let request = request.set_alarm_name_prefix(query.name_prefix.clone()).max_records(at.size(1..=100));
         let answer = request.set_next_token(at.token.clone()).send().await.explain()?;
         let alarms = answer.metric_alarms.unwrap_or_default().into_iter().filter(|it| unsupported_settings(it).is_empty());
@@ -348,7 +349,7 @@ impl Resource for Alarm {
     }
 
     async fn delete(context: &Context, id: &str, _: &AlarmOutputs) -> Result<()> {
-        match context.aws.cloudwatch().delete_alarms().alarm_names(id).send().await.explain() {
+        match context.client.cloudwatch().delete_alarms().alarm_names(id).send().await.explain() {
             Err(error) if refused_with(&error, &["ResourceNotFound", "ResourceNotFoundException"]) => Ok(()),
             answer => answer.map(drop),
         }
@@ -414,7 +415,8 @@ impl AlarmInputs {
                 "is required: no metric gives the expression a period, in seconds, such as 60",
             );
         }
-        let periods = self.metric_queries.iter().flat_map(|it| it.metric.as_ref().map(|it| it.period).into_iter().chain(it.period));
+        let periods =
+            self.metric_queries.iter().flat_map(|it| it.metric.as_ref().map(|it| it.period).into_iter().chain(it.period));
         if let Some(period) = periods.max() {
             let (most, in_words) = looks_back(period);
             report.warn(
@@ -428,11 +430,7 @@ impl AlarmInputs {
         let returned = self.metric_queries.iter().filter(|it| it.return_data && !is_band(it)).count();
         let of = if self.threshold_metric_id.is_some() { " besides the band" } else { "" };
         let over = ["metricQueries?", "metricQueries[].id", "metricQueries[].returnData", "thresholdMetricId"];
-        report.rule(
-            &over,
-            returned == 1,
-            format!("has {returned} with returnData{of}, and needs 1: the one that is compared"),
-        );
+        report.rule(&over, returned == 1, format!("has {returned} with returnData{of}, and needs 1: the one that is compared"));
         report.warn(
             &over,
             self.metric_queries.iter().find(is_band).is_none_or(|it| it.return_data),
@@ -545,7 +543,12 @@ const UNSUPPORTED: &str = "is not supported by this provider; set it in AWS, whe
 const FOREIGN: &[Foreign] = &[
     Foreign { within: "", name: "evaluationWindow", holds: &[], reason: UNSUPPORTED },
     Foreign { within: "", name: "warmUpConfiguration", holds: &[], reason: UNSUPPORTED },
-    Foreign { within: "", name: "evaluationCriteria", holds: &[], reason: "is not supported by this provider; use metricQueries" },
+    Foreign {
+        within: "",
+        name: "evaluationCriteria",
+        holds: &[],
+        reason: "is not supported by this provider; use metricQueries",
+    },
     Foreign { within: "", name: "evaluationInterval", holds: &["0"], reason: "is not supported by this provider; use period" },
 ];
 
@@ -574,7 +577,7 @@ async fn put(
         || !inputs.metric_queries.is_empty() && inputs.evaluate_low_sample_count_percentiles != AlarmFewSamples::Evaluate;
     let percentiles = says.then(|| name_of(inputs.evaluate_low_sample_count_percentiles));
     let request = context
-        .aws
+        .client
         .cloudwatch()
         .put_metric_alarm()
         .alarm_name(&inputs.name)
@@ -710,7 +713,8 @@ mod tests {
 
     #[test]
     fn queries_need_a_period_and_ids_of_their_own() {
-        let sql = json!({ "id": "load", "expression": "select AVG(CPUUtilization) FROM SCHEMA(\"AWS/ECS\")", "returnData": true });
+        let sql =
+            json!({ "id": "load", "expression": "select AVG(CPUUtilization) FROM SCHEMA(\"AWS/ECS\")", "returnData": true });
         let mut insights = queries(&json!([sql]));
         let reason = "metricQueries[0].period is required: no metric gives the expression a period, in seconds, such as 60";
         assert_eq!(mistakes(&insights), [reason]);
@@ -731,8 +735,10 @@ mod tests {
         inputs.threshold_metric_id = Some("band".to_owned());
         inputs.comparison_operator = AlarmComparison::GreaterThanUpperThreshold;
         assert!(mistakes(&inputs).is_empty());
-        inputs.alarm_actions = vec!["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/x:policyName/y".to_owned()];
-        let reason = "thresholdMetricId is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions";
+        inputs.alarm_actions =
+            vec!["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/x:policyName/y".to_owned()];
+        let reason =
+            "thresholdMetricId is set, but an alarm on an anomaly detection band cannot have a scaling policy among its actions";
         assert_eq!(mistakes(&inputs), [reason]);
     }
 

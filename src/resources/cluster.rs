@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
         ecs::{self, CapacityProviderStrategy},
         refused_with,
     },
@@ -181,6 +181,7 @@ fn fargate() -> Vec<String> {
 
 impl Resource for Cluster {
     const NAME: &'static str = "Cluster";
+    type Cloud = crate::aws::Session;
     type Inputs = ClusterInputs;
     type Outputs = ClusterOutputs;
     type Query = All;
@@ -210,7 +211,11 @@ impl Resource for Cluster {
             );
         }
         let bases = inputs.default_capacity_provider_strategies.iter().filter(|it| it.base > 0).count();
-        report.rule(&["defaultCapacityProviderStrategies?", "defaultCapacityProviderStrategies[].base"], bases <= 1, "has more than one base; AWS allows one");
+        report.rule(
+            &["defaultCapacityProviderStrategies?", "defaultCapacityProviderStrategies[].base"],
+            bases <= 1,
+            "has more than one base; AWS allows one",
+        );
         for (index, setting) in inputs.settings.iter().enumerate() {
             report.rule(
                 &[&format!("settings[{index}].value")],
@@ -237,10 +242,10 @@ impl Resource for Cluster {
 
     async fn create(context: &Context, inputs: &ClusterInputs) -> Result<String> {
         // AWS takes a second creation for the first one, and the next destroy would delete somebody else's cluster.
-        if context.observer.ask(context.aws.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
+        if context.observer.ask(context.client.look_up::<DescribeClusters>(inputs.name.clone())).await?.is_some() {
             bail!(taken::<Self>(&inputs.name, &inputs.name));
         }
-        let client = context.aws.ecs();
+        let client = context.client.ecs();
         let create = || async {
             let request = client
                 .create_cluster()
@@ -258,7 +263,7 @@ impl Resource for Cluster {
     }
 
     async fn update(context: &Context, id: &str, old: &ClusterOutputs, new: &ClusterInputs) -> Result<()> {
-        let client = context.aws.ecs();
+        let client = context.client.ecs();
         // What the program leaves out stays as AWS has it.
         let settings = settings(new).filter(|_| old.inputs.settings != new.settings);
         let configuration = new.configuration.as_ref().filter(|it| old.inputs.configuration.as_ref() != Some(*it));
@@ -288,12 +293,12 @@ impl Resource for Cluster {
             };
             context.observer.settle(BUSY, put).await?;
         }
-        ecs::retag(&context.aws, &old.arn, &old.inputs.tags, &new.tags).await
+        ecs::retag(&context.client, &old.arn, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, _: &ClusterInputs) -> Result<()> {
         let look = || async {
-            let cluster = context.aws.look_up::<DescribeClusters>(name_in(id)?).await?;
+            let cluster = context.client.look_up::<DescribeClusters>(name_in(id)?).await?;
             let cluster = cluster.with_context(|| format!("cluster {id} is gone"))?;
             Ok(match cluster.status() {
                 Some("ACTIVE") => Seen::Ready(()),
@@ -305,7 +310,7 @@ impl Resource for Cluster {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ClusterOutputs>> {
-        let Some(cluster) = context.aws.look_up::<DescribeClusters>(name_in(id)?).await? else { return Ok(None) };
+        let Some(cluster) = context.client.look_up::<DescribeClusters>(name_in(id)?).await? else { return Ok(None) };
         let setting = |it: &types::ClusterSetting| {
             let value = it.value().unwrap_or_default().to_owned();
             Ok(ClusterSetting { name: named(it.name().map_or("", types::ClusterSettingName::as_str))?, value })
@@ -317,7 +322,11 @@ impl Resource for Cluster {
                 capacity_providers: cluster.capacity_providers().to_vec(),
                 default_capacity_provider_strategies: ecs::from_strategies(cluster.default_capacity_provider_strategy()),
                 settings: cluster.settings().iter().map(setting).collect::<Result<_>>()?,
-                configuration: cluster.configuration().map(configuration_from_aws).transpose()?.filter(|it| *it != ClusterConfiguration::default()),
+                configuration: cluster
+                    .configuration()
+                    .map(configuration_from_aws)
+                    .transpose()?
+                    .filter(|it| *it != ClusterConfiguration::default()),
                 service_connect_defaults: defaults
                     .filter(|it| !it.is_empty())
                     .map(|it| ClusterServiceConnectDefaults { namespace: it.to_owned() }),
@@ -332,16 +341,16 @@ impl Resource for Cluster {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_clusters().max_results(at.size(1..=100)).set_next_token(at.token.clone());
+        let request = context.client.ecs().list_clusters().max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let names = answer.cluster_arns().iter().map(|it| name_in(it)).collect::<Result<Vec<_>>>()?;
-        let clusters = names.into_iter().map(|it| context.aws.look_up::<DescribeClusters>(it));
+        let clusters = names.into_iter().map(|it| context.client.look_up::<DescribeClusters>(it));
         let living = try_join_all(clusters).await?.into_iter().flatten().filter_map(|it| it.cluster_name);
         Ok(Page::new(living.map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ClusterOutputs) -> Result<()> {
-        let delete = || async { context.aws.ecs().delete_cluster().cluster(id).send().await.explain() };
+        let delete = || async { context.client.ecs().delete_cluster().cluster(id).send().await.explain() };
         match context.observer.settle(STILL_HELD, delete).await {
             Err(error) if refused_with(&error, &["ClusterNotFoundException"]) => Ok(()),
             result => result.map(drop),
@@ -359,7 +368,8 @@ impl Lookup for DescribeClusters {
 
     async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, types::Cluster>> {
         use types::ClusterField::{Configurations, Settings, Tags};
-        let request = aws.ecs().describe_clusters().set_clusters(Some(names)).include(Tags).include(Settings).include(Configurations);
+        let request =
+            aws.ecs().describe_clusters().set_clusters(Some(names)).include(Tags).include(Settings).include(Configurations);
         let clusters = request.send().await.explain()?.clusters.unwrap_or_default();
         let living = clusters.into_iter().filter(|it| !matches!(it.status(), Some("INACTIVE" | "DEPROVISIONING")));
         Ok(living.filter_map(|it| Some((it.cluster_name()?.to_owned(), it))).collect())
@@ -453,7 +463,8 @@ mod tests {
         assert_eq!(with(&["FARGATE", "FARGATE_SPOT", "my-instances"]), Vec::<String>::new());
         assert_eq!(with(&[]), Vec::<String>::new());
         for (name, meant) in [("FARGATE-SPOT", "FARGATE_SPOT"), ("fargate", "FARGATE"), ("FARGATE_ON_DEMAND", "FARGATE_SPOT")] {
-            let reason = format!("capacityProviders[0] is {name:?}, which is not a capacity provider of AWS; did you mean {meant}?");
+            let reason =
+                format!("capacityProviders[0] is {name:?}, which is not a capacity provider of AWS; did you mean {meant}?");
             assert_eq!(with(&[name]), [reason]);
         }
     }

@@ -11,9 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::Unlisted,
     aws::{Aws, Explain as _, Lookup, ec2, refused_with},
     check::Report,
+    codec::Unlisted,
     list::{All, Cursor, Page},
     resource::{Context, Resource},
     value::{Map, Value},
@@ -75,6 +75,7 @@ pub struct ElasticIpOutputs {
 
 impl Resource for ElasticIp {
     const NAME: &'static str = "ElasticIp";
+    type Cloud = crate::aws::Session;
     type Inputs = ElasticIpInputs;
     type Outputs = ElasticIpOutputs;
     type Query = All;
@@ -93,7 +94,7 @@ impl Resource for ElasticIp {
 
     async fn create(context: &Context, inputs: &ElasticIpInputs) -> Result<String> {
         let request = context
-            .aws
+            .client
             .ec2()
             .allocate_address()
             .domain(types::DomainType::Vpc)
@@ -103,7 +104,7 @@ impl Resource for ElasticIp {
             .set_tag_specifications(ec2::tag_specifications(ResourceType::ElasticIp, &inputs.tags));
         let address = request.send().await.explain().map_err(|error| {
             if refused_with(&error, &["AddressLimitExceeded"]) {
-                let region = context.aws.region();
+                let region = context.client.region();
                 error.context(format!(
                     "all Elastic IP addresses that the account may have in {region} are taken: release one that nothing uses, \
                      or raise the quota \"EC2-VPC Elastic IPs\""
@@ -116,14 +117,14 @@ impl Resource for ElasticIp {
     }
 
     async fn update(context: &Context, id: &str, old: &ElasticIpOutputs, new: &ElasticIpInputs) -> Result<()> {
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ElasticIpOutputs>> {
-        let Some(address) = context.aws.look_up::<DescribeAddresses>(key_in(id)?).await? else { return Ok(None) };
+        let Some(address) = context.client.look_up::<DescribeAddresses>(key_in(id)?).await? else { return Ok(None) };
         let allocation_id = address.allocation_id().unwrap_or_default().to_owned();
         Ok(Some(ElasticIpOutputs {
-            arn: context.aws.account().map(|it| ec2::arn(&context.aws, it, &format!("elastic-ip/{allocation_id}"))),
+            arn: context.client.account().map(|it| ec2::arn(&context.client, it, &format!("elastic-ip/{allocation_id}"))),
             public_ip: address.public_ip().unwrap_or_default().to_owned(),
             inputs: ElasticIpInputs {
                 domain: ElasticIpDomain::Vpc,
@@ -141,13 +142,13 @@ impl Resource for ElasticIp {
     }
 
     async fn list(context: &Context, _: &All, _: &Cursor) -> Result<Page> {
-        let addresses = context.aws.ec2().describe_addresses().send().await.explain()?.addresses.unwrap_or_default();
+        let addresses = context.client.ec2().describe_addresses().send().await.explain()?.addresses.unwrap_or_default();
         let listed = addresses.iter().filter_map(|it| ec2::listed(it.allocation_id(), it.tags()));
         Ok(Page::whole(listed))
     }
 
     async fn delete(context: &Context, id: &str, old: &ElasticIpOutputs) -> Result<()> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let release = || async {
             let request = client.release_address().allocation_id(id);
             match request.set_network_border_group(old.inputs.network_border_group.clone()).send().await.explain() {
@@ -155,7 +156,7 @@ impl Resource for ElasticIp {
                 result => result.map(drop),
             }
         };
-        let holders = || ec2::interfaces(&context.aws, "association.allocation-id", id);
+        let holders = || ec2::interfaces(&context.client, "association.allocation-id", id);
         ec2::delete_when_free(&context.observer, &format!("address {}", old.public_ip), IN_USE, release, holders).await
     }
 }

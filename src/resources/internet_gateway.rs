@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Refusal, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Refusal, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     list::{Cursor, Page},
     resource::{Context, Resource},
 };
@@ -51,13 +55,14 @@ pub struct InternetGatewayOutputs {
 
 impl Resource for InternetGateway {
     const NAME: &'static str = "InternetGateway";
+    type Cloud = crate::aws::Session;
     type Inputs = InternetGatewayInputs;
     type Outputs = InternetGatewayOutputs;
     type Query = InVpc;
 
     async fn create(context: &Context, inputs: &InternetGatewayInputs) -> Result<String> {
         let tags = ec2::tag_specifications(ResourceType::InternetGateway, &inputs.tags);
-        let made = context.aws.ec2().create_internet_gateway().set_tag_specifications(tags).send().await.explain()?;
+        let made = context.client.ec2().create_internet_gateway().set_tag_specifications(tags).send().await.explain()?;
         let id = made.internet_gateway.and_then(|it| it.internet_gateway_id).context("AWS made a gateway without an id")?;
         context.made(&id);
         if let Some(vpc) = &inputs.vpc_id {
@@ -71,7 +76,7 @@ impl Resource for InternetGateway {
         if let (None, Some(vpc)) = (&old.inputs.vpc_id, &new.vpc_id) {
             attach(context, id, vpc).await?;
         }
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, inputs: &InternetGatewayInputs) -> Result<()> {
@@ -84,11 +89,11 @@ impl Resource for InternetGateway {
 
     async fn read(context: &Context, id: &str) -> Result<Option<InternetGatewayOutputs>> {
         let id = ec2::id_in(id, "igw-", "internet gateway")?;
-        let Some(gateway) = context.aws.look_up::<DescribeInternetGateways>(id.clone()).await? else { return Ok(None) };
+        let Some(gateway) = context.client.look_up::<DescribeInternetGateways>(id.clone()).await? else { return Ok(None) };
         let owner = gateway.owner_id().unwrap_or_default();
         Ok(Some(InternetGatewayOutputs {
             inputs: InternetGatewayInputs { vpc_id: attached_to(&gateway), tags: ec2::from_tags(gateway.tags()) },
-            arn: ec2::arn(&context.aws, owner, &format!("internet-gateway/{id}")),
+            arn: ec2::arn(&context.client, owner, &format!("internet-gateway/{id}")),
             internet_gateway_id: id,
             owner_id: owner.to_owned(),
         }))
@@ -99,7 +104,7 @@ impl Resource for InternetGateway {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_internet_gateways().set_filters(Some(query.filters("attachment.vpc-id")));
+        let request = context.client.ec2().describe_internet_gateways().set_filters(Some(query.filters("attachment.vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.internet_gateways().iter().filter_map(|it| ec2::listed(it.internet_gateway_id(), it.tags()));
@@ -107,7 +112,7 @@ impl Resource for InternetGateway {
     }
 
     async fn delete(context: &Context, id: &str, old: &InternetGatewayOutputs) -> Result<()> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         if let Some(vpc) = &old.inputs.vpc_id {
             let detach = || async {
                 match client.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await.explain() {
@@ -115,7 +120,7 @@ impl Resource for InternetGateway {
                     result => result.map(drop),
                 }
             };
-            ec2::delete_when_free(&context.observer, id, HELD, detach, || public_addresses(&context.aws, vpc)).await?;
+            ec2::delete_when_free(&context.observer, id, HELD, detach, || public_addresses(&context.client, vpc)).await?;
         }
         let delete = || async {
             match client.delete_internet_gateway().internet_gateway_id(id).send().await.explain() {
@@ -124,7 +129,7 @@ impl Resource for InternetGateway {
             }
         };
         let attached = || async {
-            let gateway = context.aws.look_up::<DescribeInternetGateways>(id.to_owned()).await?;
+            let gateway = context.client.look_up::<DescribeInternetGateways>(id.to_owned()).await?;
             Ok(gateway.as_ref().and_then(attached_to).iter().map(|it| ec2::Holder::new(Some(it), &[])).collect())
         };
         ec2::delete_when_free(&context.observer, id, HELD, delete, attached).await
@@ -150,9 +155,8 @@ impl Lookup for DescribeInternetGateways {
 /// The VPC that the gateway is attached to.
 fn attached_to(gateway: &types::InternetGateway) -> Option<String> {
     // For internet gateways AWS calls it `available`, which is not among the names it documents.
-    let attached = |it: &&types::InternetGatewayAttachment| {
-        it.state().is_some_and(|it| matches!(it.as_str(), "attached" | "available"))
-    };
+    let attached =
+        |it: &&types::InternetGatewayAttachment| it.state().is_some_and(|it| matches!(it.as_str(), "attached" | "available"));
     gateway.attachments().iter().find(attached).and_then(|it| it.vpc_id().map(str::to_owned))
 }
 
@@ -165,13 +169,14 @@ async fn public_addresses(aws: &Aws, vpc: &str) -> Result<Vec<ec2::Holder>> {
 }
 
 async fn attach(context: &Context, id: &str, vpc: &str) -> Result<()> {
-    let client = context.aws.ec2();
+    let client = context.client.ec2();
     let attach = || async { client.attach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await.explain() };
     let attached = context.observer.settle(NEW, attach).await.map(drop);
     attached.map_err(|error| {
         let taken = |it: &Refusal| it.message.contains("already has an internet gateway");
         if error.downcast_ref::<Refusal>().is_some_and(taken) {
-            return error.context(format!("vpcId: {vpc} has an internet gateway, and AWS allows one; import that one, or detach it"));
+            return error
+                .context(format!("vpcId: {vpc} has an internet gateway, and AWS allows one; import that one, or detach it"));
         }
         error.context(format!("vpcId: {id} is not attached to {vpc}"))
     })

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -203,6 +203,7 @@ pub struct ListenerQuery {
 
 impl Resource for Listener {
     const NAME: &'static str = "Listener";
+    type Cloud = crate::aws::Session;
     type Inputs = ListenerInputs;
     type Outputs = ListenerOutputs;
     type Query = ListenerQuery;
@@ -307,7 +308,7 @@ impl Resource for Listener {
     }
 
     async fn create(context: &Context, inputs: &ListenerInputs) -> Result<String> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         // AWS would hand out an existing one with the same settings as if it had just made it.
         if let Some(existing) = on_port(context, &inputs.load_balancer_arn, inputs.port).await? {
             bail!(in_use(inputs.port, &existing));
@@ -337,7 +338,7 @@ impl Resource for Listener {
     }
 
     async fn update(context: &Context, arn: &str, old: &ListenerOutputs, new: &ListenerInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let was = &old.inputs;
         let mut changed = changed(was, new)?;
         changed.remove("tags");
@@ -365,12 +366,12 @@ impl Resource for Listener {
             };
             context.observer.settle(NOT_YET, modify).await.map_err(|error| explained(error, new))?;
         }
-        elb::retag(&context.aws, arn, &was.tags, &new.tags).await
+        elb::retag(&context.client, arn, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ListenerOutputs>> {
         elb::check_id(id, "listener", false)?;
-        let Some(listener) = context.aws.look_up::<DescribeListeners>(id.to_owned()).await? else { return Ok(None) };
+        let Some(listener) = context.client.look_up::<DescribeListeners>(id.to_owned()).await? else { return Ok(None) };
         let alpn = listener.alpn_policy().iter().find(|it| *it != "None");
         let https = listener.protocol() == Some(&types::ProtocolEnum::Https);
         let mutual = listener.mutual_authentication().map_or_else(|| Ok(no_client_certificates()), from_mutual)?;
@@ -385,7 +386,7 @@ impl Resource for Listener {
                 alpn_policy: alpn.map(|it| named(it)).transpose()?,
                 mutual_authentication: https.then_some(mutual),
                 default_actions: elb::from_actions(listener.default_actions())?,
-                tags: elb::tags_of(&context.aws, id).await?,
+                tags: elb::tags_of(&context.client, id).await?,
             },
             arn: listener.listener_arn().unwrap_or_default().to_owned(),
         }))
@@ -396,7 +397,7 @@ impl Resource for Listener {
     }
 
     async fn list(context: &Context, query: &ListenerQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_listeners().load_balancer_arn(&query.load_balancer_arn);
+        let request = context.client.elb().describe_listeners().load_balancer_arn(&query.load_balancer_arn);
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("loadBalancerArn: {}", query.load_balancer_arn))?;
         let listed = answer.listeners.unwrap_or_default().into_iter().filter_map(|it| {
@@ -411,7 +412,7 @@ impl Resource for Listener {
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerOutputs) -> Result<()> {
-        match context.aws.elb().delete_listener().listener_arn(arn).send().await.explain() {
+        match context.client.elb().delete_listener().listener_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["ListenerNotFound"]) => Ok(()),
             result => result.map(drop),
         }
@@ -542,7 +543,7 @@ fn from_mutual(it: &types::MutualAuthenticationAttributes) -> Result<ListenerMut
 
 /// The listener of a load balancer on a port, by its ARN.
 async fn on_port(context: &Context, balancer: &str, port: i32) -> Result<Option<String>> {
-    let mut pages = context.aws.elb().describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+    let mut pages = context.client.elb().describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
     while let Some(listener) = context.observer.ask(async { Ok(pages.next().await) }).await? {
         let listener = listener.explain()?;
         if listener.port() == Some(port) {
@@ -616,8 +617,8 @@ mod tests {
         let plan = Plan::default();
         assert_eq!(findings::<LoadBalancer>(&plan, balancer.into()).0, Vec::<String>::new());
         assert_eq!(findings::<TargetGroup>(&plan, group.into()).0, Vec::<String>::new());
-        plan.record("LoadBalancer", Some(BALANCER), &Map::new());
-        plan.record("TargetGroup", Some(TARGETS), &Map::new());
+        plan.record("LoadBalancer", Some(BALANCER), &[]);
+        plan.record("TargetGroup", Some(TARGETS), &[]);
         plan
     }
 
@@ -690,18 +691,22 @@ mod tests {
         assert!(findings::<Listener>(&plan, listener(json!({ "protocol": "UDP" })).into()).0.is_empty());
         assert_eq!(
             findings::<Listener>(&plan, listener(json!({ "protocol": "TCP_UDP" })).into()).0,
-            ["defaultActions[0].targetGroupArn is target group dns of protocol UDP, but a listener of protocol TCP_UDP forwards to \
-              TCP_UDP only"]
+            [
+                "defaultActions[0].targetGroupArn is target group dns of protocol UDP, but a listener of protocol TCP_UDP forwards to \
+              TCP_UDP only"
+            ]
         );
 
         let plan = program(application, http);
         let subnet = SubnetFacts { availability_zone: None, block: None, vpc: Link::Known("vpc-2".to_owned()) };
         plan.declare("subnet", Facts::new(subnet));
-        plan.record("subnet", Some("subnet-1"), &Map::new());
+        plan.record("subnet", Some("subnet-1"), &[]);
         assert_eq!(
             findings::<Listener>(&plan, listener(json!({})).into()).0,
-            ["defaultActions[0].targetGroupArn is target group web in vpc-1, but the load balancer is in vpc-2; a load balancer \
-              forwards within its VPC"]
+            [
+                "defaultActions[0].targetGroupArn is target group web in vpc-1, but the load balancer is in vpc-2; a load balancer \
+              forwards within its VPC"
+            ]
         );
     }
 
@@ -711,7 +716,8 @@ mod tests {
         assert!(with(CERTIFICATE).is_empty());
         assert!(with("arn:aws:iam::123456789012:server-certificate/web").is_empty());
         let elsewhere = CERTIFICATE.replace("eu-west-1", "us-east-1");
-        let reason = "certificateArn is a certificate in us-east-1, but the load balancer is in eu-west-1; request one in eu-west-1";
+        let reason =
+            "certificateArn is a certificate in us-east-1, but the load balancer is in eu-west-1; request one in eu-west-1";
         assert_eq!(with(&elsewhere), [reason]);
         for wrong in ["example.com", "arn:aws:s3:::web", "arn:aws:acm:eu-west-1:123456789012:web"] {
             let found = with(wrong);
@@ -814,11 +820,15 @@ mod tests {
         let two = json!({ "targetGroups": [{ "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, { "arn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/b/1" }] });
         assert!(actions(json!([{ "type": "forward", "forward": two }])).is_empty());
         assert_eq!(
-            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "forward": two }])),
+            actions(
+                json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1", "forward": two }])
+            ),
             ["defaultActions[0].targetGroupArn is not all that forward names; leave one of the two out"]
         );
         assert_eq!(
-            actions(json!([{ "type": "redirect", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }])),
+            actions(
+                json!([{ "type": "redirect", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }])
+            ),
             [
                 "defaultActions[0].targetGroupArn belongs to actions of type forward",
                 "defaultActions[0].type is redirect, which needs the property redirect",
@@ -831,7 +841,9 @@ mod tests {
         let login = json!({ "userPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_a", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!({ "type": "authenticate-cognito", "authenticateCognito": login });
         assert_eq!(
-            actions(json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, login])),
+            actions(
+                json!([{ "type": "forward", "targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/a/1" }, login])
+            ),
             [
                 "defaultActions[0].type is forward, after which no other action can follow",
                 "defaultActions[1].type is authenticate-cognito, after which another action has to follow",

@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, ListenerAction, ListenerActionType},
         refused_with,
     },
@@ -33,10 +33,14 @@ const MOST_VALUES: usize = 5;
 const MOST_WILDCARDS: usize = 6;
 const HIGHEST_PRIORITY: i32 = 50_000;
 
-/// The rules that are on their way to another priority: two rules can only swap theirs in one call.
-static MOVES: Mutex<BTreeMap<String, i32>> = Mutex::new(BTreeMap::new());
-/// Held while a free priority is found and taken.
-static TAKING: AsyncMutex<()> = AsyncMutex::const_new(());
+/// What the rules of a session share.
+#[derive(Default)]
+struct Priorities {
+    /// The rules that are on their way to another priority: two rules can only swap theirs in one call.
+    moves: Mutex<BTreeMap<String, i32>>,
+    /// Held while a free priority is found and taken.
+    taking: AsyncMutex<()>,
+}
 
 pub struct ListenerRule;
 
@@ -221,6 +225,7 @@ pub struct ListenerRuleQuery {
 
 impl Resource for ListenerRule {
     const NAME: &'static str = "ListenerRule";
+    type Cloud = crate::aws::Session;
     type Inputs = ListenerRuleInputs;
     type Outputs = ListenerRuleOutputs;
     type Query = ListenerRuleQuery;
@@ -272,7 +277,7 @@ impl Resource for ListenerRule {
         let listener = &inputs.listener_arn;
         let create = |priority| async move {
             let request = context
-                .aws
+                .client
                 .elb()
                 .create_rule()
                 .listener_arn(listener)
@@ -286,7 +291,8 @@ impl Resource for ListenerRule {
         let created = if let Some(priority) = inputs.priority {
             once_free(context, listener, priority, || create(priority)).await
         } else {
-            let _taking = TAKING.lock().await;
+            let shared = context.client.shared(Priorities::default);
+            let _taking = shared.taking.lock().await;
             // Others, of whom this process does not know, may take the same priority at the same time.
             let next = || async {
                 let highest = priorities(context, listener).await?.into_keys().max().unwrap_or_default();
@@ -302,7 +308,7 @@ impl Resource for ListenerRule {
     }
 
     async fn update(context: &Context, arn: &str, old: &ListenerRuleOutputs, new: &ListenerRuleInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let was = &old.inputs;
         if let Some(priority) = new.priority.filter(|it| was.priority != Some(*it)) {
             move_to(context, arn, &new.listener_arn, priority).await?;
@@ -326,12 +332,12 @@ impl Resource for ListenerRule {
             };
             context.observer.settle(&[elb::SERVES_ANOTHER], modify).await.map_err(elb::explain_association)?;
         }
-        elb::retag(&context.aws, arn, &was.tags, &new.tags).await
+        elb::retag(&context.client, arn, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ListenerRuleOutputs>> {
         elb::check_id(id, "listener-rule", false)?;
-        let Some(rule) = context.aws.look_up::<DescribeRules>(id.to_owned()).await? else { return Ok(None) };
+        let Some(rule) = context.client.look_up::<DescribeRules>(id.to_owned()).await? else { return Ok(None) };
         if rule.is_default() == Some(true) {
             bail!("{id} is the rule that a listener has by itself: the defaultActions of the Listener");
         }
@@ -342,7 +348,7 @@ impl Resource for ListenerRule {
                 conditions: rule.conditions().iter().map(from_condition).collect(),
                 actions: elb::from_actions(rule.actions())?,
                 transforms: rule.transforms().iter().map(from_transform).collect::<Result<_>>()?,
-                tags: elb::tags_of(&context.aws, id).await?,
+                tags: elb::tags_of(&context.client, id).await?,
             },
             arn: rule.rule_arn().unwrap_or_default().to_owned(),
         }))
@@ -353,7 +359,7 @@ impl Resource for ListenerRule {
     }
 
     async fn list(context: &Context, query: &ListenerRuleQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_rules().listener_arn(&query.listener_arn);
+        let request = context.client.elb().describe_rules().listener_arn(&query.listener_arn);
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("listenerArn: {}", query.listener_arn))?;
         let rules = answer.rules.unwrap_or_default().into_iter().filter(|it| it.is_default() != Some(true));
@@ -370,7 +376,7 @@ impl Resource for ListenerRule {
     }
 
     async fn delete(context: &Context, arn: &str, _: &ListenerRuleOutputs) -> Result<()> {
-        match context.aws.elb().delete_rule().rule_arn(arn).send().await.explain() {
+        match context.client.elb().delete_rule().rule_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["RuleNotFound"]) => Ok(()),
             result => result.map(drop),
         }
@@ -406,7 +412,7 @@ fn balancer_of(listener: &str) -> &str {
 
 /// The rules of a listener by their priority, but for the one it has by itself.
 async fn priorities(context: &Context, listener: &str) -> Result<BTreeMap<i32, String>> {
-    let mut pages = context.aws.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
+    let mut pages = context.client.elb().describe_rules().listener_arn(listener).into_paginator().items().send();
     let mut taken = BTreeMap::new();
     while let Some(rule) = pages.next().await {
         let rule = rule.explain()?;
@@ -434,18 +440,20 @@ where
 
 /// Gives the rule another priority, together with the other rules of the listener that are to get another one just now.
 async fn move_to(context: &Context, arn: &str, listener: &str, priority: i32) -> Result<()> {
-    let moves = || MOVES.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = context.client.shared(Priorities::default);
+    let moves = || shared.moves.lock().unwrap_or_else(PoisonError::into_inner);
     moves().insert(arn.to_owned(), priority);
     let set = || async {
         if priorities(context, listener).await?.get(&priority).is_some_and(|it| it == arn) {
             return Ok(()); // moved along with another
         }
-        let pair = |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
+        let pair =
+            |(arn, priority): (&String, &i32)| types::RulePriorityPair::builder().rule_arn(arn).priority(*priority).build();
         let pairs = moves().iter().filter(|(arn, _)| listener_of(arn) == listener).map(pair).collect();
-        context.aws.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
+        context.client.elb().set_rule_priorities().set_rule_priorities(Some(pairs)).send().await.explain().map(drop)
     };
     let alone = types::RulePriorityPair::builder().rule_arn(arn).priority(priority).build();
-    let result = match context.aws.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
+    let result = match context.client.elb().set_rule_priorities().rule_priorities(alone).send().await.explain() {
         Err(error) if refused_with(&error, &["PriorityInUse"]) => once_free(context, listener, priority, set).await,
         result => result.map(drop),
     };
@@ -469,9 +477,14 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
         check_values(&path, it, report);
         let given: Vec<_> = kinds.iter().filter_map(|(name, values)| Some((*name, (*values)?))).collect();
         let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
-        let reason = if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
+        let reason =
+            if given.is_empty() { "; an imported rule without any has a condition that this version does not know" } else { "" };
         let over: Vec<_> = [format!("{path}?")].into_iter().chain(names.iter().map(|it| format!("{path}.{it}?"))).collect();
-        report.rule(&over.iter().map(String::as_str).collect::<Vec<_>>(), given.len() == 1, format!("needs exactly one of {}{reason}", names.join(", ")));
+        report.rule(
+            &over.iter().map(String::as_str).collect::<Vec<_>>(),
+            given.len() == 1,
+            format!("needs exactly one of {}{reason}", names.join(", ")),
+        );
         for (name, values) in &given {
             let over = ["", ".values", ".regexValues"].map(|it| format!("{path}.{name}{it}?"));
             report.rule(&over.each_ref().map(String::as_str), *values > 0, "has no values to compare with");
@@ -484,7 +497,11 @@ fn check_conditions(conditions: &[ListenerRuleCondition], report: &mut Report<'_
     let reason = format!("has {wildcards} wildcards; AWS allows {MOST_WILDCARDS} in a rule: split it into several rules");
     report.warn(&["conditions?"], wildcards <= MOST_WILDCARDS, reason);
     let mut once = |name, count: usize| {
-        report.rule(&["conditions?", &format!("conditions[].{name}?")], count <= 1, format!("has {name} in {count} conditions; give all values in one"));
+        report.rule(
+            &["conditions?", &format!("conditions[].{name}?")],
+            count <= 1,
+            format!("has {name} in {count} conditions; give all values in one"),
+        );
     };
     once("hostHeader", conditions.iter().filter(|it| it.host_header.is_some()).count());
     once("pathPattern", conditions.iter().filter(|it| it.path_pattern.is_some()).count());
@@ -530,7 +547,9 @@ fn check_protocol(actions: &[ListenerAction], listeners: &Candidates<ListenerFac
         report.compare(&path, &[&path], listeners, |listener| {
             let protocol = listener.protocol.as_deref()?;
             let lacks = action.r#type.authenticates() && protocol != "HTTPS";
-            lacks.then(|| format!("authenticates users, which only listeners of protocol HTTPS do, and that of the listener is {protocol}"))
+            lacks.then(|| {
+                format!("authenticates users, which only listeners of protocol HTTPS do, and that of the listener is {protocol}")
+            })
         });
         let path = format!("actions[{index}].redirect.protocol");
         report.compare(&path, &[&path], listeners, |listener| {
@@ -681,7 +700,8 @@ mod tests {
         value::Value,
     };
 
-    const LISTENER: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2";
+    const LISTENER: &str =
+        "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2";
 
     fn rule(more: serde_json::Value) -> serde_json::Value {
         let mut inputs = json!({
@@ -713,7 +733,12 @@ mod tests {
         // In the first preview, no listener is created yet: if there are two, nobody knows which one is meant.
         let listener = || {
             let load_balancer = Link::Unknown;
-            Facts::new(ListenerFacts { load_balancer, port: Some(80), protocol: Some("HTTP".to_owned()), target_groups: Vec::new() })
+            Facts::new(ListenerFacts {
+                load_balancer,
+                port: Some(80),
+                protocol: Some("HTTP".to_owned()),
+                target_groups: Vec::new(),
+            })
         };
         let plan = Plan::default();
         plan.declare("listener", listener());
@@ -727,7 +752,8 @@ mod tests {
     #[test]
     fn a_rule_goes_before_it_is_replaced_where_there_is_room_for_one() {
         let (same, other) = (LISTENER.replace("f2f7", "0000"), LISTENER.replace("50dc", "0000"));
-        let to = |listener: &str| goes_first::<ListenerRule>(rule(json!({})).into(), rule(json!({ "listenerArn": listener })).into());
+        let to =
+            |listener: &str| goes_first::<ListenerRule>(rule(json!({})).into(), rule(json!({ "listenerArn": listener })).into());
         assert!(!to(&same), "a load balancer may have a target group in two listeners");
         assert!(to(&other));
         assert!(goes_first::<ListenerRule>(rule(json!({})).into(), unknown(rule(json!({})))));
@@ -746,7 +772,7 @@ mod tests {
             target_groups: Vec::new(),
         };
         plan.declare("listener", Facts::new(listener));
-        plan.record("listener", Some(LISTENER), &Map::new());
+        plan.record("listener", Some(LISTENER), &[]);
         let login = json!({ "userPoolArn": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_a", "userPoolClientId": "1", "userPoolDomain": "web" });
         let login = json!([
             { "type": "authenticate-cognito", "authenticateCognito": login },
@@ -760,21 +786,24 @@ mod tests {
             load_balancer: Link::Known("arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/other/1".to_owned()),
             port: Some(80),
             protocol: Some("HTTP".to_owned()),
-            target_groups: vec![Link::Known("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1".to_owned())],
+            target_groups: vec![Link::Known(
+                "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/targets/1".to_owned(),
+            )],
         };
         plan.declare("other", Facts::new(other));
         assert_eq!(
             findings::<ListenerRule>(&plan, rule(json!({})).into()).0,
-            ["actions[0].targetGroupArn serves arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/other/1 as well, but AWS lets a target group serve one load balancer; add \
-              another one"]
+            [
+                "actions[0].targetGroupArn serves arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/other/1 as well, but AWS lets a target group serve one load balancer; add \
+              another one"
+            ]
         );
     }
 
     #[test]
     fn values_are_such_as_a_request_can_have() {
-        let conditions = |it: serde_json::Value| {
-            findings::<ListenerRule>(&Plan::default(), rule(json!({ "conditions": [it] })).into())
-        };
+        let conditions =
+            |it: serde_json::Value| findings::<ListenerRule>(&Plan::default(), rule(json!({ "conditions": [it] })).into());
         for right in ["/api", "*", "*.png", "?pi"] {
             assert_eq!(conditions(json!({ "pathPattern": { "values": [right] } })), (vec![], vec![]), "{right}");
         }
@@ -788,7 +817,9 @@ mod tests {
         );
         assert_eq!(
             conditions(json!({ "sourceIp": { "values": ["10.0.0.1/8"] } })).0,
-            ["conditions[0].sourceIp.values[0] is \"10.0.0.1/8\", which has bits set beyond its prefix; the network is 10.0.0.0/8"]
+            [
+                "conditions[0].sourceIp.values[0] is \"10.0.0.1/8\", which has bits set beyond its prefix; the network is 10.0.0.0/8"
+            ]
         );
         assert_eq!(
             conditions(json!({ "httpRequestMethod": { "values": ["get"] } })).0,

@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
         elb::{self, Attribute, Attributes},
         refused_with,
     },
@@ -304,6 +304,7 @@ fn any_zone() -> LoadBalancerClientRoutingPolicy {
 
 impl Resource for LoadBalancer {
     const NAME: &'static str = "LoadBalancer";
+    type Cloud = crate::aws::Session;
     type Inputs = LoadBalancerInputs;
     type Outputs = LoadBalancerOutputs;
     type Query = All;
@@ -392,7 +393,8 @@ impl Resource for LoadBalancer {
     fn check_change(old: &LoadBalancerInputs, new: &LoadBalancerInputs, _: &BTreeSet<String>, report: &mut Report<'_>) {
         let some = |it: &LoadBalancerInputs| it.security_groups.as_ref().is_some_and(|it| !it.is_empty());
         let none = new.security_groups.as_ref().is_some_and(Vec::is_empty);
-        let reason = "is empty, but takes no security group away: to be without, a network load balancer has to be created without";
+        let reason =
+            "is empty, but takes no security group away: to be without, a network load balancer has to be created without";
         report.warn(&["securityGroups"], !some(old) || !none, reason);
     }
 
@@ -427,13 +429,14 @@ impl Resource for LoadBalancer {
     }
 
     async fn create(context: &Context, inputs: &LoadBalancerInputs) -> Result<String> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
-        if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeLoadBalancers>(name.clone())).await? {
+        if let Some(existing) = context.observer.ask(context.client.look_up::<DescribeLoadBalancers>(name.clone())).await? {
             bail!(taken::<Self>(name, existing.load_balancer_arn().unwrap_or(name)));
         }
-        let scheme = if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
+        let scheme =
+            if inputs.internal { types::LoadBalancerSchemeEnum::Internal } else { types::LoadBalancerSchemeEnum::InternetFacing };
         let request = client
             .create_load_balancer()
             .name(name)
@@ -452,7 +455,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn update(context: &Context, arn: &str, old: &LoadBalancerOutputs, new: &LoadBalancerInputs) -> Result<()> {
-        let client = context.aws.elb();
+        let client = context.client.elb();
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
         let changed = changed(&old.inputs, new)?;
         let groups = new.security_groups.clone().and_then(some).filter(|_| changed.contains("securityGroups"));
@@ -460,7 +463,7 @@ impl Resource for LoadBalancer {
         let network = new.load_balancer_type == LoadBalancerType::Network;
         // What the program cannot say, and AWS might take back to its default where it is not told.
         let shown = if network && (groups.is_some() || subnets) {
-            context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?
+            context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?
         } else {
             None
         };
@@ -488,13 +491,13 @@ impl Resource for LoadBalancer {
         if changed.contains("ipAddressType") {
             client.set_ip_address_type().load_balancer_arn(arn).ip_address_type(address_type).send().await.explain()?;
         }
-        elb::retag(&context.aws, arn, &old.inputs.tags, &new.tags).await
+        elb::retag(&context.client, arn, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, arn: &str, inputs: &LoadBalancerInputs) -> Result<()> {
         let name = &inputs.name;
         let look = || async {
-            let balancer = context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
+            let balancer = context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
             let balancer = balancer.with_context(|| format!("load balancer {name} is gone"))?;
             let state = balancer.state();
             let reason = state.and_then(|it| it.reason()).unwrap_or("no reason given");
@@ -509,9 +512,9 @@ impl Resource for LoadBalancer {
 
     async fn read(context: &Context, id: &str) -> Result<Option<LoadBalancerOutputs>> {
         elb::check_id(id, "loadbalancer", true)?;
-        let Some(balancer) = context.aws.look_up::<DescribeLoadBalancers>(id.to_owned()).await? else { return Ok(None) };
+        let Some(balancer) = context.client.look_up::<DescribeLoadBalancers>(id.to_owned()).await? else { return Ok(None) };
         let arn = balancer.load_balancer_arn().unwrap_or_default();
-        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
+        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.client, arn))?;
         let Some(shown) = shown else { return Ok(None) };
         let zones = balancer.availability_zones();
         let subnet_mappings: Vec<_> = zones.iter().filter_map(fixed_address).collect();
@@ -560,7 +563,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_load_balancers();
+        let request = context.client.elb().describe_load_balancers();
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.load_balancers.unwrap_or_default().into_iter().filter_map(|it| {
@@ -574,7 +577,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn delete(context: &Context, arn: &str, _: &LoadBalancerOutputs) -> Result<()> {
-        match context.aws.elb().delete_load_balancer().load_balancer_arn(arn).send().await.explain() {
+        match context.client.elb().delete_load_balancer().load_balancer_arn(arn).send().await.explain() {
             Err(error) if refused_with(&error, &["LoadBalancerNotFound"]) => return Ok(()),
             Err(error) if refused_with(&error, &["OperationNotPermitted"]) => {
                 bail!(error.context("it is protected; set enableDeletionProtection to false and run `pulumi up` first"))
@@ -582,7 +585,7 @@ impl Resource for LoadBalancer {
             result => result?,
         };
         let look = || async {
-            let left = context.aws.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
+            let left = context.client.look_up::<DescribeLoadBalancers>(arn.to_owned()).await?;
             Ok(if left.is_some() { Seen::Pending("load balancer deleting".to_owned()) } else { Seen::Ready(()) })
         };
         context.observer.wait("the load balancer to go", Patience::minutes(10), look).await
@@ -648,7 +651,11 @@ fn check_subnets(inputs: &LoadBalancerInputs, report: &mut Report<'_>) {
     let names = zones.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let zones = Candidates { certain, those: vec![zones.len()] };
     report.compare(property, &["loadBalancerType"], &zones, |zones| {
-        let least = if inputs.load_balancer_type == LoadBalancerType::Application { ", and an application load balancer needs two" } else { "" };
+        let least = if inputs.load_balancer_type == LoadBalancerType::Application {
+            ", and an application load balancer needs two"
+        } else {
+            ""
+        };
         (links.len() > *zones).then(|| {
             format!(
                 "has {} subnets, but those of the program are in {names} only: a load balancer takes one subnet per availability \
@@ -714,14 +721,14 @@ async fn set_attributes(context: &Context, arn: &str, changes: &[(&str, String)]
     let attribute = |(key, value): &(&str, String)| types::LoadBalancerAttribute::builder().key(*key).value(value).build();
     let attributes: Vec<_> = changes.iter().map(attribute).collect();
     let modify = || async {
-        let request = context.aws.elb().modify_load_balancer_attributes().load_balancer_arn(arn);
+        let request = context.client.elb().modify_load_balancer_attributes().load_balancer_arn(arn);
         request.set_attributes(Some(attributes.clone())).send().await.explain()
     };
     context.observer.settle(BUCKET_UNREADY, modify).await.map(drop)
 }
 
 async fn attributes_of(context: &Context, arn: &str) -> Result<Option<Attributes>> {
-    match context.aws.elb().describe_load_balancer_attributes().load_balancer_arn(arn).send().await.explain() {
+    match context.client.elb().describe_load_balancer_attributes().load_balancer_arn(arn).send().await.explain() {
         Err(error) if refused_with(&error, &["LoadBalancerNotFound"]) => Ok(None),
         result => {
             let pair = |it: types::LoadBalancerAttribute| Some((it.key?, it.value.unwrap_or_default()));
@@ -785,7 +792,7 @@ mod tests {
         plan.declare("c", subnet("eu-west-1b"));
         assert!(findings::<LoadBalancer>(&plan, in_subnets(vec![Value::Unknown, Value::Unknown])).0.is_empty());
         for (name, id) in [("a", "subnet-a"), ("b", "subnet-b"), ("c", "subnet-c")] {
-            plan.record(name, Some(id), &Map::new());
+            plan.record(name, Some(id), &[]);
         }
         let of = |ids: &[&str]| {
             let ids = ids.iter().map(|it| Value::String((*it).to_owned())).collect();
@@ -804,7 +811,9 @@ mod tests {
     #[test]
     fn what_only_one_can_have_goes_first() {
         let network = |internal: bool, mapping: serde_json::Value| {
-            Value::from(json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }))
+            Value::from(
+                json!({ "name": format!("net-{internal}"), "loadBalancerType": "network", "internal": internal, "subnetMappings": [mapping] }),
+            )
         };
         let fixed = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-1" });
         let other = json!({ "subnetId": "subnet-1", "allocationId": "eipalloc-2" });
@@ -815,7 +824,8 @@ mod tests {
     #[test]
     fn security_groups_of_a_network_load_balancer_come_and_go_with_it() {
         let network = |groups: serde_json::Value| {
-            let inputs = json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
+            let inputs =
+                json!({ "name": "net", "loadBalancerType": "network", "subnets": ["subnet-1"], "securityGroups": groups });
             let Value::Object(inputs) = Value::from(inputs) else { panic!("inputs are a map") };
             inputs
         };
@@ -870,7 +880,9 @@ mod tests {
         ];
         assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
         let wrong = json!({ "subnetMappings": [{ "subnetId": "subnet-1" }, { "subnetId": "subnet-2" }] });
-        let expected = ["subnetMappings is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead"];
+        let expected = [
+            "subnetMappings is for network load balancers, which can have fixed addresses; list the subnetIds in subnets instead",
+        ];
         assert_eq!(mistakes::<LoadBalancer>(wrong.into()), expected);
         let right = json!({ "loadBalancerType": "network", "subnets": ["subnet-1"], "enableCrossZoneLoadBalancing": true });
         assert!(mistakes::<LoadBalancer>(right.into()).is_empty());

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, refused_with},
     check::{Loss, Report},
     codec::{Unlisted, name_of, named},
     list::{ByName, Cursor, Listed, Page},
@@ -101,6 +101,7 @@ fn standard() -> LogGroupClass {
 
 impl Resource for LogGroup {
     const NAME: &'static str = "LogGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = LogGroupInputs;
     type Outputs = LogGroupOutputs;
     type Query = ByName;
@@ -147,7 +148,9 @@ impl Resource for LogGroup {
             report.rule(
                 &["deletionProtectionEnabled"],
                 replacing.is_empty() || !new.allow_data_loss || old.deletion_protection_enabled != Some(true),
-                format!("was true in the last `pulumi up`, so AWS does not delete {name}: set it to false and run `pulumi up` first"),
+                format!(
+                    "was true in the last `pulumi up`, so AWS does not delete {name}: set it to false and run `pulumi up` first"
+                ),
             );
         }
         let (before, after) = (old.retention_in_days, new.retention_in_days);
@@ -168,7 +171,7 @@ impl Resource for LogGroup {
     async fn create(context: &Context, inputs: &LogGroupInputs) -> Result<String> {
         let create = || async {
             let request = context
-                .aws
+                .client
                 .logs()
                 .create_log_group()
                 .log_group_name(&inputs.name)
@@ -189,15 +192,14 @@ impl Resource for LogGroup {
     }
 
     async fn update(context: &Context, id: &str, old: &LogGroupOutputs, new: &LogGroupInputs) -> Result<()> {
-        let client = context.aws.logs();
+        let client = context.client.logs();
         if old.inputs.retention_in_days != new.retention_in_days {
             retain(context, id, new.retention_in_days).await?;
         }
         match &new.kms_key_id {
             key if *key == old.inputs.kms_key_id => {}
             Some(key) => {
-                let associate =
-                    || async { client.associate_kms_key().log_group_name(id).kms_key_id(key).send().await.explain() };
+                let associate = || async { client.associate_kms_key().log_group_name(id).kms_key_id(key).send().await.explain() };
                 context.observer.settle(BUSY, associate).await?;
             }
             None => {
@@ -205,7 +207,8 @@ impl Resource for LogGroup {
                 context.observer.settle(BUSY, disassociate).await?;
             }
         }
-        if let Some(protected) = new.deletion_protection_enabled.filter(|it| old.inputs.deletion_protection_enabled != Some(*it)) {
+        if let Some(protected) = new.deletion_protection_enabled.filter(|it| old.inputs.deletion_protection_enabled != Some(*it))
+        {
             let protect = || async {
                 let request = client.put_log_group_deletion_protection().log_group_identifier(id);
                 request.deletion_protection_enabled(protected).send().await.explain()
@@ -225,10 +228,10 @@ impl Resource for LogGroup {
 
     async fn read(context: &Context, id: &str) -> Result<Option<LogGroupOutputs>> {
         let name = name_in(id)?;
-        let Some(group) = context.aws.look_up::<DescribeLogGroups>(name.clone()).await? else { return Ok(None) };
+        let Some(group) = context.client.look_up::<DescribeLogGroups>(name.clone()).await? else { return Ok(None) };
         let arn = group.log_group_arn.or(group.arn).unwrap_or_default();
         let arn = arn.trim_end_matches(":*").to_owned();
-        let tags = context.aws.logs().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
+        let tags = context.client.logs().list_tags_for_resource().resource_arn(&arn).send().await.explain()?.tags;
         Ok(Some(LogGroupOutputs {
             inputs: LogGroupInputs {
                 name,
@@ -250,7 +253,7 @@ impl Resource for LogGroup {
     }
 
     async fn list(context: &Context, query: &ByName, at: &Cursor) -> Result<Page> {
-        let request = context.aws.logs().describe_log_groups().set_log_group_name_prefix(query.name_prefix.clone());
+        let request = context.client.logs().describe_log_groups().set_log_group_name_prefix(query.name_prefix.clone());
         let answer = request.limit(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
         let names = answer.log_groups.unwrap_or_default().into_iter().filter_map(|it| it.log_group_name);
         Ok(Page::new(names.map(Listed::named), answer.next_token))
@@ -262,8 +265,8 @@ impl Resource for LogGroup {
             return Ok(());
         }
         // Whoever may delete a log group need not be allowed to look at it.
-        let group = context.aws.look_up::<DescribeLogGroups>(id.to_owned()).await.ok().flatten();
-        let delete = || async { context.aws.logs().delete_log_group().log_group_name(id).send().await.explain() };
+        let group = context.client.look_up::<DescribeLogGroups>(id.to_owned()).await.ok().flatten();
+        let delete = || async { context.client.logs().delete_log_group().log_group_name(id).send().await.explain() };
         match context.observer.settle(BUSY, delete).await {
             Err(error) if refused_with(&error, &[GONE]) => return Ok(()),
             Err(error) if group.as_ref().is_some_and(|it| it.deletion_protection_enabled == Some(true)) => {
@@ -274,7 +277,9 @@ impl Resource for LogGroup {
         };
         if let Some(bytes) = group.and_then(|it| it.stored_bytes).filter(|it| *it > 0) {
             let lost = "is deleted with all its logs";
-            (context.observer.say)(&format!("log group {id} {lost}, {bytes} bytes as AWS counted last; skipDestroy: true keeps them"));
+            (context.observer.say)(&format!(
+                "log group {id} {lost}, {bytes} bytes as AWS counted last; skipDestroy: true keeps them"
+            ));
         }
         Ok(())
     }
@@ -307,7 +312,7 @@ fn name_in(id: &str) -> Result<String> {
 }
 
 async fn retain(context: &Context, name: &str, days: i32) -> Result<()> {
-    let client = context.aws.logs();
+    let client = context.client.logs();
     let put = || async {
         if days == 0 {
             client.delete_retention_policy().log_group_name(name).send().await.explain().map(drop)
@@ -351,7 +356,8 @@ mod tests {
             let (mistakes, _) = after(protected, allowed);
             assert!(mistakes.len() == 1 && mistakes[0].starts_with("deletionProtectionEnabled was true"), "{mistakes:?}");
         }
-        let (mistakes, _) = after(json!({ "name": "web", "skipDestroy": true }), json!({ "name": "web", "logGroupClass": "DELIVERY" }));
+        let (mistakes, _) =
+            after(json!({ "name": "web", "skipDestroy": true }), json!({ "name": "web", "logGroupClass": "DELIVERY" }));
         assert!(mistakes[0].contains("would have the same name, and web stays in AWS"), "{mistakes:?}");
         // What AWS makes in place loses nothing, nor does a default that is written out.
         let key = "arn:aws:kms:eu-central-1:123456789012:key/one";

@@ -1,15 +1,42 @@
 //! Every resource of the package, one file each.
 
-use crate::resource::{AnyResource, Erased};
+pub mod alarm;
+pub mod cluster;
+pub mod elastic_ip;
+pub mod internet_gateway;
+pub mod listener;
+pub mod listener_rule;
+pub mod load_balancer;
+pub mod log_group;
+pub mod nat_gateway;
+pub mod redis_group;
+pub mod redis_parameter_group;
+pub mod redis_subnet_group;
+pub mod repository;
+pub mod role;
+pub mod route_table;
+pub mod scalable_target;
+pub mod scaling_policy;
+pub mod security_group;
+pub mod service;
+pub mod subnet;
+pub mod target_group;
+pub mod task;
+pub mod task_definition;
+pub mod vpc;
+pub mod vpc_endpoint;
 
-/// Declares the modules and lists what is in them.
+use crate::{
+    aws::Session,
+    resource::{AnyResource, Erased},
+};
+
+/// Lists resources, each behind a static of its own.
 macro_rules! resources {
     ($($module:ident::$name:ident,)*) => {
-        $(pub mod $module;)*
-
         /// All resources, in alphabetical order.
-        pub const fn all() -> &'static [&'static dyn AnyResource] {
-            static ALL: &[&dyn AnyResource] = &[$({
+        pub const fn all() -> &'static [&'static dyn AnyResource<Session>] {
+            static ALL: &[&dyn AnyResource<Session>] = &[$({
                 static IT: Erased<$module::$name> = Erased::NEW;
                 &IT
             }),*];

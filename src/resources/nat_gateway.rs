@@ -8,7 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::Report,
     codec::{Unlisted, name_of},
     facts::NatGatewayFacts,
@@ -82,6 +86,7 @@ pub struct NatGatewayOutputs {
 
 impl Resource for NatGateway {
     const NAME: &'static str = "NatGateway";
+    type Cloud = crate::aws::Session;
     type Inputs = NatGatewayInputs;
     type Outputs = NatGatewayOutputs;
     type Query = InVpc;
@@ -115,11 +120,15 @@ impl Resource for NatGateway {
              the new one is created: for some minutes, private subnets have no way out; to avoid that, use another ElasticIp",
             changed.join(" and ")
         );
-        report.warn(&[&["allocationId"], changed.as_slice()].concat(), replacing.is_empty() || !report.replaces_in_place(), reason);
+        report.warn(
+            &[&["allocationId"], changed.as_slice()].concat(),
+            replacing.is_empty() || !report.replaces_in_place(),
+            reason,
+        );
     }
 
     async fn create(context: &Context, inputs: &NatGatewayInputs) -> Result<String> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let create = || async {
             let request = client
                 .create_nat_gateway()
@@ -147,17 +156,20 @@ impl Resource for NatGateway {
         if let Some(reason) = outcome(context, id).await? {
             bail!("NAT gateway {id} failed: {reason}; put that right and run `pulumi up --refresh`, which makes another");
         }
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<NatGatewayOutputs>> {
         let id = ec2::id_in(id, "nat-", "NAT gateway")?;
-        let Some(gateway) = context.aws.look_up::<DescribeNatGateways>(id).await? else { return Ok(None) };
+        let Some(gateway) = context.client.look_up::<DescribeNatGateways>(id).await? else { return Ok(None) };
         if matches!(gateway.state(), Some(State::Deleted | State::Deleting | State::Failed)) {
             return Ok(None);
         }
         let id = gateway.nat_gateway_id().unwrap_or_default();
-        ensure!(is_zonal(&gateway), "{id} is a regional NAT gateway, which is in no subnet; a NatGateway of this package is in one");
+        ensure!(
+            is_zonal(&gateway),
+            "{id} is a regional NAT gateway, which is in no subnet; a NatGateway of this package is in one"
+        );
         let addresses = gateway.nat_gateway_addresses();
         let first = addresses.iter().find(|it| it.is_primary() == Some(true)).or(addresses.first());
         let text = |it: Option<&str>| it.map(str::to_owned);
@@ -186,21 +198,22 @@ impl Resource for NatGateway {
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
         let living = ec2::filter("state", vec!["pending".to_owned(), "available".to_owned()]);
-        let request = context.aws.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
+        let request = context.client.ec2().describe_nat_gateways().set_filter(Some(query.filters("vpc-id"))).filter(living);
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
-        let listed = answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
+        let listed =
+            answer.nat_gateways().iter().filter(|it| is_zonal(it)).filter_map(|it| ec2::listed(it.nat_gateway_id(), it.tags()));
         Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
     }
 
     async fn delete(context: &Context, id: &str, _: &NatGatewayOutputs) -> Result<()> {
-        match context.aws.ec2().delete_nat_gateway().nat_gateway_id(id).send().await.explain() {
+        match context.client.ec2().delete_nat_gateway().nat_gateway_id(id).send().await.explain() {
             Err(error) if refused_with(&error, &["NatGatewayNotFound", "InvalidNatGatewayID.NotFound"]) => return Ok(()),
             result => result?,
         };
         // Its Elastic IP address and its subnet are free only when it is gone.
         let look = || async {
-            let gateway = context.aws.look_up::<DescribeNatGateways>(id.to_owned()).await?;
+            let gateway = context.client.look_up::<DescribeNatGateways>(id.to_owned()).await?;
             Ok(match gateway.as_ref().and_then(|it| it.state()) {
                 // One that failed holds nothing.
                 None | Some(State::Deleted | State::Failed) => Seen::Ready(()),
@@ -214,7 +227,7 @@ impl Resource for NatGateway {
 /// Waits until the gateway lets traffic through, or never will; then this is the reason.
 async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
     let look = || async {
-        let Some(gateway) = context.aws.look_up::<DescribeNatGateways>(id.to_owned()).await? else {
+        let Some(gateway) = context.client.look_up::<DescribeNatGateways>(id.to_owned()).await? else {
             return Ok(Seen::Pending("NAT gateway not known yet".to_owned()));
         };
         Ok(match gateway.state() {

@@ -11,8 +11,8 @@ use aws_sdk_elasticache::{
     operation::modify_replication_group::builders::ModifyReplicationGroupFluentBuilder,
     primitives::{DateTime, DateTimeFormat},
     types::{
-        self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails, ConfigureShard,
-        DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
+        self, AuthTokenUpdateStrategyType, AutomaticFailoverStatus, CacheCluster, CloudWatchLogsDestinationDetails,
+        ConfigureShard, DestinationDetails, DestinationType, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
         LogDeliveryConfigurationStatus, MultiAzStatus, ReplicationGroup,
     },
 };
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Lookup, Passing, Patience, Refusal, Seen, Settle as _,
         ec2::reach,
         elasticache::{self, BUSY},
         refused_with, status_of,
@@ -156,7 +156,9 @@ pub struct RedisGroupInputs {
     #[schemars(extend("computed" = true, "expects" = "a time of the day in UTC such as 03:00-04:00"))]
     pub snapshot_window: Option<String>,
     /// When AWS may maintain the nodes, in UTC, such as `sun:05:00-sun:06:00`. Default: AWS chooses an hour of the week.
-    #[schemars(regex(pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"))]
+    #[schemars(regex(
+        pattern = r"(?i)^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):[0-5]\d$"
+    ))]
     #[schemars(extend("computed" = true, "always" = true, "compare" = "caseless", "expects" = "a time of the week in UTC such as sun:05:00-sun:06:00"))]
     pub maintenance_window: Option<String>,
     /// Whether AWS may install new minor versions in the maintenance window; it does so since version 6. What AWS has installed
@@ -315,6 +317,7 @@ fn one() -> i32 {
 
 impl Resource for RedisGroup {
     const NAME: &'static str = "RedisGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = RedisGroupInputs;
     type Outputs = RedisGroupOutputs;
     type Query = All;
@@ -353,7 +356,9 @@ impl Resource for RedisGroup {
         check_windows(inputs, report);
         check_names(inputs, report);
         check_zones(inputs, report);
-        if let Some(groups) = inputs.security_group_ids.as_ref().filter(|_| report.knows("port") && report.sees("securityGroupIds")) {
+        if let Some(groups) =
+            inputs.security_group_ids.as_ref().filter(|_| report.knows("port") && report.sees("securityGroupIds"))
+        {
             reach::check_port("securityGroupIds", groups, inputs.port, report);
         }
         elasticache::check_description(&inputs.description, report);
@@ -377,7 +382,10 @@ impl Resource for RedisGroup {
             report.rule(
                 &[&format!("logDeliveryConfigurations[{index}].logType"), "engineVersion"],
                 version(inputs).is_none_or(|it| it >= (major, minor)),
-                format!("is {}, which AWS delivers since version {major}.{minor}: raise engineVersion, or leave this out", it.log_type),
+                format!(
+                    "is {}, which AWS delivers since version {major}.{minor}: raise engineVersion, or leave this out",
+                    it.log_type
+                ),
             );
         }
     }
@@ -409,7 +417,9 @@ impl Resource for RedisGroup {
             !replacing.is_empty() || new.snapshot_retention_limit >= old.snapshot_retention_limit,
             match new.snapshot_retention_limit {
                 0 => "is 0 now: AWS takes no more daily snapshots, and deletes those that it took".to_owned(),
-                days => format!("is {days} now and was {}: AWS deletes daily snapshots that are older", old.snapshot_retention_limit),
+                days => {
+                    format!("is {days} now and was {}: AWS deletes daily snapshots that are older", old.snapshot_retention_limit)
+                }
             },
         );
         let same_group = old.parameter_group_name.is_some() && old.parameter_group_name == new.parameter_group_name;
@@ -488,7 +498,7 @@ impl Resource for RedisGroup {
         let tiering = inputs.node_type.starts_with("cache.r6gd.").then_some(true);
         let create = || async {
             let request = context
-                .aws
+                .client
                 .elasticache()
                 .create_replication_group()
                 .replication_group_id(inputs.replication_group_id.to_lowercase())
@@ -588,7 +598,8 @@ impl Resource for RedisGroup {
         }
         modify(context, id, log_modification(context, id, old, new), Expected::OfGroup).await?;
         for (enabled, mode) in encryption_steps(encryption(old, None), encryption(new, old.transit_encryption_mode)) {
-            let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+            let request =
+                context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
             let request = request.transit_encryption_enabled(enabled).set_transit_encryption_mode(mode.map(Into::into));
             modify(context, id, Some(request), sent).await?;
         }
@@ -596,7 +607,7 @@ impl Resource for RedisGroup {
             let had_one = group.auth_token_enabled() == Some(true);
             let steps = auth_steps(had_one, old, new);
             for strategy in &steps {
-                let request = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+                let request = context.client.elasticache().modify_replication_group().replication_group_id(id);
                 let request = request.apply_immediately(true).auth_token(token).auth_token_update_strategy(strategy.clone());
                 modify(context, id, Some(request), sent).await?;
             }
@@ -622,7 +633,7 @@ impl Resource for RedisGroup {
         }
         if wanted.1 < live.1 {
             at_rest(context, id, sent).await?;
-            let request = context.aws.elasticache().decrease_replica_count().replication_group_id(id);
+            let request = context.client.elasticache().decrease_replica_count().replication_group_id(id);
             let request = request.new_replica_count(wanted.1).apply_immediately(true);
             context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await?;
         }
@@ -641,7 +652,7 @@ impl Resource for RedisGroup {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RedisGroupOutputs>> {
         let id = elasticache::name_in(id, "replicationgroup")?;
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.clone()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.clone()).await?;
         let Some(group) = group.filter(|it| it.status() != Some("deleting")) else { return Ok(None) };
         // Half of what there is to know AWS shows of the nodes only.
         let node = first_node(context, &group).await?;
@@ -657,7 +668,7 @@ impl Resource for RedisGroup {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elasticache().describe_replication_groups();
+        let request = context.client.elasticache().describe_replication_groups();
         let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
         let groups = answer.replication_groups.unwrap_or_default().into_iter();
         let living = groups.filter(|it| it.status() != Some("deleting")).filter_map(|it| it.replication_group_id);
@@ -665,7 +676,7 @@ impl Resource for RedisGroup {
     }
 
     async fn delete(context: &Context, id: &str, old: &RedisGroupOutputs) -> Result<()> {
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
         // One that never came to be holds nothing.
         let held = group.filter(|it| !matches!(it.status(), Some("creating" | "create-failed")));
         remove(context, id, held.and_then(|_| final_snapshot(id, &old.inputs, SystemTime::now()))).await
@@ -676,7 +687,11 @@ impl Resource for RedisGroup {
 fn check_versions(old: &RedisGroupInputs, new: &RedisGroupInputs) -> Result<()> {
     if let Some(property) = RedisGroup::replaced_by(old, new).into_iter().find(|it| matches!(*it, "engine" | "engineVersion")) {
         let (engine, version) = (old.engine, old.engine_version.as_deref().unwrap_or_default());
-        let set = if property == "engine" { format!("set engine to {engine} and engineVersion") } else { "set engineVersion".to_owned() };
+        let set = if property == "engine" {
+            format!("set engine to {engine} and engineVersion")
+        } else {
+            "set engineVersion".to_owned()
+        };
         bail!(
             "{property}: {} has {engine} {version} by now, and AWS goes back to no lower version: {set} to {version}; or `pulumi \
              up --replace <urn>` makes a new group, without the data",
@@ -754,7 +769,9 @@ fn check_size(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     report.rule(
         &counts,
         fits,
-        format!("does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"),
+        format!(
+            "does not fit: {groups} node groups of a primary and {replicas} replicas are {nodes} nodes; leave one of them out"
+        ),
     );
     report.rule(&counts, replicas <= 5, format!("makes {replicas} replicas of a primary; AWS allows 5"));
     let (failover, zones) = (inputs.automatic_failover_enabled, inputs.multi_az_enabled);
@@ -823,7 +840,9 @@ fn check_engine(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
     report.rule(
         &["nodeType", "automaticFailoverEnabled", "transitEncryptionEnabled", "atRestEncryptionEnabled"],
         !["t1", "m1", "m2", "c1"].contains(&family)
-            || !(inputs.automatic_failover_enabled == Some(true) || inputs.transit_encryption_enabled || inputs.at_rest_encryption_enabled),
+            || !(inputs.automatic_failover_enabled == Some(true)
+                || inputs.transit_encryption_enabled
+                || inputs.at_rest_encryption_enabled),
         format!("is {}, which is too old for failover and encryption; choose one such as cache.t4g.micro", inputs.node_type),
     );
 }
@@ -913,7 +932,11 @@ fn check_windows(inputs: &RedisGroupInputs, report: &mut Report<'_>) {
         "is shorter than an hour, which AWS refuses: end it later",
     );
     let snapshot = inputs.snapshot_window.as_deref().and_then(minutes);
-    report.warn(&["snapshotWindow"], snapshot.is_none_or(|it| it >= 60), "is shorter than an hour, which AWS may refuse: end it later");
+    report.warn(
+        &["snapshotWindow"],
+        snapshot.is_none_or(|it| it >= 60),
+        "is shorter than an hour, which AWS may refuse: end it later",
+    );
 }
 
 /// How long a window is, in minutes: `03:00-04:00` of any day, or `sun:05:00-sun:06:00` of the week.
@@ -937,9 +960,11 @@ fn check_what_waits(old: &RedisGroupInputs, new: &RedisGroupInputs, report: &mut
     let logs = logs_change(old, new) && !new.log_delivery_configurations.is_empty();
     let users = old.user_group_ids != new.user_group_ids && !new.user_group_ids.is_empty();
     let encrypted = old.transit_encryption_enabled != new.transit_encryption_enabled;
-    for (property, changes, needs) in
-        [("logDeliveryConfigurations", logs, (6, 0)), ("userGroupIds", users, (6, 0)), ("transitEncryptionEnabled", encrypted, (7, 0))]
-    {
+    for (property, changes, needs) in [
+        ("logDeliveryConfigurations", logs, (6, 0)),
+        ("userGroupIds", users, (6, 0)),
+        ("transitEncryptionEnabled", encrypted, (7, 0)),
+    ] {
         report.rule(
             &[property, "engineVersion", "applyImmediately"],
             new.apply_immediately || !changes || before >= needs || after < needs,
@@ -1013,14 +1038,14 @@ fn as_number(version: &str) -> Option<(u32, u32)> {
 async fn at_rest(context: &Context, id: &str, expected: Expected) -> Result<ReplicationGroup> {
     let started = Instant::now();
     let look = || async {
-        let group = context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
+        let group = context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await?;
         let group = group.with_context(|| format!("replication group {id} is gone; `pulumi refresh` takes note of it"))?;
         let status = group.status().unwrap_or("without a status").to_owned();
         if is_still_born(&group) {
             return Ok(Seen::Ready(group));
         }
         let nodes = group.member_clusters().iter().cloned();
-        let nodes = try_join_all(nodes.map(|it| context.aws.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
+        let nodes = try_join_all(nodes.map(|it| context.client.look_up::<elasticache::DescribeCacheClusters>(it))).await?;
         let nodes: Vec<_> = nodes.into_iter().flatten().collect();
         let nodes_are: Vec<_> = nodes.iter().filter_map(CacheCluster::cache_cluster_status).collect();
         let going = matches!(status.as_str(), "deleting" | "deleted").then_some(status.as_str());
@@ -1088,7 +1113,7 @@ fn awaits_change(group: &ReplicationGroup, nodes: &[CacheCluster], expected: Exp
 
 /// What AWS noted of a replication group and its nodes in the last hour.
 async fn reason(context: &Context, group: &ReplicationGroup) -> String {
-    let events = context.aws.elasticache().describe_events().duration(60).into_paginator().items().send();
+    let events = context.client.elasticache().describe_events().duration(60).into_paginator().items().send();
     let events = match events.collect::<Result<Vec<_>, _>>().await.explain() {
         Ok(events) => events,
         Err(error) => return format!("{error:#}"),
@@ -1105,7 +1130,7 @@ async fn reason(context: &Context, group: &ReplicationGroup) -> String {
 /// A node, which shows what AWS does not show of the group. All are alike.
 async fn first_node(context: &Context, group: &ReplicationGroup) -> Result<CacheCluster> {
     let node = match group.member_clusters().first() {
-        Some(node) => context.aws.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
+        Some(node) => context.client.look_up::<elasticache::DescribeCacheClusters>(node.clone()).await?,
         None => None,
     };
     Ok(node.unwrap_or_else(|| CacheCluster::builder().build()))
@@ -1128,10 +1153,8 @@ fn pending(group: &ReplicationGroup, node: &CacheCluster) -> BTreeMap<String, St
 
 /// The properties whose changes AWS makes in the maintenance window, unless it is told to make them at once.
 fn deferred(request: &ModifyReplicationGroupFluentBuilder) -> Vec<&'static str> {
-    let properties = [
-        ("nodeType", request.get_cache_node_type().is_some()),
-        ("engineVersion", request.get_engine_version().is_some()),
-    ];
+    let properties =
+        [("nodeType", request.get_cache_node_type().is_some()), ("engineVersion", request.get_engine_version().is_some())];
     properties.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
 }
 
@@ -1139,7 +1162,7 @@ type Modification = Option<ModifyReplicationGroupFluentBuilder>;
 
 /// What of a request is made at once, and what waits for the maintenance window if it may.
 fn deferring(context: &Context, id: &str, request: ModifyReplicationGroupFluentBuilder) -> (Modification, Modification) {
-    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(false);
+    let nothing = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(false);
     let later = nothing
         .clone()
         .set_engine(request.get_engine().clone())
@@ -1155,7 +1178,7 @@ fn deferring(context: &Context, id: &str, request: ModifyReplicationGroupFluentB
 /// The change of where logs go. AWS: "You must set the apply-immediately parameter for all log delivery modifications."
 fn log_modification(context: &Context, id: &str, old: &RedisGroupInputs, new: &RedisGroupInputs) -> Modification {
     let deliveries = log_deliveries(&old.log_delivery_configurations, &new.log_delivery_configurations);
-    let request = context.aws.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
+    let request = context.client.elasticache().modify_replication_group().replication_group_id(id).apply_immediately(true);
     logs_change(old, new).then(|| request.set_log_delivery_configurations(some(&deliveries)))
 }
 
@@ -1180,7 +1203,9 @@ async fn modify(context: &Context, id: &str, request: Modification, expected: Ex
     at_rest(context, id, expected).await?;
     match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
         // It is so already.
-        Err(error) if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) => {
+        Err(error)
+            if error.downcast_ref::<Refusal>().is_some_and(|it| it.message.contains("No modifications were requested")) =>
+        {
             Ok(())
         }
         result => result.map(drop),
@@ -1195,7 +1220,7 @@ fn modifications(
     old: &RedisGroupInputs,
     new: &RedisGroupInputs,
 ) -> Modification {
-    let nothing = context.aws.elasticache().modify_replication_group().replication_group_id(id);
+    let nothing = context.client.elasticache().modify_replication_group().replication_group_id(id);
     let nothing = nothing.apply_immediately(new.apply_immediately);
     let upgrade = old.engine != new.engine || changed(old.engine_version.as_ref(), new.engine_version.as_ref()).is_some();
     let snapshots = changed(Some(&old.snapshot_retention_limit), Some(&new.snapshot_retention_limit));
@@ -1247,14 +1272,14 @@ async fn reshard(context: &Context, id: &str, group: &ReplicationGroup, groups: 
     let mut ids: Vec<_> = group.node_groups().iter().filter_map(|it| it.node_group_id.clone()).collect();
     ids.sort();
     let kept = usize::try_from(groups).unwrap_or_default().min(ids.len());
-    let request = context.aws.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
+    let request = context.client.elasticache().modify_replication_group_shard_configuration().replication_group_id(id);
     let request = request.node_group_count(groups).set_node_groups_to_remove(some(&ids[kept..])).apply_immediately(true);
     context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await.map(drop)
 }
 
 async fn add_replicas(context: &Context, id: &str, group: &ReplicationGroup, replicas: i32, zones: &[String]) -> Result<()> {
     at_rest(context, id, Expected::OfGroup).await?;
-    let request = context.aws.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
+    let request = context.client.elasticache().increase_replica_count().replication_group_id(id).apply_immediately(true);
     let request = match group.node_groups() {
         [only] if !zones.is_empty() => request.replica_configuration(
             ConfigureShard::builder()
@@ -1310,13 +1335,13 @@ fn log_deliveries(
     new: &[RedisGroupLogDeliveryConfiguration],
 ) -> Vec<LogDeliveryConfigurationRequest> {
     let ended = old.iter().filter(|old| !new.iter().any(|it| it.log_type == old.log_type));
-    let ended = ended.map(|it| LogDeliveryConfigurationRequest::builder().log_type(it.log_type.as_str().into()).enabled(false).build());
+    let ended =
+        ended.map(|it| LogDeliveryConfigurationRequest::builder().log_type(it.log_type.as_str().into()).enabled(false).build());
     let begun = new.iter().map(|it| {
         let details = DestinationDetails::builder();
         let details = match it.destination_type.as_str().into() {
-            DestinationType::KinesisFirehose => details.kinesis_firehose_details(
-                KinesisFirehoseDestinationDetails::builder().delivery_stream(&it.destination).build(),
-            ),
+            DestinationType::KinesisFirehose => details
+                .kinesis_firehose_details(KinesisFirehoseDestinationDetails::builder().delivery_stream(&it.destination).build()),
             _ => details.cloud_watch_logs_details(CloudWatchLogsDestinationDetails::builder().log_group(&it.destination).build()),
         };
         LogDeliveryConfigurationRequest::builder()
@@ -1345,7 +1370,7 @@ fn final_snapshot(id: &str, inputs: &RedisGroupInputs, now: SystemTime) -> Optio
 
 /// Deletes the replication group and waits until it is gone.
 async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> Result<()> {
-    let client = context.aws.elasticache();
+    let client = context.client.elasticache();
     let delete = || async {
         let request = client.delete_replication_group().replication_group_id(id).retain_primary_cluster(false);
         match request.set_final_snapshot_identifier(final_snapshot.clone()).send().await.explain() {
@@ -1371,10 +1396,12 @@ async fn remove(context: &Context, id: &str, final_snapshot: Option<String>) -> 
         _ => error,
     })?;
     if let Some(snapshot) = final_snapshot.as_ref().filter(|_| deleting) {
-        (context.observer.say)(&format!("{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"));
+        (context.observer.say)(&format!(
+            "{id}: AWS keeps its data in the final snapshot {snapshot}; skipFinalSnapshot: true takes none"
+        ));
     }
     let look = || async {
-        Ok(match context.aws.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
+        Ok(match context.client.look_up::<DescribeReplicationGroups>(id.to_owned()).await? {
             Some(group) => {
                 let (status, nodes) = (group.status().unwrap_or("deleting"), group.member_clusters().len());
                 let snapshot = final_snapshot.as_ref().map(|it| format!(", final snapshot {it}")).unwrap_or_default();
@@ -1417,7 +1444,9 @@ fn outputs(
     let logs = group.log_delivery_configurations().iter();
     let logs = logs.filter(|it| it.status() != Some(&LogDeliveryConfigurationStatus::Disabling));
     let logs = logs.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
-    let awaited = group.pending_modified_values().map(aws_sdk_elasticache::types::ReplicationGroupPendingModifiedValues::log_delivery_configurations);
+    let awaited = group
+        .pending_modified_values()
+        .map(aws_sdk_elasticache::types::ReplicationGroupPendingModifiedValues::log_delivery_configurations);
     let awaited = awaited.unwrap_or_default().iter();
     let awaited = awaited.map(|it| log_delivery(it.log_type(), it.destination_type(), it.destination_details(), it.log_format()));
     // One that ends shows no destination.
@@ -1520,7 +1549,6 @@ mod tests {
     use super::*;
     use crate::{
         check::{self, Autonaming, Failure},
-        config::TagRules,
         plan::{Facts, Plan},
         resource::{AnyResource as _, Before, Checked, Erased, Subject, findings},
         value::{Map, Value},
@@ -1559,9 +1587,9 @@ mod tests {
     }
 
     fn checked(old: &Map, new: Map) -> Checked {
-        let (tags, plan) = (TagRules::default(), Plan::default());
+        let plan = Plan::default();
         let (autonaming, urn) = (Autonaming::Default, "");
-        let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, tags: &tags, plan: &plan };
+        let subject = Subject { name: "Queue", urn, seed: &[1], old, autonaming, cloud: None, plan: &plan };
         IT.check(&subject, new).unwrap()
     }
 
@@ -1604,14 +1632,18 @@ mod tests {
             (json!({ "numCacheClusters": 3 }), [on, on]),
             (json!({ "automaticFailoverEnabled": false }), [off, off]),
             (json!({ "numNodeGroups": 2, "replicasPerNodeGroup": 0 }), [on, off]),
-            (json!({ "numNodeGroups": 1, "replicasPerNodeGroup": 0, "parameterGroupName": cluster["parameterGroupName"] }), [on, off]),
+            (
+                json!({ "numNodeGroups": 1, "replicasPerNodeGroup": 0, "parameterGroupName": cluster["parameterGroupName"] }),
+                [on, off],
+            ),
         ] {
             assert_eq!(defaults(&none, inputs(more.clone())), expected, "{more}");
         }
         let two = named(json!({ "numCacheClusters": 2, "automaticFailoverEnabled": true, "multiAzEnabled": true }));
         // The preview shows what else changes with the number.
         assert_eq!(defaults(&two, named(json!({ "numCacheClusters": 1 }))), [off, off]);
-        let changes: Vec<_> = IT.diff(&two, &checked(&two, named(json!({ "numCacheClusters": 1 }))).inputs).into_iter().map(|it| it.path).collect();
+        let changes: Vec<_> =
+            IT.diff(&two, &checked(&two, named(json!({ "numCacheClusters": 1 }))).inputs).into_iter().map(|it| it.path).collect();
         assert_eq!(changes, ["automaticFailoverEnabled", "multiAzEnabled", "numCacheClusters"]);
         // Without a number, a group that exists stays as it is.
         assert_eq!(defaults(&two, named(json!({}))), [on, on]);
@@ -1651,7 +1683,10 @@ mod tests {
             let one = warnings(&[None], known, json!({}));
             assert!(one.len() == 1 && one[0].contains("subnet group private has one subnet"), "{one:?}");
             let one = warnings(&[Some("a"), Some("a")], known, json!({}));
-            assert!(one.len() == 1 && one[0].contains("is true by default") && one[0].contains("all its subnets in a"), "{one:?}");
+            assert!(
+                one.len() == 1 && one[0].contains("is true by default") && one[0].contains("all its subnets in a"),
+                "{one:?}"
+            );
             for (zones, more) in [
                 (&[Some("a"), Some("b")][..], json!({})),
                 (&[Some("a"), None], json!({})),
@@ -1720,7 +1755,8 @@ mod tests {
     #[test]
     fn logs_need_a_version_that_delivers_them() {
         let log = |kind: &str, version: &str, later: bool| {
-            let to = json!({ "logType": kind, "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json" });
+            let to =
+                json!({ "logType": kind, "destinationType": "cloudwatch-logs", "destination": "redis", "logFormat": "json" });
             json!({ "engineVersion": version, "logDeliveryConfigurations": [to], "applyImmediately": !later })
         };
         complains(log("slow-log", "5.0.6", false), "since version 6.0");
@@ -1759,8 +1795,8 @@ mod tests {
             plan
         };
         let check = |plan: &Plan, old: &Map, more: serde_json::Value| {
-            let (tags, autonaming) = (TagRules::default(), Autonaming::Default);
-            let subject = Subject { name: "Queue", urn: "", seed: &[1], old, autonaming, tags: &tags, plan };
+            let autonaming = Autonaming::Default;
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old, autonaming, cloud: None, plan };
             let failures = IT.check(&subject, named(more)).unwrap().failures;
             failures.iter().map(Failure::to_string).collect::<Vec<_>>()
         };
@@ -1791,8 +1827,8 @@ mod tests {
         let (name, renamed_from) = ("new".to_owned(), Some("old".to_owned()));
         plan.declare("subnets", Facts::new(RedisSubnetGroupFacts { name, subnets: None, renamed_from }));
         let mistakes = |subnets: &str| {
-            let (tags, autonaming, old) = (TagRules::default(), Autonaming::Default, Map::new());
-            let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, tags: &tags, plan: &plan };
+            let (autonaming, old) = (Autonaming::Default, Map::new());
+            let subject = Subject { name: "Queue", urn: "", seed: &[1], old: &old, autonaming, cloud: None, plan: &plan };
             let failures = IT.check(&subject, named(json!({ "subnetGroupName": subnets }))).unwrap().failures;
             failures.iter().map(Failure::to_string).collect::<Vec<_>>()
         };
@@ -1928,7 +1964,10 @@ mod tests {
         // AWS chose 7.1.
         let newer = live(json!({ "engineVersion": "7.1" }));
         let said = refusal(&newer, &named(json!({})), json!({ "engineVersion": "7.0" }), &[]);
-        assert!(said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"), "{said}");
+        assert!(
+            said.starts_with("engineVersion: queue has redis 7.1 by now") && said.contains("set engineVersion to 7.1"),
+            "{said}"
+        );
         let ignored = ["engineVersion".to_owned()];
         let old = named(json!({ "engineVersion": "7.0" }));
         assert_eq!(refusal(&newer, &old, json!({ "engineVersion": "7.0" }), &ignored), "");

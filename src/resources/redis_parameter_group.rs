@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, elasticache, refused_with},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, elasticache, refused_with},
     check::Report,
     facts::RedisParameterGroupFacts,
     list::{All, Cursor, Listed, Page},
@@ -76,6 +76,7 @@ fn managed() -> String {
 
 impl Resource for RedisParameterGroup {
     const NAME: &'static str = "RedisParameterGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = RedisParameterGroupInputs;
     type Outputs = RedisParameterGroupOutputs;
     type Query = All;
@@ -112,7 +113,7 @@ impl Resource for RedisParameterGroup {
     async fn create(context: &Context, inputs: &RedisParameterGroupInputs) -> Result<String> {
         let name = inputs.name.to_lowercase();
         let request = context
-            .aws
+            .client
             .elasticache()
             .create_cache_parameter_group()
             .cache_parameter_group_name(&name)
@@ -125,7 +126,12 @@ impl Resource for RedisParameterGroup {
         Ok(name)
     }
 
-    async fn update(context: &Context, id: &str, old: &RedisParameterGroupOutputs, new: &RedisParameterGroupInputs) -> Result<()> {
+    async fn update(
+        context: &Context,
+        id: &str,
+        old: &RedisParameterGroupOutputs,
+        new: &RedisParameterGroupInputs,
+    ) -> Result<()> {
         let olds = &old.inputs.parameters;
         let removed = olds.iter().filter(|old| !new.parameters.iter().any(|it| it.name == old.name));
         reset(context, id, removed).await?;
@@ -135,8 +141,8 @@ impl Resource for RedisParameterGroup {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RedisParameterGroupOutputs>> {
         let name = elasticache::name_in(id, "parametergroup")?;
-        let Some(group) = context.aws.look_up::<DescribeCacheParameterGroups>(name.clone()).await? else { return Ok(None) };
-        let request = context.aws.elasticache().describe_cache_parameters().cache_parameter_group_name(&name).source("user");
+        let Some(group) = context.client.look_up::<DescribeCacheParameterGroups>(name.clone()).await? else { return Ok(None) };
+        let request = context.client.elasticache().describe_cache_parameters().cache_parameter_group_name(&name).source("user");
         let parameters = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
         let set = parameters.into_iter().filter(|it| it.source() == Some("user"));
         let arn = group.arn.unwrap_or_default();
@@ -159,7 +165,7 @@ impl Resource for RedisParameterGroup {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elasticache().describe_cache_parameter_groups();
+        let request = context.client.elasticache().describe_cache_parameter_groups();
         let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
         // Those that AWS made, one for each family, nobody can change; and Memcached is none of ours.
         let ours = |it: &CacheParameterGroup| {
@@ -172,7 +178,7 @@ impl Resource for RedisParameterGroup {
     }
 
     async fn delete(context: &Context, id: &str, _: &RedisParameterGroupOutputs) -> Result<()> {
-        let client = context.aws.elasticache();
+        let client = context.client.elasticache();
         let delete = || async {
             match client.delete_cache_parameter_group().cache_parameter_group_name(id).send().await.explain() {
                 Err(error) if refused_with(&error, &[GONE]) => Ok(()),
@@ -206,7 +212,7 @@ type Parameters<'a> = &'a RedisParameterGroupParameter;
 async fn set<'a>(context: &Context, name: &str, parameters: impl Iterator<Item = Parameters<'a>>) -> Result<()> {
     for chunk in chunks(parameters) {
         let request = || async {
-            let request = context.aws.elasticache().modify_cache_parameter_group().cache_parameter_group_name(name);
+            let request = context.client.elasticache().modify_cache_parameter_group().cache_parameter_group_name(name);
             request.set_parameter_name_values(Some(chunk.clone())).send().await.explain()
         };
         context.observer.settle(STILL_HELD, request).await?;
@@ -217,7 +223,7 @@ async fn set<'a>(context: &Context, name: &str, parameters: impl Iterator<Item =
 async fn reset<'a>(context: &Context, name: &str, parameters: impl Iterator<Item = Parameters<'a>>) -> Result<()> {
     for chunk in chunks(parameters) {
         let request = || async {
-            let request = context.aws.elasticache().reset_cache_parameter_group().cache_parameter_group_name(name);
+            let request = context.client.elasticache().reset_cache_parameter_group().cache_parameter_group_name(name);
             request.set_parameter_name_values(Some(chunk.clone())).send().await.explain()
         };
         context.observer.settle(STILL_HELD, request).await?;

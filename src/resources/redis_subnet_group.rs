@@ -60,6 +60,7 @@ fn managed() -> String {
 
 impl Resource for RedisSubnetGroup {
     const NAME: &'static str = "RedisSubnetGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = RedisSubnetGroupInputs;
     type Outputs = RedisSubnetGroupOutputs;
     type Query = All;
@@ -78,7 +79,7 @@ impl Resource for RedisSubnetGroup {
 
     async fn create(context: &Context, inputs: &RedisSubnetGroupInputs) -> Result<String> {
         let request = context
-            .aws
+            .client
             .elasticache()
             .create_cache_subnet_group()
             .cache_subnet_group_name(inputs.name.to_lowercase())
@@ -93,7 +94,7 @@ impl Resource for RedisSubnetGroup {
         let set = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
         if old.inputs.description != new.description || set(&old.inputs.subnet_ids) != set(&new.subnet_ids) {
             let request = context
-                .aws
+                .client
                 .elasticache()
                 .modify_cache_subnet_group()
                 .cache_subnet_group_name(id)
@@ -106,7 +107,7 @@ impl Resource for RedisSubnetGroup {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RedisSubnetGroupOutputs>> {
         let name = elasticache::name_in(id, "subnetgroup")?;
-        let Some(group) = context.aws.look_up::<DescribeCacheSubnetGroups>(name.clone()).await? else { return Ok(None) };
+        let Some(group) = context.client.look_up::<DescribeCacheSubnetGroups>(name.clone()).await? else { return Ok(None) };
         let arn = group.arn.unwrap_or_default();
         let subnets = group.subnets.unwrap_or_default();
         Ok(Some(RedisSubnetGroupOutputs {
@@ -126,14 +127,14 @@ impl Resource for RedisSubnetGroup {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elasticache().describe_cache_subnet_groups();
+        let request = context.client.elasticache().describe_cache_subnet_groups();
         let answer = request.max_records(at.size(20..=100)).set_marker(at.token.clone()).send().await.explain()?;
         let names = answer.cache_subnet_groups.unwrap_or_default().into_iter().filter_map(|it| it.cache_subnet_group_name);
         Ok(Page::new(names.map(Listed::named), answer.marker))
     }
 
     async fn delete(context: &Context, id: &str, _: &RedisSubnetGroupOutputs) -> Result<()> {
-        let client = context.aws.elasticache();
+        let client = context.client.elasticache();
         let delete = || async {
             match client.delete_cache_subnet_group().cache_subnet_group_name(id).send().await.explain() {
                 Err(error) if refused_with(&error, &[GONE]) => Ok(()),

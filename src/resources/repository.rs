@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Passing, Patience, Seen,
+        Aws, Explain as _, Passing, Patience, Seen, Settle as _,
         ecr::{DescribeRepositories, NO_REPOSITORY},
         refused_with,
     },
@@ -182,6 +182,7 @@ fn yes() -> bool {
 
 impl Resource for Repository {
     const NAME: &'static str = "Repository";
+    type Cloud = crate::aws::Session;
     type Inputs = RepositoryInputs;
     type Outputs = RepositoryOutputs;
     type Query = All;
@@ -240,7 +241,7 @@ impl Resource for Repository {
             .set_kms_key(encryption.kms_key.clone())
             .build()?;
         let request = context
-            .aws
+            .client
             .ecr()
             .create_repository()
             .repository_name(&inputs.name)
@@ -256,7 +257,7 @@ impl Resource for Repository {
     }
 
     async fn update(context: &Context, id: &str, old: &RepositoryOutputs, new: &RepositoryInputs) -> Result<()> {
-        let (ecr, arn, old) = (context.aws.ecr(), &old.arn, &old.inputs);
+        let (ecr, arn, old) = (context.client.ecr(), &old.arn, &old.inputs);
         if old.image_tag_mutability != new.image_tag_mutability
             || old.image_tag_mutability_exclusion_filters != new.image_tag_mutability_exclusion_filters
         {
@@ -280,10 +281,13 @@ impl Resource for Repository {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RepositoryOutputs>> {
         let name = name_in(id)?;
-        let Some(it) = context.aws.look_up::<DescribeRepositories>(name.to_owned()).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeRepositories>(name.to_owned()).await? else { return Ok(None) };
         let arn = it.repository_arn.unwrap_or_default();
-        let (lifecycle_policy, policy, tags) =
-            tokio::try_join!(lifecycle_policy(&context.aws, name), policy(&context.aws, name), tags(&context.aws, &arn))?;
+        let (lifecycle_policy, policy, tags) = tokio::try_join!(
+            lifecycle_policy(&context.client, name),
+            policy(&context.client, name),
+            tags(&context.client, &arn)
+        )?;
         let filters = it.image_tag_mutability_exclusion_filters.unwrap_or_default().into_iter().map(|it| {
             let filter_type = named(it.filter_type.as_str())?;
             Ok(RepositoryTagFilter { filter: it.filter, filter_type })
@@ -318,14 +322,15 @@ impl Resource for Repository {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecr().describe_repositories().max_results(at.size(1..=1000)).set_next_token(at.token.clone());
+        let request =
+            context.client.ecr().describe_repositories().max_results(at.size(1..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let names = answer.repositories.unwrap_or_default().into_iter().filter_map(|it| it.repository_name);
         Ok(Page::new(names.map(Listed::named), answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, old: &RepositoryOutputs) -> Result<()> {
-        let delete = |force: bool| context.aws.ecr().delete_repository().repository_name(id).force(force).send();
+        let delete = |force: bool| context.client.ecr().delete_repository().repository_name(id).force(force).send();
         match delete(false).await.explain() {
             Err(error) if refused_with(&error, &[NO_REPOSITORY]) => return Ok(()),
             Err(error) if refused_with(&error, &["RepositoryNotEmptyException"]) => {
@@ -342,7 +347,7 @@ impl Resource for Repository {
             answer => drop(answer?),
         }
         let look = || async {
-            Ok(match context.aws.look_up::<DescribeRepositories>(id.to_owned()).await? {
+            Ok(match context.client.look_up::<DescribeRepositories>(id.to_owned()).await? {
                 Some(_) => Seen::Pending("deleting the repository".to_owned()),
                 None => Seen::Ready(()),
             })
@@ -358,7 +363,7 @@ async fn set_policies(
     (old_lifecycle, old_policy): (Option<&Document>, Option<&Document>),
     new: &RepositoryInputs,
 ) -> Result<()> {
-    let ecr = context.aws.ecr();
+    let ecr = context.client.ecr();
     let says = |it: &&Document| !it.is_empty();
     let (old_lifecycle, old_policy) = (old_lifecycle.filter(says), old_policy.filter(says));
     match new.lifecycle_policy.as_ref().filter(says) {
@@ -502,7 +507,10 @@ mod tests {
     #[test]
     fn policies_that_say_nothing_are_left_out() {
         for nothing in [json!(""), json!({}), json!("{}")] {
-            assert_eq!(mistakes_of(json!({ "name": "app", "policy": nothing, "lifecyclePolicy": nothing })), Vec::<String>::new());
+            assert_eq!(
+                mistakes_of(json!({ "name": "app", "policy": nothing, "lifecyclePolicy": nothing })),
+                Vec::<String>::new()
+            );
         }
     }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Passing, Patience, Seen, refused_with},
+    aws::{Aws, Explain as _, Passing, Patience, Seen, Settle as _, refused_with},
     check::{Report, misspelt},
     document::{
         Document,
@@ -119,6 +119,7 @@ pub struct RoleQuery {
 
 impl Resource for Role {
     const NAME: &'static str = "Role";
+    type Cloud = crate::aws::Session;
     const GLOBAL: bool = true;
     type Inputs = RoleInputs;
     type Outputs = RoleOutputs;
@@ -194,7 +195,7 @@ impl Resource for Role {
 
     async fn create(context: &Context, inputs: &RoleInputs) -> Result<String> {
         let create = || async {
-            let request = context.aws.iam().create_role().role_name(&inputs.name).path(&inputs.path);
+            let request = context.client.iam().create_role().role_name(&inputs.name).path(&inputs.path);
             let request = request
                 .assume_role_policy_document(inputs.assume_role_policy.to_text())
                 .set_description(inputs.description.clone())
@@ -210,7 +211,7 @@ impl Resource for Role {
     }
 
     async fn update(context: &Context, id: &str, old: &RoleOutputs, new: &RoleInputs) -> Result<()> {
-        let (iam, old) = (context.aws.iam(), &old.inputs);
+        let (iam, old) = (context.client.iam(), &old.inputs);
         if old.assume_role_policy != new.assume_role_policy {
             let update = || async {
                 let request = iam.update_assume_role_policy().role_name(id).policy_document(new.assume_role_policy.to_text());
@@ -247,7 +248,7 @@ impl Resource for Role {
 
     async fn ready(context: &Context, id: &str, _: &RoleInputs) -> Result<()> {
         let look = || async {
-            match context.aws.iam().get_role().role_name(id).send().await.explain() {
+            match context.client.iam().get_role().role_name(id).send().await.explain() {
                 Err(error) if refused_with(&error, GONE) => Ok(Seen::Pending("waiting for AWS to know the role".to_owned())),
                 // For a moment, AWS may answer with the role's unique id in place of its ARN.
                 Ok(it) if it.role().is_some_and(|it| !it.arn().starts_with("arn:")) => {
@@ -261,14 +262,15 @@ impl Resource for Role {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RoleOutputs>> {
         let name = name_in(id)?;
-        let role = match context.aws.iam().get_role().role_name(name).send().await.explain() {
+        let role = match context.client.iam().get_role().role_name(name).send().await.explain() {
             Err(error) if refused_with(&error, GONE) => return Ok(None),
             answer => answer?.role.context("GetRole: AWS answered without a role")?,
         };
         if made_by_aws(&role.path) {
             bail!("role {name} has the path {}: AWS made it for a service of its own, and lets nobody else change it", role.path);
         }
-        let (managed_policy_arns, inline_policies) = tokio::try_join!(managed(&context.aws, name), inline(&context.aws, name))?;
+        let (managed_policy_arns, inline_policies) =
+            tokio::try_join!(managed(&context.client, name), inline(&context.client, name))?;
         let tags = role.tags().iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect();
         let boundary = role.permissions_boundary().and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
         Ok(Some(RoleOutputs {
@@ -295,7 +297,7 @@ impl Resource for Role {
     }
 
     async fn list(context: &Context, query: &RoleQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.iam().list_roles().set_path_prefix(query.path_prefix.clone());
+        let request = context.client.iam().list_roles().set_path_prefix(query.path_prefix.clone());
         let answer = request.max_items(at.size(1..=1000)).set_marker(at.token.clone()).send().await.explain()?;
         let roles = answer.roles.into_iter().filter(|it| !made_by_aws(&it.path));
         Ok(Page::new(roles.map(|it| Listed::named(it.role_name)), answer.marker))
@@ -305,7 +307,7 @@ impl Resource for Role {
         let old = &old.inputs;
         strip(context, id, &old.managed_policy_arns, old.inline_policies.keys()).await?;
         let delete = || async {
-            match context.aws.iam().delete_role().role_name(id).send().await.explain() {
+            match context.client.iam().delete_role().role_name(id).send().await.explain() {
                 Err(error) if refused_with(&error, GONE) => Ok(()),
                 answer => answer.map(drop),
             }
@@ -314,8 +316,8 @@ impl Resource for Role {
             Err(error) if refused_with(&error, &["DeleteConflict"]) => {}
             result => return result,
         }
-        let profiles = profiles(&context.aws, id).await?;
-        let (arns, policies) = tokio::try_join!(managed(&context.aws, id), inline(&context.aws, id))?;
+        let profiles = profiles(&context.client, id).await?;
+        let (arns, policies) = tokio::try_join!(managed(&context.client, id), inline(&context.client, id))?;
         let held: Vec<_> = arns.iter().chain(policies.keys()).chain(&profiles).map(String::as_str).collect();
         if !held.is_empty() && !old.force_detach_policies {
             bail!(
@@ -326,7 +328,7 @@ impl Resource for Role {
         }
         strip(context, id, &arns, policies.keys()).await?;
         for profile in &profiles {
-            let request = context.aws.iam().remove_role_from_instance_profile().role_name(id).instance_profile_name(profile);
+            let request = context.client.iam().remove_role_from_instance_profile().role_name(id).instance_profile_name(profile);
             unless_gone(request.send().await.explain())?;
         }
         context.observer.settle(STILL_HELD, delete).await
@@ -384,7 +386,7 @@ async fn grant(
     old_inline: &BTreeMap<String, Document>,
     new: &RoleInputs,
 ) -> Result<()> {
-    let iam = context.aws.iam();
+    let iam = context.client.iam();
     for arn in new.managed_policy_arns.iter().filter(|it| !old_managed.contains(it)) {
         let attach = || async { iam.attach_role_policy().role_name(name).policy_arn(arn).send().await.explain() };
         context.observer.settle(UNSETTLED, attach).await.with_context(|| format!("managedPolicyArns: {arn}"))?;
@@ -401,7 +403,7 @@ async fn grant(
 }
 
 async fn strip(context: &Context, name: &str, managed: &[String], inline: impl Iterator<Item = &String>) -> Result<()> {
-    let iam = context.aws.iam();
+    let iam = context.client.iam();
     for arn in managed {
         unless_gone(iam.detach_role_policy().role_name(name).policy_arn(arn).send().await.explain())?;
     }
@@ -485,7 +487,8 @@ mod tests {
             inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             inputs
         };
-        let warnings = |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
+        let warnings =
+            |old: serde_json::Value, new: serde_json::Value| findings_of_change::<Role>(role(old).into(), role(new).into()).1;
         let said = warnings(json!({ "name": "app" }), json!({ "name": "app", "path": "/video/" }));
         assert!(said.len() == 1 && said[0].contains("deleted before it is created anew"), "{said:?}");
         assert_eq!(warnings(json!({ "name": "app" }), json!({ "name": "web", "path": "/video/" })), Vec::<String>::new());
@@ -512,7 +515,8 @@ mod tests {
 
     #[test]
     fn documents_and_arns_are_told_at_their_paths() {
-        let statement = json!({ "Effect": "allow", "Action": "sts:AssumeRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+        let statement =
+            json!({ "Effect": "allow", "Action": "sts:AssumeRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
         let inline = json!({ "Statement": [{ "Effect": "Allow", "Actions": "s3:*", "Resource": "*" }] }).to_string();
         let role = |more: serde_json::Value| {
             let mut inputs = json!({ "assumeRolePolicy": { "Statement": [] } });

@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::{Report, canonical_block},
     facts::{NatGatewayFacts, RouteTableFacts, SubnetFacts, WayOut},
     list::{Cursor, Page},
@@ -113,6 +117,7 @@ pub struct RouteTableOutputs {
 
 impl Resource for RouteTable {
     const NAME: &'static str = "RouteTable";
+    type Cloud = crate::aws::Session;
     type Inputs = RouteTableInputs;
     type Outputs = RouteTableOutputs;
     type Query = InVpc;
@@ -182,7 +187,7 @@ impl Resource for RouteTable {
 
     async fn create(context: &Context, inputs: &RouteTableInputs) -> Result<String> {
         let tags = ec2::tag_specifications(ResourceType::RouteTable, &inputs.tags);
-        let request = context.aws.ec2().create_route_table().vpc_id(&inputs.vpc_id).set_tag_specifications(tags);
+        let request = context.client.ec2().create_route_table().vpc_id(&inputs.vpc_id).set_tag_specifications(tags);
         let made = context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await?;
         let id = made.route_table.and_then(|it| it.route_table_id).context("AWS made a route table without an id")?;
         context.made(&id);
@@ -218,11 +223,11 @@ impl Resource for RouteTable {
         }
         let left: Vec<_> = old.subnet_ids.difference(&new.subnet_ids).collect();
         if !left.is_empty()
-            && let Some(table) = context.aws.look_up::<DescribeRouteTables>(id.to_owned()).await?
+            && let Some(table) = context.client.look_up::<DescribeRouteTables>(id.to_owned()).await?
         {
             disassociate(context, &table, |it| left.iter().any(|left| *left == it)).await?;
         }
-        ec2::retag(&context.aws, id, &old.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, inputs: &RouteTableInputs) -> Result<()> {
@@ -236,7 +241,7 @@ impl Resource for RouteTable {
 
     async fn read(context: &Context, id: &str) -> Result<Option<RouteTableOutputs>> {
         let id = ec2::id_in(id, "rtb-", "route table")?;
-        let Some(table) = context.aws.look_up::<DescribeRouteTables>(id.clone()).await? else { return Ok(None) };
+        let Some(table) = context.client.look_up::<DescribeRouteTables>(id.clone()).await? else { return Ok(None) };
         let owner = table.owner_id().unwrap_or_default();
         Ok(Some(RouteTableOutputs {
             inputs: RouteTableInputs {
@@ -245,7 +250,7 @@ impl Resource for RouteTable {
                 subnet_ids: subnets(&table),
                 tags: ec2::from_tags(table.tags()),
             },
-            arn: ec2::arn(&context.aws, owner, &format!("route-table/{id}")),
+            arn: ec2::arn(&context.client, owner, &format!("route-table/{id}")),
             owner_id: owner.to_owned(),
             route_table_id: id,
         }))
@@ -256,7 +261,7 @@ impl Resource for RouteTable {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_route_tables().set_filters(Some(query.filters("vpc-id")));
+        let request = context.client.ec2().describe_route_tables().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.route_tables().iter().filter_map(|it| ec2::listed(it.route_table_id(), it.tags()));
@@ -264,16 +269,16 @@ impl Resource for RouteTable {
     }
 
     async fn delete(context: &Context, id: &str, _: &RouteTableOutputs) -> Result<()> {
-        let Some(table) = context.aws.look_up::<DescribeRouteTables>(id.to_owned()).await? else { return Ok(()) };
+        let Some(table) = context.client.look_up::<DescribeRouteTables>(id.to_owned()).await? else { return Ok(()) };
         disassociate(context, &table, |_| true).await?;
         let delete = || async {
-            match context.aws.ec2().delete_route_table().route_table_id(id).send().await.explain() {
+            match context.client.ec2().delete_route_table().route_table_id(id).send().await.explain() {
                 Err(error) if ec2::is_gone(&error) => Ok(()),
                 result => result.map(drop),
             }
         };
         let holders = || async {
-            let table = context.aws.look_up::<DescribeRouteTables>(id.to_owned()).await?;
+            let table = context.client.look_up::<DescribeRouteTables>(id.to_owned()).await?;
             Ok(table.as_ref().map(holders).unwrap_or_default())
         };
         ec2::delete_when_free(&context.observer, id, HELD, delete, holders).await
@@ -399,7 +404,7 @@ macro_rules! with_way {
 }
 
 async fn add(context: &Context, table: &str, route: &RouteTableRoute) -> Result<()> {
-    let request = with_way!(context.aws.ec2().create_route(), table, route);
+    let request = with_way!(context.client.ec2().create_route(), table, route);
     match context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await {
         // Somebody made one behind our back.
         Err(error) if refused_with(&error, &["RouteAlreadyExists"]) => replace(context, table, route).await,
@@ -408,14 +413,14 @@ async fn add(context: &Context, table: &str, route: &RouteTableRoute) -> Result<
 }
 
 async fn replace(context: &Context, table: &str, route: &RouteTableRoute) -> Result<()> {
-    let request = with_way!(context.aws.ec2().replace_route(), table, route);
+    let request = with_way!(context.client.ec2().replace_route(), table, route);
     let replaced = context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await;
     replaced.map(drop).with_context(|| about(route))
 }
 
 async fn remove(context: &Context, table: &str, route: &RouteTableRoute) -> Result<()> {
     let request = context
-        .aws
+        .client
         .ec2()
         .delete_route()
         .route_table_id(table)
@@ -434,7 +439,7 @@ fn about(route: &RouteTableRoute) -> String {
 
 /// Makes `subnet` go by `table`, whichever it went by.
 async fn associate(context: &Context, table: &str, subnet: &str) -> Result<()> {
-    let client = context.aws.ec2();
+    let client = context.client.ec2();
     let associate = || async { client.associate_route_table().route_table_id(table).subnet_id(subnet).send().await.explain() };
     let associated = match context.observer.settle(NEW, associate).await {
         Err(error) if refused_with(&error, &["Resource.AlreadyAssociated"]) => take_over(context, table, subnet).await,
@@ -445,7 +450,7 @@ async fn associate(context: &Context, table: &str, subnet: &str) -> Result<()> {
 
 /// Takes `subnet` from another table, without a moment in which it has none.
 async fn take_over(context: &Context, table: &str, subnet: &str) -> Result<()> {
-    let client = context.aws.ec2();
+    let client = context.client.ec2();
     let with_subnet = ec2::filter("association.subnet-id", vec![subnet.to_owned()]);
     let tables = client.describe_route_tables().filters(with_subnet).send().await.explain()?;
     let of_subnet = |it: &&types::RouteTableAssociation| it.subnet_id() == Some(subnet);
@@ -529,7 +534,7 @@ fn check_nat_gateway(path: &str, route: &RouteTableRoute, inputs: &RouteTableInp
 /// Frees those subnets of `table` that `leaves` is true of; they go by the VPC's main table from then on.
 async fn disassociate(context: &Context, table: &types::RouteTable, leaves: impl Fn(&str) -> bool) -> Result<()> {
     for association in associations(table).filter(|it| it.subnet_id().is_some_and(&leaves)) {
-        let request = context.aws.ec2().disassociate_route_table();
+        let request = context.client.ec2().disassociate_route_table();
         match request.set_association_id(association.route_table_association_id.clone()).send().await.explain() {
             Err(error) if ec2::is_gone(&error) => {}
             result => drop(result.with_context(|| format!("subnetIds: {}", association.subnet_id().unwrap_or_default()))?),
@@ -544,8 +549,7 @@ mod tests {
     use crate::{check::Failure, codec, diff, plan::Plan, resource::findings, schema::Shapes, value::Value};
 
     fn failures(routes: &serde_json::Value) -> Vec<String> {
-        let inputs: RouteTableInputs =
-            serde_json::from_value(serde_json::json!({ "vpcId": "vpc-1", "routes": routes })).unwrap();
+        let inputs: RouteTableInputs = serde_json::from_value(serde_json::json!({ "vpcId": "vpc-1", "routes": routes })).unwrap();
         let map = codec::encode(&inputs).unwrap();
         let mut report = Report::new(&map);
         RouteTable::check(&inputs, &mut report);
@@ -625,8 +629,11 @@ mod tests {
     #[test]
     fn subnets_are_compared_with_their_vpc() {
         let plan = Plan::default();
-        plan.declare("subnet", Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }));
-        plan.record("subnet", Some("subnet-1"), &crate::value::Map::new());
+        plan.declare(
+            "subnet",
+            Facts::new(SubnetFacts { vpc: Link::Known("vpc-2".to_owned()), availability_zone: None, block: None }),
+        );
+        plan.record("subnet", Some("subnet-1"), &[]);
         let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet] }).into();
         let found = findings::<RouteTable>(&plan, table("subnet-1")).0;
         assert_eq!(found, ["subnetIds has subnet-1, which is in vpc-2; a route table is for subnets of its own VPC, vpc-1"]);
@@ -637,7 +644,7 @@ mod tests {
     fn a_nat_gateway_that_leads_back_to_itself_is_doubted() {
         let plan = Plan::default();
         plan.declare("nat", Facts::new(NatGatewayFacts { subnet: Link::Known("subnet-1".to_owned()), is_public: true }));
-        plan.record("nat", Some("nat-1"), &crate::value::Map::new());
+        plan.record("nat", Some("nat-1"), &[]);
         let route = serde_json::json!({ "cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1" });
         let table = |subnet: &str| serde_json::json!({ "vpcId": "vpc-1", "subnetIds": [subnet], "routes": [route] }).into();
         let warnings = findings::<RouteTable>(&plan, table("subnet-1")).1;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Explain as _, Patience, Seen, refused_with,
+        Explain as _, Patience, Seen, Settle as _, refused_with,
         scaling::{
             BUSY, DescribeScalableTargets, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED,
         },
@@ -84,6 +84,7 @@ pub struct ScalableTargetOutputs {
 
 impl Resource for ScalableTarget {
     const NAME: &'static str = "ScalableTarget";
+    type Cloud = crate::aws::Session;
     type Inputs = ScalableTargetInputs;
     type Outputs = ScalableTargetOutputs;
     type Query = ScaledQuery;
@@ -105,13 +106,18 @@ impl Resource for ScalableTarget {
         let mine = inputs.facts(report);
         let key = |it: &ScalableTargetFacts| (it.resource_id.clone(), it.dimension.clone(), it.region.clone());
         let (resource, dimension, region) = key(&mine);
-        let taken = report.others::<ScalableTargetFacts>().iter().map(key).any(|(other, of, at)| {
-            Scaled::same((&resource, &dimension, &region), (&other, &of, &at))
-        });
+        let taken = report
+            .others::<ScalableTargetFacts>()
+            .iter()
+            .map(key)
+            .any(|(other, of, at)| Scaled::same((&resource, &dimension, &region), (&other, &of, &at)));
         report.rule(
             &["resourceId", "scalableDimension", "serviceNamespace"],
             !taken,
-            format!("is {}, which another ScalableTarget of this program scales already; AWS has room for one", inputs.resource_id),
+            format!(
+                "is {}, which another ScalableTarget of this program scales already; AWS has room for one",
+                inputs.resource_id
+            ),
         );
         let services = report.resolve::<ServiceFacts>("resourceId", Some(&inputs.resource_id));
         let services = services.which(|_| inputs.scalable_dimension == ScalableDimension::DesiredCount);
@@ -132,7 +138,7 @@ impl Resource for ScalableTarget {
     async fn create(context: &Context, inputs: &ScalableTargetInputs) -> Result<String> {
         let (id, resource) = (inputs.scaled().id(), &inputs.resource_id);
         // The call that makes a target would change the one that is there.
-        if context.observer.ask(context.aws.look_up::<DescribeScalableTargets>(inputs.scaled())).await?.is_some() {
+        if context.observer.ask(context.client.look_up::<DescribeScalableTargets>(inputs.scaled())).await?.is_some() {
             bail!(
                 "{resource} is scaled already; take that target over: `pulumi import fargate:index:ScalableTarget <resource> {id}`; \
                  {RENAMED}"
@@ -151,7 +157,7 @@ impl Resource for ScalableTarget {
         {
             arn = register(context, new, None).await?.unwrap_or(arn);
         }
-        let client = context.aws.application_auto_scaling();
+        let client = context.client.application_auto_scaling();
         let (set, removed) = tag_changes(&old.inputs.tags, &new.tags);
         if !removed.is_empty() {
             client.untag_resource().resource_arn(&arn).set_tag_keys(Some(removed)).send().await.explain()?;
@@ -165,13 +171,13 @@ impl Resource for ScalableTarget {
     async fn read(context: &Context, id: &str) -> Result<Option<ScalableTargetOutputs>> {
         let (scaled, policy) = Scaled::parse(id)?;
         ensure!(policy.is_none(), "{id} is the id of a ScalingPolicy; that of its ScalableTarget is {}", scaled.id());
-        let Some(it) = context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeScalableTargets>(scaled.clone()).await? else { return Ok(None) };
         // A target from before they had ARNs has no tags either.
         let arn = it.scalable_target_arn.unwrap_or_default();
         let tags = if arn.is_empty() {
             HashMap::new()
         } else {
-            let request = context.aws.application_auto_scaling().list_tags_for_resource().resource_arn(&arn);
+            let request = context.client.application_auto_scaling().list_tags_for_resource().resource_arn(&arn);
             request.send().await.explain()?.tags.unwrap_or_default()
         };
         let suspended = it.suspended_state.unwrap_or_else(|| types::SuspendedState::builder().build());
@@ -199,7 +205,7 @@ impl Resource for ScalableTarget {
     }
 
     async fn list(context: &Context, query: &ScaledQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.application_auto_scaling().describe_scalable_targets();
+        let request = context.client.application_auto_scaling().describe_scalable_targets();
         let request = request.service_namespace(query.namespace()).set_resource_ids(query.resource_id.clone().map(|it| vec![it]));
         let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
         let listed = answer.scalable_targets.unwrap_or_default().into_iter().filter_map(|it| {
@@ -212,7 +218,7 @@ impl Resource for ScalableTarget {
     async fn delete(context: &Context, id: &str, _: &ScalableTargetOutputs) -> Result<()> {
         let (scaled, _) = Scaled::parse(id)?;
         let delete = || async {
-            let request = context.aws.application_auto_scaling().deregister_scalable_target();
+            let request = context.client.application_auto_scaling().deregister_scalable_target();
             let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
             request.resource_id(&scaled.resource).send().await.explain()
         };
@@ -222,7 +228,7 @@ impl Resource for ScalableTarget {
             answer => answer?,
         };
         let look = || async {
-            Ok(match context.aws.look_up::<DescribeScalableTargets>(scaled.clone()).await? {
+            Ok(match context.client.look_up::<DescribeScalableTargets>(scaled.clone()).await? {
                 Some(_) => Seen::Pending("deregistering the target".to_owned()),
                 None => Seen::Ready(()),
             })
@@ -259,7 +265,7 @@ async fn register(
         .build();
     let tags = tags.filter(|it| !it.is_empty()).map(|it| it.clone().into_iter().collect::<HashMap<_, _>>());
     let register = || async {
-        let request = context.aws.application_auto_scaling().register_scalable_target();
+        let request = context.client.application_auto_scaling().register_scalable_target();
         let request = request
             .service_namespace(scaled.namespace())
             .resource_id(&scaled.resource)
@@ -272,7 +278,6 @@ async fn register(
     };
     Ok(context.observer.settle(UNSETTLED, register).await?.scalable_target_arn)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -308,15 +313,20 @@ mod tests {
             dimension: "ecs:service:DesiredCount".to_owned(),
         };
         plan.declare("other", Facts::new(other));
-        let reason = "resourceId is service/main/web, which another ScalableTarget of this program scales already; AWS has room for one";
+        let reason =
+            "resourceId is service/main/web, which another ScalableTarget of this program scales already; AWS has room for one";
         assert_eq!(told("service/main/web", 1).0, [reason]);
     }
 
     #[test]
     fn a_role_of_another_provider_has_its_reason() {
-        let target = |role: &str| json!({ "resourceId": "service/main/web", "minCapacity": 1, "maxCapacity": 4, "roleArn": role });
+        let target =
+            |role: &str| json!({ "resourceId": "service/main/web", "minCapacity": 1, "maxCapacity": 4, "roleArn": role });
         assert_eq!(findings::<ScalableTarget>(&Plan::default(), target("").into()).0, Vec::<String>::new());
         let told = findings::<ScalableTarget>(&Plan::default(), target("arn:aws:iam::123456789012:role/scaler").into()).0;
-        assert!(told.len() == 1 && told[0].starts_with("roleArn is not supported: AWS scales services by a role of its own"), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("roleArn is not supported: AWS scales services by a role of its own"),
+            "{told:?}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup,
+        Aws, Explain as _, Lookup, Settle as _,
         metrics::{Query, check_queries},
         refused_with,
         scaling::{BUSY, GONE, RENAMED, ScalableDimension, Scaled, ScaledQuery, ServiceNamespace, UNSETTLED},
@@ -330,6 +330,7 @@ fn yes() -> bool {
 
 impl Resource for ScalingPolicy {
     const NAME: &'static str = "ScalingPolicy";
+    type Cloud = crate::aws::Session;
     type Inputs = ScalingPolicyInputs;
     type Outputs = ScalingPolicyOutputs;
     type Query = ScaledQuery;
@@ -375,7 +376,8 @@ impl Resource for ScalingPolicy {
         if let Some(tracking) = tracking {
             let (predefined, customized) =
                 (tracking.predefined_metric_specification.as_ref(), tracking.customized_metric_specification.as_ref());
-            let (one, other) = (format!("{TRACKING}.predefinedMetricSpecification"), format!("{TRACKING}.customizedMetricSpecification"));
+            let (one, other) =
+                (format!("{TRACKING}.predefinedMetricSpecification"), format!("{TRACKING}.customizedMetricSpecification"));
             report.rule(
                 &[sees_tracking, &format!("{one}?"), &format!("{other}?")],
                 predefined.is_some() != customized.is_some(),
@@ -405,7 +407,10 @@ impl Resource for ScalingPolicy {
                 report.rule(
                     &[&format!("{path}[{index}].scalingAdjustment"), &format!("{STEP}.adjustmentType")],
                     !is_exact || adjustment.scaling_adjustment >= 0,
-                    format!("is {}, but adjustmentType is ExactCapacity, which cannot be negative", adjustment.scaling_adjustment),
+                    format!(
+                        "is {}, but adjustmentType is ExactCapacity, which cannot be negative",
+                        adjustment.scaling_adjustment
+                    ),
                 );
             }
             report.rule(
@@ -427,7 +432,7 @@ impl Resource for ScalingPolicy {
 
     async fn create(context: &Context, inputs: &ScalingPolicyInputs) -> Result<String> {
         let (id, name, resource) = (id_of(inputs), &inputs.name, &inputs.resource_id);
-        let existing = context.observer.ask(policies(&context.aws, &inputs.scaled(), None)).await?;
+        let existing = context.observer.ask(policies(&context.client, &inputs.scaled(), None)).await?;
         // The call that makes a policy would change the one that is there.
         if existing.iter().any(|it| it.policy_name == *name) {
             bail!(taken::<Self>(&format!("{name} of {resource}"), &id));
@@ -453,7 +458,7 @@ impl Resource for ScalingPolicy {
 
     async fn read(context: &Context, id: &str) -> Result<Option<ScalingPolicyOutputs>> {
         let (scaled, name) = parse(id)?;
-        let Some(it) = context.aws.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
+        let Some(it) = context.client.look_up::<DescribeScalingPolicies>((scaled.clone(), name)).await? else { return Ok(None) };
         ensure!(
             it.predictive_scaling_policy_configuration.is_none(),
             "{id} is a predictive scaling policy, which this provider does not support"
@@ -470,7 +475,7 @@ impl Resource for ScalingPolicy {
     }
 
     async fn list(context: &Context, query: &ScaledQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.application_auto_scaling().describe_scaling_policies();
+        let request = context.client.application_auto_scaling().describe_scaling_policies();
         let request = request.service_namespace(query.namespace()).set_resource_id(query.resource_id.clone());
         let answer = request.max_results(at.size(1..=50)).set_next_token(at.token.clone()).send().await.explain()?;
         let listed = answer.scaling_policies.unwrap_or_default().into_iter().filter_map(|it| {
@@ -484,7 +489,7 @@ impl Resource for ScalingPolicy {
     async fn delete(context: &Context, id: &str, _: &ScalingPolicyOutputs) -> Result<()> {
         let (scaled, name) = parse(id)?;
         let delete = || async {
-            let request = context.aws.application_auto_scaling().delete_scaling_policy().policy_name(&name);
+            let request = context.client.application_auto_scaling().delete_scaling_policy().policy_name(&name);
             let request = request.service_namespace(scaled.namespace()).scalable_dimension(scaled.dimension());
             request.resource_id(&scaled.resource).send().await.explain()
         };
@@ -596,7 +601,7 @@ async fn put(context: &Context, inputs: &ScalingPolicyInputs) -> Result<()> {
     let (tracking, step) = (tracking.transpose()?, step.transpose()?);
     let put = || async {
         let request = context
-            .aws
+            .client
             .application_auto_scaling()
             .put_scaling_policy()
             .policy_name(&inputs.name)
@@ -716,9 +721,10 @@ impl ScalingPolicyMetricQuery {
 
     fn to_aws(&self) -> Result<types::TargetTrackingMetricDataQuery> {
         let stat = self.metric_stat.as_ref().map(|it| {
-            let dimensions = it.metric.dimensions.iter().map(|it| {
-                anyhow::Ok(types::TargetTrackingMetricDimension::builder().name(&it.name).value(&it.value).build()?)
-            });
+            let dimensions =
+                it.metric.dimensions.iter().map(|it| {
+                    anyhow::Ok(types::TargetTrackingMetricDimension::builder().name(&it.name).value(&it.value).build()?)
+                });
             let metric = types::TargetTrackingMetric::builder()
                 .metric_name(&it.metric.metric_name)
                 .namespace(&it.metric.namespace)
@@ -897,7 +903,8 @@ mod tests {
         let metric = json!({ "predefinedMetricType": metric });
         let mut configuration = json!({ "targetValue": 60, "predefinedMetricSpecification": metric });
         configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        json!({ "name": name, "resourceId": "service/main/web", "targetTrackingScalingPolicyConfiguration": configuration }).into()
+        json!({ "name": name, "resourceId": "service/main/web", "targetTrackingScalingPolicyConfiguration": configuration })
+            .into()
     }
 
     const CPU: &str = "ECSServiceAverageCPUUtilization";
@@ -917,7 +924,8 @@ mod tests {
             let resource = Erased::<ScalingPolicy>::NEW;
             resource.completed(&map).unwrap()
         };
-        let (one, two) = (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
+        let (one, two) =
+            (completed(tracking("one", CPU, json!({}))), completed(tracking("two", CPU, json!({ "targetValue": 30 }))));
         plan.declare("one", Facts::new(facts(one.metric())));
         let reason = "targetTrackingScalingPolicyConfiguration tracks the same metric as policy one of service/main/web, and AWS has \
                       room for one; merge them, or track another metric";

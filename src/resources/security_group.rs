@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::{Report, canonical_block},
     facts::{IngressFacts, SecurityGroupFacts},
     list::{Cursor, Listed, Page},
@@ -139,6 +143,7 @@ fn everyone() -> Vec<SecurityGroupRule> {
 
 impl Resource for SecurityGroup {
     const NAME: &'static str = "SecurityGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = SecurityGroupInputs;
     type Outputs = SecurityGroupOutputs;
     type Query = InVpc;
@@ -180,7 +185,9 @@ impl Resource for SecurityGroup {
             let (seen, old, new) = (without_account(seen), without_account(old), without_account(new));
             let beyond = || seen.keys().filter(|it| !new.contains_key(it));
             seen == new
-                || old == new && new.iter().all(|(it, why)| seen.get(it) == Some(why)) && !beyond().any(|it| by_itself.contains_key(it))
+                || old == new
+                    && new.iter().all(|(it, why)| seen.get(it) == Some(why))
+                    && !beyond().any(|it| by_itself.contains_key(it))
         };
         let ingress = stays(&seen.ingress, &old.ingress, &new.ingress).then_some("ingress");
         let egress = stays(&seen.egress, &old.egress, &new.egress).then_some("egress");
@@ -214,7 +221,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn create(context: &Context, inputs: &SecurityGroupInputs) -> Result<String> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let create = || async {
             let request = client
                 .create_security_group()
@@ -226,7 +233,7 @@ impl Resource for SecurityGroup {
         };
         let created = match context.observer.settle(NOT_KNOWN_YET, create).await {
             Err(error) if refused_with(&error, TAKEN) => {
-                let other = of_name(&context.aws, inputs).await.unwrap_or_default();
+                let other = of_name(&context.client, inputs).await.unwrap_or_default();
                 let id = other.as_deref().unwrap_or("<id>");
                 return Err(error.context(taken::<Self>(&inputs.name, id)));
             }
@@ -251,12 +258,12 @@ impl Resource for SecurityGroup {
                 permit(context, id, way, Some(before.as_slice()).filter(|_| !never_seen), wanted).await?;
             }
         }
-        ec2::retag(&context.aws, id, &was.tags, &new.tags).await
+        ec2::retag(&context.client, id, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<SecurityGroupOutputs>> {
         let id = ec2::id_in(id, "sg-", "security group")?;
-        let Some(group) = context.aws.look_up::<DescribeSecurityGroups>(id.clone()).await? else { return Ok(None) };
+        let Some(group) = context.client.look_up::<DescribeSecurityGroups>(id.clone()).await? else { return Ok(None) };
         let owner_id = group.owner_id().unwrap_or_default().to_owned();
         Ok(Some(SecurityGroupOutputs {
             inputs: SecurityGroupInputs {
@@ -267,7 +274,7 @@ impl Resource for SecurityGroup {
                 egress: gather(shown(group.ip_permissions_egress(), &owner_id), &id),
                 tags: ec2::from_tags(group.tags()),
             },
-            arn: ec2::arn(&context.aws, &owner_id, &format!("security-group/{id}")),
+            arn: ec2::arn(&context.client, &owner_id, &format!("security-group/{id}")),
             security_group_id: id,
             owner_id,
         }))
@@ -278,7 +285,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_security_groups().set_filters(Some(query.filters("vpc-id")));
+        let request = context.client.ec2().describe_security_groups().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let groups = answer.security_groups.unwrap_or_default().into_iter();
@@ -287,7 +294,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn delete(context: &Context, id: &str, old: &SecurityGroupOutputs) -> Result<()> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let delete = || async {
             match client.delete_security_group().group_id(id).send().await.explain() {
                 Err(error) if ec2::is_gone(&error) => Ok(()),
@@ -295,8 +302,8 @@ impl Resource for SecurityGroup {
             }
         };
         let holders = || async {
-            let mut holders = ec2::interfaces(&context.aws, "group-id", id).await?;
-            holders.extend(naming(&context.aws, id).await?);
+            let mut holders = ec2::interfaces(&context.client, "group-id", id).await?;
+            holders.extend(naming(&context.client, id).await?);
             Ok(holders)
         };
         let what = format!("security group {} ({id})", old.inputs.name);
@@ -583,7 +590,7 @@ async fn permit(
     wanted: &[SecurityGroupRule],
 ) -> Result<()> {
     let look = || async {
-        let group = context.aws.look_up::<DescribeSecurityGroups>(id.to_owned()).await?;
+        let group = context.client.look_up::<DescribeSecurityGroups>(id.to_owned()).await?;
         Ok(group.map_or_else(|| Seen::Pending(format!("waiting for AWS to show {id}")), Seen::Ready))
     };
     let group = context.observer.wait(format!("security group {id}"), Patience::seconds(30), look).await?;
@@ -627,7 +634,7 @@ async fn authorize_all(context: &Context, id: &str, way: Way, permissions: &[IpP
 }
 
 async fn authorize(context: &Context, id: &str, way: Way, permissions: &[IpPermission]) -> Result<()> {
-    let (client, permissions) = (context.aws.ec2(), Some(permissions.to_vec()));
+    let (client, permissions) = (context.client.ec2(), Some(permissions.to_vec()));
     match way {
         Way::In => {
             let request = client.authorize_security_group_ingress().group_id(id);
@@ -641,7 +648,7 @@ async fn authorize(context: &Context, id: &str, way: Way, permissions: &[IpPermi
 }
 
 async fn describe(context: &Context, id: &str, way: Way, permissions: Vec<IpPermission>) -> Result<()> {
-    let client = context.aws.ec2();
+    let client = context.client.ec2();
     match way {
         Way::In => {
             let request = client.update_security_group_rule_descriptions_ingress().group_id(id);
@@ -670,7 +677,7 @@ async fn revoke_all(context: &Context, id: &str, way: Way, permissions: &[IpPerm
 }
 
 async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermission>) -> Result<()> {
-    let client = context.aws.ec2();
+    let client = context.client.ec2();
     let unknown = match way {
         Way::In => {
             let request = client.revoke_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions));
@@ -690,7 +697,11 @@ async fn revoke(context: &Context, id: &str, way: Way, permissions: Vec<IpPermis
 async fn of_name(aws: &Aws, inputs: &SecurityGroupInputs) -> Result<Option<String>> {
     let request = aws.ec2().describe_security_groups().filters(ec2::filter("group-name", vec![inputs.name.clone()]));
     let in_vpc = inputs.vpc_id.iter().map(|it| ec2::filter("vpc-id", vec![it.clone()]));
-    let found = in_vpc.fold(request, aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder::filters).send().await.explain()?;
+    let found = in_vpc
+        .fold(request, aws_sdk_ec2::operation::describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder::filters)
+        .send()
+        .await
+        .explain()?;
     Ok(match found.security_groups() {
         [only] => only.group_id().map(str::to_owned),
         _ => None,
@@ -732,7 +743,6 @@ mod tests {
     use super::*;
     use crate::{
         check::{Autonaming, Failure},
-        config::TagRules,
         plan::Plan,
         resource::{AnyResource as _, Erased, Subject, findings, mistakes},
     };
@@ -751,9 +761,9 @@ mod tests {
 
     /// The mistakes of a change from `old` to `new`, of a resource that the program calls `it`.
     fn mistakes_of_change(old: &serde_json::Value, new: &serde_json::Value) -> Vec<String> {
-        let (old, tags, plan) = (map(old.clone()), TagRules::default(), Plan::default());
+        let (old, plan) = (map(old.clone()), Plan::default());
         let (seed, autonaming) = (&[0; 32], Autonaming::Default);
-        let subject = Subject { name: "it", urn: "it", seed, old: &old, autonaming, tags: &tags, plan: &plan };
+        let subject = Subject { name: "it", urn: "it", seed, old: &old, autonaming, cloud: None, plan: &plan };
         GROUP.check(&subject, map(new.clone())).unwrap().failures.iter().map(Failure::to_string).collect()
     }
 
@@ -778,14 +788,25 @@ mod tests {
             (json!({ "protocol": "tcp", "fromPort": 80, "toPort": 80 }), Some("ingress[0] names nobody")),
             (to_all(json!({ "protocol": "6", "toPort": 80 })), Some("ingress[0].fromPort is missing")),
             (to_all(json!({ "protocol": "tcp", "fromPort": 80 })), Some("ingress[0].toPort is missing")),
-            (to_all(json!({ "protocol": "tcp", "fromPort": 90, "toPort": 80 })), Some("ingress[0].toPort is 80, less than fromPort")),
-            (to_all(json!({ "protocol": "icmp", "fromPort": -1, "toPort": 0 })), Some("ingress[0].toPort is 0, but fromPort is -1")),
+            (
+                to_all(json!({ "protocol": "tcp", "fromPort": 90, "toPort": 80 })),
+                Some("ingress[0].toPort is 80, less than fromPort"),
+            ),
+            (
+                to_all(json!({ "protocol": "icmp", "fromPort": -1, "toPort": 0 })),
+                Some("ingress[0].toPort is 0, but fromPort is -1"),
+            ),
             (to_all(json!({ "protocol": "256" })), Some("ingress[0].protocol is 256; the numbers of protocols end at 255")),
             (to_all(json!({ "protocol": "http" })), Some("ingress[0].protocol is \"http\", which is not tcp, udp")),
-            (block("::/0", json!({ "protocol": "-1" })), Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks")),
+            (
+                block("::/0", json!({ "protocol": "-1" })),
+                Some("ingress[0].cidrBlocks[0] is ::/0, which belongs in ipv6CidrBlocks"),
+            ),
             (
                 json!({ "protocol": "-1", "securityGroups": ["app"] }),
-                Some("ingress[0].securityGroups[0] is \"app\", which is not the id of a security group, such as sg-0123456789abcdef0"),
+                Some(
+                    "ingress[0].securityGroups[0] is \"app\", which is not the id of a security group, such as sg-0123456789abcdef0",
+                ),
             ),
         ] {
             let found = mistakes::<SecurityGroup>(json!({ "name": "web", "ingress": [rule] }).into());
@@ -897,7 +918,8 @@ mod tests {
     #[test]
     fn a_rule_for_port_0_is_doubted() {
         let rule = json!({ "protocol": "tcp", "fromPort": 0, "toPort": 0, "self": true });
-        let (mistakes, warnings) = findings::<SecurityGroup>(&Plan::default(), json!({ "name": "web", "ingress": [rule] }).into());
+        let (mistakes, warnings) =
+            findings::<SecurityGroup>(&Plan::default(), json!({ "name": "web", "ingress": [rule] }).into());
         assert!(mistakes.is_empty() && warnings[0].starts_with("ingress[0].fromPort is 0, and so is toPort"), "{warnings:?}");
     }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Passing, Patience, Refusal, Seen,
+        Aws, Explain as _, Passing, Patience, Refusal, Seen, Settle as _,
         ecs::{
             self, CapacityProviderStrategy, NetworkConfiguration, all_on_fargate, are_all_on_fargate,
             deployment::{self, DescribeServices, Key, REFRESH, found, primary},
@@ -319,6 +319,7 @@ pub struct ServiceQuery {
 
 impl Resource for Service {
     const NAME: &'static str = "Service";
+    type Cloud = crate::aws::Session;
     type Inputs = ServiceInputs;
     type Outputs = ServiceOutputs;
     type Query = ServiceQuery;
@@ -417,7 +418,9 @@ impl Resource for Service {
         // What is wrong with the inputs alone, Check reports.
         let is_aws_choice = new.availability_zone_rebalancing.is_none();
         ensure!(
-            !is_aws_choice || rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled) || new.deployment_maximum_percent > 100,
+            !is_aws_choice
+                || rebalancing != Some(ServiceAvailabilityZoneRebalancing::Enabled)
+                || new.deployment_maximum_percent > 100,
             "deploymentMaximumPercent is {}, but availabilityZoneRebalancing, which AWS enabled, needs more than 100; set \
              availabilityZoneRebalancing to DISABLED, or raise deploymentMaximumPercent",
             new.deployment_maximum_percent
@@ -428,7 +431,7 @@ impl Resource for Service {
     async fn create(context: &Context, inputs: &ServiceInputs) -> Result<String> {
         let key = (name_in(&inputs.cluster).to_owned(), inputs.name.clone());
         // One token for all tries: a service that AWS made, and whose answer got lost, is not made twice.
-        let request = creation(&context.aws, inputs)?.client_token(Uuid::new_v4().to_string());
+        let request = creation(&context.client, inputs)?.client_token(Uuid::new_v4().to_string());
         let create = || async { request.clone().send().await.explain() };
         let created = match context.observer.settle(NOT_YET, create).await {
             Err(error) if says(&error, DRAINING) => {
@@ -450,7 +453,7 @@ impl Resource for Service {
         }
         let (cluster, name) = key(&now.arn)?;
         let scaled = Scaled::service(&cluster, &name);
-        match context.aws.look_up::<DescribeScalableTargets>(scaled).await {
+        match context.client.look_up::<DescribeScalableTargets>(scaled).await {
             // Whoever may not look at scaling may still refresh.
             Err(error) if error.is::<Refusal>() => {
                 tracing::debug!("no scalable target: {error:#}");
@@ -463,7 +466,7 @@ impl Resource for Service {
     async fn update(context: &Context, id: &str, old: &ServiceOutputs, new: &ServiceInputs) -> Result<()> {
         let changed = changed(&old.inputs, new)?;
         let key = key(id)?;
-        ecs::retag(&context.aws, id, &old.inputs.tags, &new.tags).await?;
+        ecs::retag(&context.client, id, &old.inputs.tags, &new.tags).await?;
         let unsent = |it: &String| it == "tags" || it == "waitForSteadyState";
         let deploys = new.force_new_deployment || DEPLOYED.iter().any(|it| changed.contains(*it));
         let sends = new.force_new_deployment || !changed.iter().all(unsent);
@@ -491,7 +494,7 @@ impl Resource for Service {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<ServiceOutputs>> {
-        let service = context.aws.look_up::<DescribeServices>(key(id)?).await?;
+        let service = context.client.look_up::<DescribeServices>(key(id)?).await?;
         let Some(service) = service.filter(|it| it.status() == Some("ACTIVE")) else { return Ok(None) };
         Ok(Some(ServiceOutputs {
             inputs: from_aws(&service)?,
@@ -505,21 +508,22 @@ impl Resource for Service {
     }
 
     async fn list(context: &Context, query: &ServiceQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_services().cluster(&query.cluster);
+        let request = context.client.ecs().list_services().cluster(&query.cluster);
         let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("cluster: {}", query.cluster))?;
         let cluster = name_in(&query.cluster);
         let key = |arn: &String| (cluster.to_owned(), name_in(arn).to_owned());
-        let services = answer.service_arns().iter().map(|it| context.aws.look_up::<DescribeServices>(key(it)));
+        let services = answer.service_arns().iter().map(|it| context.client.look_up::<DescribeServices>(key(it)));
         let services = try_join_all(services).await?.into_iter().flatten();
-        let ours = services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
+        let ours =
+            services.filter(|it| it.status() == Some("ACTIVE") && unsupported::settings(it).is_empty() && from_aws(it).is_ok());
         let listed = ours.filter_map(|it| Some(Listed::new(it.service_arn?, it.service_name.unwrap_or_default())));
         Ok(Page::new(listed, answer.next_token))
     }
 
     async fn delete(context: &Context, id: &str, _: &ServiceOutputs) -> Result<()> {
         let key = key(id)?;
-        let request = context.aws.ecs().delete_service().cluster(&key.0).service(&key.1).force(true);
+        let request = context.client.ecs().delete_service().cluster(&key.0).service(&key.1).force(true);
         match context.observer.settle(BUSY, || async { request.clone().send().await.explain() }).await {
             Err(error) if refused_with(&error, GONE) => {}
             result => _ = result?,
@@ -534,7 +538,10 @@ fn check_deployment(inputs: &ServiceInputs, report: &mut Report<'_>) {
         Some(count) => {
             let may_run = count * i64::from(most) / 100;
             let have_to_run = (count * i64::from(least) + 99) / 100;
-            (if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }, count == 0 || may_run > count || have_to_run < count)
+            (
+                if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") },
+                count == 0 || may_run > count || have_to_run < count,
+            )
         }
         // Scaling may come to a count with which it goes.
         None => ("all tasks".to_owned(), most > 100 || least < 100),
@@ -600,18 +607,13 @@ async fn send(
     seen: &[CapacityProviderStrategy],
     changes: impl Fn(&[&str]) -> bool,
 ) -> Result<types::Service> {
-    let configuration = [
-        "alarms",
-        "deploymentCircuitBreaker",
-        "deploymentMaximumPercent",
-        "deploymentMinimumHealthyPercent",
-    ];
+    let configuration = ["alarms", "deploymentCircuitBreaker", "deploymentMaximumPercent", "deploymentMinimumHealthyPercent"];
     let live = if changes(&configuration) || changes(&["loadBalancers"]) {
-        context.aws.look_up::<DescribeServices>(key.clone()).await?
+        context.client.look_up::<DescribeServices>(key.clone()).await?
     } else {
         None
     };
-    let mut request = context.aws.ecs().update_service().cluster(&key.0).service(&key.1);
+    let mut request = context.client.ecs().update_service().cluster(&key.0).service(&key.1);
     if changes(&["taskDefinition"]) {
         request = request.task_definition(&new.task_definition);
     }
@@ -674,10 +676,14 @@ async fn deployed(context: &Context, id: &str, service: types::Service, inputs: 
 async fn gone(context: &Context, key: Key) -> Result<()> {
     let key = &key;
     let look = || async move {
-        let service = context.aws.look_up::<DescribeServices>(key.clone()).await?;
+        let service = context.client.look_up::<DescribeServices>(key.clone()).await?;
         Ok(match service.filter(|it| it.status() != Some("INACTIVE")) {
             None => Seen::Ready(()),
-            Some(it) => Seen::Pending(format!("tasks that are still there: {} running, {} pending", it.running_count(), it.pending_count())),
+            Some(it) => Seen::Pending(format!(
+                "tasks that are still there: {} running, {} pending",
+                it.running_count(),
+                it.pending_count()
+            )),
         })
     };
     context.observer.wait(format!("the tasks of service {} to end", key.1), Patience::minutes(30), look).await
@@ -823,8 +829,12 @@ fn from_aws(service: &types::Service) -> Result<ServiceInputs> {
             enable: it.enable(),
             rollback: it.rollback(),
         }),
-        deployment_maximum_percent: deployment.and_then(types::DeploymentConfiguration::maximum_percent).unwrap_or_else(two_hundred),
-        deployment_minimum_healthy_percent: deployment.and_then(types::DeploymentConfiguration::minimum_healthy_percent).unwrap_or_else(hundred),
+        deployment_maximum_percent: deployment
+            .and_then(types::DeploymentConfiguration::maximum_percent)
+            .unwrap_or_else(two_hundred),
+        deployment_minimum_healthy_percent: deployment
+            .and_then(types::DeploymentConfiguration::minimum_healthy_percent)
+            .unwrap_or_else(hundred),
         availability_zone_rebalancing: rebalancing.transpose()?,
         enable_execute_command: service.enable_execute_command(),
         enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
@@ -879,7 +889,9 @@ mod tests {
                 "healthCheckGracePeriodSeconds": period,
             })
         };
-        for (period, warned) in [(json!(120), 1), (json!("120"), 1), (json!(0), 1), (json!(60), 0), (json!("60"), 0), (json!(null), 0)] {
+        for (period, warned) in
+            [(json!(120), 1), (json!("120"), 1), (json!(0), 1), (json!(60), 0), (json!("60"), 0), (json!(null), 0)]
+        {
             let (failures, warnings) = findings::<Service>(&Plan::default(), inputs(period.clone()).into());
             assert_eq!((failures.len(), warnings.len()), (0, warned), "{warnings:?}");
             assert!(warnings.iter().all(|it| it.starts_with("healthCheckGracePeriodSeconds has no effect")), "{warnings:?}");

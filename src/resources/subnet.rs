@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, ec2::{self, InVpc}, refused_with},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Settle as _,
+        ec2::{self, InVpc},
+        refused_with,
+    },
     check::Report,
     facts::{SubnetFacts, VpcFacts},
     list::{Cursor, Page},
@@ -67,6 +71,7 @@ pub struct SubnetOutputs {
 
 impl Resource for Subnet {
     const NAME: &'static str = "Subnet";
+    type Cloud = crate::aws::Session;
     type Inputs = SubnetInputs;
     type Outputs = SubnetOutputs;
     type Query = InVpc;
@@ -77,7 +82,9 @@ impl Resource for Subnet {
         report.rule(&["cidrBlock"], fits, reason);
         if let (Some(zone), Some(region)) = (&inputs.availability_zone, report.text("region").map(str::to_owned)) {
             let there = zone.strip_prefix(&region).is_some_and(|it| !it.is_empty());
-            let reason = format!("is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on");
+            let reason = format!(
+                "is {zone}, which is not a zone of {region}, the region of the subnet; its zones are named {region}a and so on"
+            );
             report.rule(&["availabilityZone"], there, reason);
         }
         if let Ok(block) = inputs.cidr_block.parse::<Ipv4Net>() {
@@ -107,7 +114,7 @@ impl Resource for Subnet {
 
     async fn create(context: &Context, inputs: &SubnetInputs) -> Result<String> {
         let request = context
-            .aws
+            .client
             .ec2()
             .create_subnet()
             .vpc_id(&inputs.vpc_id)
@@ -128,7 +135,7 @@ impl Resource for Subnet {
         if old.inputs.map_public_ip_on_launch != new.map_public_ip_on_launch {
             map_public_ip(context, id, new.map_public_ip_on_launch).await?;
         }
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, _: &SubnetInputs) -> Result<()> {
@@ -138,8 +145,11 @@ impl Resource for Subnet {
 
     async fn read(context: &Context, id: &str) -> Result<Option<SubnetOutputs>> {
         let id = ec2::id_in(id, "subnet-", "subnet")?;
-        let Some(subnet) = context.aws.look_up::<DescribeSubnets>(id.clone()).await? else { return Ok(None) };
-        ensure!(has_ipv4(&subnet), "{id} has IPv6 addresses alone, which a Subnet of this package cannot have: every task needs IPv4");
+        let Some(subnet) = context.client.look_up::<DescribeSubnets>(id.clone()).await? else { return Ok(None) };
+        ensure!(
+            has_ipv4(&subnet),
+            "{id} has IPv6 addresses alone, which a Subnet of this package cannot have: every task needs IPv4"
+        );
         let text = |it: Option<&str>| it.unwrap_or_default().to_owned();
         Ok(Some(SubnetOutputs {
             inputs: SubnetInputs {
@@ -161,7 +171,7 @@ impl Resource for Subnet {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_subnets().set_filters(Some(query.filters("vpc-id")));
+        let request = context.client.ec2().describe_subnets().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.subnets().iter().filter(|it| has_ipv4(it)).filter_map(|it| ec2::listed(it.subnet_id(), it.tags()));
@@ -170,12 +180,12 @@ impl Resource for Subnet {
 
     async fn delete(context: &Context, id: &str, _: &SubnetOutputs) -> Result<()> {
         let delete = || async {
-            match context.aws.ec2().delete_subnet().subnet_id(id).send().await.explain() {
+            match context.client.ec2().delete_subnet().subnet_id(id).send().await.explain() {
                 Err(error) if ec2::is_gone(&error) => Ok(()),
                 result => result.map(drop),
             }
         };
-        let inside = || ec2::interfaces(&context.aws, "subnet-id", id);
+        let inside = || ec2::interfaces(&context.client, "subnet-id", id);
         ec2::delete_when_free(&context.observer, id, HELD, delete, inside).await
     }
 }
@@ -218,7 +228,8 @@ fn check_block(block: Ipv4Net, inputs: &SubnetInputs, report: &mut Report<'_>) {
     // That no two have the same block is a rule of its own, for it is `exclusive`.
     let overlaps = |it: &Ipv4Net| *it != block && (it.contains(&block) || block.contains(it));
     let others = report.others::<SubnetFacts>().into_iter();
-    let those: Vec<_> = others.filter(|it| it.block.as_ref().is_some_and(overlaps) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
+    let those: Vec<_> =
+        others.filter(|it| it.block.as_ref().is_some_and(overlaps) && report.same::<VpcFacts>(&it.vpc, &vpc)).collect();
     report.compare("cidrBlock", &["cidrBlock"], &Candidates { certain: vpc != Link::Unknown, those }, |it| {
         let taken = it.block?;
         Some(format!("is {block}, which overlaps {taken}, the cidrBlock of another Subnet of this VPC; choose one that is free"))
@@ -250,7 +261,7 @@ fn explained(error: Error, inputs: &SubnetInputs) -> Error {
 
 async fn map_public_ip(context: &Context, id: &str, on: bool) -> Result<()> {
     let on = AttributeBooleanValue::builder().value(on).build();
-    let request = context.aws.ec2().modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
+    let request = context.client.ec2().modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
     context.observer.settle(NEW, || async { request.clone().send().await.explain() }).await.map(drop)
 }
 
@@ -259,18 +270,14 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::{
-        plan::Plan,
-        resource::findings,
-        value::{Map, Value},
-    };
+    use crate::{plan::Plan, resource::findings, value::Value};
 
     /// A program with a VPC of 10.0.0.0/16, which exists or does not, and what else is declared.
     fn plan(is_new: bool) -> Plan {
         let plan = Plan::default();
         plan.declare("vpc", Facts::new(VpcFacts { block: "10.0.0.0/16".parse().ok(), is_new, has_dns: None }));
         if !is_new {
-            plan.record("vpc", Some("vpc-1"), &Map::new());
+            plan.record("vpc", Some("vpc-1"), &[]);
         }
         plan
     }
@@ -284,7 +291,8 @@ mod tests {
     #[test]
     fn a_subnet_is_within_its_vpc() {
         let block = |it: &str| json!({ "cidrBlock": it });
-        let outside = "cidrBlock is 10.1.0.0/20, which is not within 10.0.0.0/16, the cidrBlock of its VPC; choose a part of that";
+        let outside =
+            "cidrBlock is 10.1.0.0/20, which is not within 10.0.0.0/16, the cidrBlock of its VPC; choose a part of that";
         let found = findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.1.0.0/20")));
         assert!(found.0[0].starts_with(outside) && found.1.is_empty(), "{found:?}");
         assert_eq!(findings::<Subnet>(&plan(true), subnet(Value::Unknown, &block("10.0.16.0/20"))), (vec![], vec![]));

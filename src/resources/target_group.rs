@@ -10,7 +10,7 @@ use tokio::try_join;
 
 use crate::{
     aws::{
-        Aws, Explain as _, Lookup, Passing,
+        Aws, Explain as _, Lookup, Passing, Settle as _,
         elb::{self, Attribute, Attributes},
         refused_with,
     },
@@ -442,6 +442,7 @@ pub struct TargetGroupQuery {
 
 impl Resource for TargetGroup {
     const NAME: &'static str = "TargetGroup";
+    type Cloud = crate::aws::Session;
     type Inputs = TargetGroupInputs;
     type Outputs = TargetGroupOutputs;
     type Query = TargetGroupQuery;
@@ -516,12 +517,7 @@ impl Resource for TargetGroup {
         );
     }
 
-    fn check_change(
-        _: &TargetGroupInputs,
-        new: &TargetGroupInputs,
-        replacing: &BTreeSet<String>,
-        report: &mut Report<'_>,
-    ) {
+    fn check_change(_: &TargetGroupInputs, new: &TargetGroupInputs, replacing: &BTreeSet<String>, report: &mut Report<'_>) {
         let properties = replacing.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         report.warn(
             &["name"],
@@ -558,12 +554,12 @@ impl Resource for TargetGroup {
     async fn create(context: &Context, inputs: &TargetGroupInputs) -> Result<String> {
         let name = &inputs.name;
         // AWS would hand out an existing one with the same settings as if it had just made it.
-        if let Some(existing) = context.observer.ask(context.aws.look_up::<DescribeTargetGroups>(name.clone())).await? {
+        if let Some(existing) = context.observer.ask(context.client.look_up::<DescribeTargetGroups>(name.clone())).await? {
             bail!(taken::<Self>(name, existing.target_group_arn().unwrap_or(name)));
         }
         let check = &inputs.health_check;
         let request = context
-            .aws
+            .client
             .elb()
             .create_target_group()
             .name(name)
@@ -596,7 +592,7 @@ impl Resource for TargetGroup {
             // AWS keeps what it is not told of. Another protocol has a path and a matcher of its own.
             let another = was.protocol != check.protocol;
             let request = context
-                .aws
+                .client
                 .elb()
                 .modify_target_group()
                 .target_group_arn(arn)
@@ -607,21 +603,23 @@ impl Resource for TargetGroup {
                 .set_matcher(matcher(new).filter(|_| another || was.matcher != check.matcher))
                 .set_health_check_interval_seconds((was.interval != check.interval).then_some(check.interval))
                 .set_health_check_timeout_seconds((was.timeout != check.timeout).then_some(check.timeout))
-                .set_healthy_threshold_count((was.healthy_threshold != check.healthy_threshold).then_some(check.healthy_threshold))
+                .set_healthy_threshold_count(
+                    (was.healthy_threshold != check.healthy_threshold).then_some(check.healthy_threshold),
+                )
                 .set_unhealthy_threshold_count(
                     (was.unhealthy_threshold != check.unhealthy_threshold).then_some(check.unhealthy_threshold),
                 );
             request.send().await.explain()?;
         }
         set_attributes(context, arn, &elb::attribute_changes(Some(&attributes(&old.inputs)), &attributes(new))).await?;
-        elb::retag(&context.aws, arn, &old.inputs.tags, &new.tags).await
+        elb::retag(&context.client, arn, &old.inputs.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<TargetGroupOutputs>> {
         elb::check_id(id, "targetgroup", true)?;
-        let Some(group) = context.aws.look_up::<DescribeTargetGroups>(id.to_owned()).await? else { return Ok(None) };
+        let Some(group) = context.client.look_up::<DescribeTargetGroups>(id.to_owned()).await? else { return Ok(None) };
         let arn = group.target_group_arn().unwrap_or_default();
-        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.aws, arn))?;
+        let (shown, tags) = try_join!(attributes_of(context, arn), elb::tags_of(&context.client, arn))?;
         let Some(shown) = shown else { return Ok(None) };
         // Checks that only connect have neither path nor codes, whatever AWS still shows of them.
         let connects = group.health_check_protocol() == Some(&types::ProtocolEnum::Tcp);
@@ -673,7 +671,7 @@ impl Resource for TargetGroup {
     }
 
     async fn list(context: &Context, query: &TargetGroupQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.elb().describe_target_groups().set_load_balancer_arn(query.load_balancer_arn.clone());
+        let request = context.client.elb().describe_target_groups().set_load_balancer_arn(query.load_balancer_arn.clone());
         let request = request.page_size(at.size(1..=400)).set_marker(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.target_groups.unwrap_or_default().into_iter().filter_map(|it| {
@@ -689,7 +687,7 @@ impl Resource for TargetGroup {
     }
 
     async fn delete(context: &Context, arn: &str, _: &TargetGroupOutputs) -> Result<()> {
-        let delete = || async { context.aws.elb().delete_target_group().target_group_arn(arn).send().await.explain() };
+        let delete = || async { context.client.elb().delete_target_group().target_group_arn(arn).send().await.explain() };
         match context.observer.settle(STILL_USED, delete).await {
             Err(error) if refused_with(&error, &["TargetGroupNotFound"]) => Ok(()),
             Err(error) if refused_with(&error, &["ResourceInUse"]) => {
@@ -729,7 +727,11 @@ impl Lookup for DescribeTargetGroups {
 }
 
 fn check_health(check: &TargetGroupHealthCheck, inputs: &TargetGroupInputs, report: &mut Report<'_>) {
-    report.rule(&["healthCheck.enabled"], check.enabled, "is false, but AWS always checks targets that are registered by address");
+    report.rule(
+        &["healthCheck.enabled"],
+        check.enabled,
+        "is false, but AWS always checks targets that are registered by address",
+    );
     // AWS refuses the same value for both where targets speak HTTP (hashicorp/terraform-provider-aws#2366); of network load
     // balancers, 10 seconds for both were once the only choice.
     let least = if inputs.protocol.is_http() { check.timeout + 1 } else { check.timeout };
@@ -879,12 +881,12 @@ async fn set_attributes(context: &Context, arn: &str, changes: &[(&str, String)]
         return Ok(());
     }
     let attribute = |(key, value): &(&str, String)| types::TargetGroupAttribute::builder().key(*key).value(value).build();
-    let request = context.aws.elb().modify_target_group_attributes().target_group_arn(arn);
+    let request = context.client.elb().modify_target_group_attributes().target_group_arn(arn);
     request.set_attributes(Some(changes.iter().map(attribute).collect())).send().await.explain().map(drop)
 }
 
 async fn attributes_of(context: &Context, arn: &str) -> Result<Option<Attributes>> {
-    match context.aws.elb().describe_target_group_attributes().target_group_arn(arn).send().await.explain() {
+    match context.client.elb().describe_target_group_attributes().target_group_arn(arn).send().await.explain() {
         Err(error) if refused_with(&error, &["TargetGroupNotFound"]) => Ok(None),
         result => {
             let pair = |it: types::TargetGroupAttribute| Some((it.key?, it.value.unwrap_or_default()));
@@ -895,8 +897,8 @@ async fn attributes_of(context: &Context, arn: &str) -> Result<Option<Attributes
 
 /// The listeners and rules that forward to the target group.
 async fn users_of(context: &Context, arn: &str) -> Result<Vec<String>> {
-    let client = context.aws.elb();
-    let group = context.aws.look_up::<DescribeTargetGroups>(arn.to_owned()).await?.ok_or_else(|| anyhow!("it is gone"))?;
+    let client = context.client.elb();
+    let group = context.client.look_up::<DescribeTargetGroups>(arn.to_owned()).await?.ok_or_else(|| anyhow!("it is gone"))?;
     let forwards = |actions: &[types::Action]| {
         let shared = |it: &types::Action| {
             it.forward_config().is_some_and(|it| it.target_groups().iter().any(|it| it.target_group_arn() == Some(arn)))
@@ -924,9 +926,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::{
-        resource::{changes, findings_of_change, mistakes},
-    };
+    use crate::resource::{changes, findings_of_change, mistakes};
 
     fn group(more: &Json) -> Value {
         let mut inputs = json!({ "vpcId": "vpc-1", "name": "web" });
@@ -1014,7 +1014,8 @@ mod tests {
         let grpc = json!({ "vpcId": "vpc-1", "protocolVersion": "GRPC" });
         assert!(mistakes::<TargetGroup>(grpc.into()).is_empty());
         let path = json!({ "vpcId": "vpc-1", "protocol": "TCP", "healthCheck": { "path": "/" } });
-        let no_meaning = "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
+        let no_meaning =
+            "healthCheck.path has no meaning where checks only connect: set healthCheck.protocol to HTTP, or leave it out";
         assert_eq!(mistakes::<TargetGroup>(path.into()), [no_meaning]);
         let udp = json!({ "vpcId": "vpc-1", "protocol": "UDP", "preserveClientIp": false });
         let always = "preserveClientIp is false, but with UDP targets always see the address of the client; leave it out";

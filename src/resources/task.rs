@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     aws::{
-        Aws, Explain, Passing, Patience, Refusal, Seen, TimedOut,
+        Aws, Explain, Passing, Patience, Refusal, Seen, Settle as _, TimedOut,
         ec2::reach,
         ecs::{self, CapacityProviderStrategy, Evidence, NetworkConfiguration, all_on_fargate, why},
         logs::{Follower, Stream},
@@ -209,6 +209,7 @@ pub struct TaskQuery {
 
 impl Resource for Task {
     const NAME: &'static str = "Task";
+    type Cloud = crate::aws::Session;
     const HAPPENED: bool = true;
     type Inputs = TaskInputs;
     type Outputs = TaskOutputs;
@@ -236,8 +237,8 @@ impl Resource for Task {
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<TaskOutputs>> {
-        let Some(task) = describe(&context.aws, cluster_of(id)?, vec![id.to_owned()]).await?.pop() else { return Ok(None) };
-        let definition = definition(&context.aws, &task).await?;
+        let Some(task) = describe(&context.client, cluster_of(id)?, vec![id.to_owned()]).await?.pop() else { return Ok(None) };
+        let definition = definition(&context.client, &task).await?;
         if let Err(trouble) = outcome(&task, Some(&definition)) {
             bail!("task {} cannot be imported: {trouble}; only what has ended well counts as done", name(&task));
         }
@@ -249,15 +250,15 @@ impl Resource for Task {
     }
 
     async fn list(context: &Context, query: &TaskQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_tasks().cluster(&query.cluster).set_family(query.family.clone());
+        let request = context.client.ecs().list_tasks().cluster(&query.cluster).set_family(query.family.clone());
         let request = request.desired_status(types::DesiredStatus::Stopped);
         let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain().with_context(|| format!("cluster: {}", query.cluster))?;
         let (arns, next) = (answer.task_arns.unwrap_or_default(), answer.next_token);
-        let tasks = if arns.is_empty() { Vec::new() } else { describe(&context.aws, &query.cluster, arns).await? };
+        let tasks = if arns.is_empty() { Vec::new() } else { describe(&context.client, &query.cluster, arns).await? };
         // Those of services are none of ours.
         let alone = tasks.iter().filter(|it| !it.group().unwrap_or_default().starts_with("service:"));
-        let asked = alone.map(|it| async move { Ok::<_, Error>((it, definition(&context.aws, it).await?)) });
+        let asked = alone.map(|it| async move { Ok::<_, Error>((it, definition(&context.client, it).await?)) });
         let well = try_join_all(asked).await?.into_iter().filter(|(it, definition)| outcome(it, Some(definition)).is_ok());
         Ok(Page::new(well.map(|(it, _)| Listed::new(it.task_arn().unwrap_or_default(), name(it))), next))
     }
@@ -272,7 +273,10 @@ impl Resource for Task {
 async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
     let task = match left_running(context, inputs).await? {
         Some(task) => {
-            (context.observer.say)(&format!("task {} runs already, started by a `pulumi up` that was killed: waiting for its end", name(&task)));
+            (context.observer.say)(&format!(
+                "task {} runs already, started by a `pulumi up` that was killed: waiting for its end",
+                name(&task)
+            ));
             task
         }
         None => started(context, inputs).await?,
@@ -306,14 +310,14 @@ async fn run(context: &Context, inputs: &TaskInputs) -> Result<String> {
 
 /// The task that an earlier `pulumi up`, killed before it could stop it, has left running: a migration must not run twice at once.
 async fn left_running(context: &Context, inputs: &TaskInputs) -> Result<Option<types::Task>> {
-    let request = context.aws.ecs().list_tasks().cluster(&inputs.cluster).started_by(started_by(&context.urn));
+    let request = context.client.ecs().list_tasks().cluster(&inputs.cluster).started_by(started_by(&context.urn));
     let arns = match request.send().await.explain() {
         Ok(answer) => answer.task_arns.unwrap_or_default(),
         // RunTask tells of a cluster that is not there, and needs no right to list.
         Err(error) if error.downcast_ref::<Refusal>().is_some() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let running = if arns.is_empty() { Vec::new() } else { describe(&context.aws, &inputs.cluster, arns).await? };
+    let running = if arns.is_empty() { Vec::new() } else { describe(&context.client, &inputs.cluster, arns).await? };
     Ok(running.into_iter().find(|it| it.last_status() != Some("STOPPED") && does(it, inputs)))
 }
 
@@ -331,7 +335,9 @@ fn does(task: &types::Task, inputs: &TaskInputs) -> bool {
     };
     // AWS lists every container, also those with nothing to override.
     let theirs = task.overrides().map(types::TaskOverride::container_overrides).unwrap_or_default();
-    let of = |all: &[types::ContainerOverride], name: Option<&str>| all.iter().find(|it| it.name() == name).map(work).unwrap_or_default();
+    let of = |all: &[types::ContainerOverride], name: Option<&str>| {
+        all.iter().find(|it| it.name() == name).map(work).unwrap_or_default()
+    };
     ours.iter().chain(theirs).all(|it| of(ours, it.name()) == of(theirs, it.name()))
 }
 
@@ -348,7 +354,7 @@ async fn started(context: &Context, inputs: &TaskInputs) -> Result<types::Task> 
     let strategies = (!on_fargate).then(|| ecs::to_strategies(&inputs.capacity_provider_strategies)).transpose()?;
     let propagated = (inputs.propagate_tags != TaskPropagateTags::None).then(|| name_of(inputs.propagate_tags).as_str().into());
     let request = context
-        .aws
+        .client
         .ecs()
         .run_task()
         .cluster(&inputs.cluster)
@@ -398,7 +404,7 @@ struct Log {
 
 impl Run {
     async fn of(context: &Context, task: types::Task) -> Self {
-        let definition = match definition(&context.aws, &task).await {
+        let definition = match definition(&context.client, &task).await {
             Ok(it) => Some(it),
             Err(error) => {
                 (context.observer.say)(&format!("its log cannot be shown: {error:#}"));
@@ -410,12 +416,14 @@ impl Run {
             let stream = Stream::of(it, task.task_arn()?)?;
             Some(Log { container: it.name()?.to_owned(), stream, follower: Follower::default() })
         };
-        let (logs, away): (Vec<_>, Vec<_>) = containers.filter_map(log).partition(|it| {
-            it.stream.region.as_deref().is_none_or(|it| it == context.aws.region())
-        });
+        let (logs, away): (Vec<_>, Vec<_>) =
+            containers.filter_map(log).partition(|it| it.stream.region.as_deref().is_none_or(|it| it == context.client.region()));
         for Log { container, stream, .. } in away {
             let region = stream.region.unwrap_or_default();
-            (context.observer.say)(&format!("the log of container {container} is not shown, for it is in {region}: {}", stream.group));
+            (context.observer.say)(&format!(
+                "the log of container {container} is not shown, for it is in {region}: {}",
+                stream.group
+            ));
         }
         Self { task, definition, logs, closing: false }
     }
@@ -423,7 +431,7 @@ impl Run {
     async fn look(&mut self, context: &Context) -> Result<Seen<()>> {
         let arn = self.task.task_arn().unwrap_or_default().to_owned();
         // AWS may take seconds to know what it has just started.
-        if let Some(task) = describe(&context.aws, cluster_of(&arn)?, vec![arn.clone()]).await?.pop() {
+        if let Some(task) = describe(&context.client, cluster_of(&arn)?, vec![arn.clone()]).await?.pop() {
             self.task = task;
         }
         self.tell_lines(context).await;
@@ -441,7 +449,7 @@ impl Run {
     async fn tell_lines(&mut self, context: &Context) {
         let several = self.logs.len() > 1;
         let say = &context.observer.say;
-        let read = join_all(self.logs.iter_mut().map(|it| it.follower.read_on(&context.aws, &it.stream))).await;
+        let read = join_all(self.logs.iter_mut().map(|it| it.follower.read_on(context, &it.stream))).await;
         let mut answers = read.into_iter();
         self.logs.retain(|log| match answers.next() {
             Some(Ok(lines)) => {
@@ -474,7 +482,7 @@ fn outcome(task: &types::Task, definition: Option<&types::TaskDefinition>) -> Re
 
 /// Asks AWS to stop it; what became of that.
 async fn stop(context: &Context, task: &types::Task) -> String {
-    let request = context.aws.ecs().stop_task().set_cluster(task.cluster_arn.clone()).set_task(task.task_arn.clone());
+    let request = context.client.ecs().stop_task().set_cluster(task.cluster_arn.clone()).set_task(task.task_arn.clone());
     // Once cancelled, there is little time left: the engine waits 5 s for an answer.
     let seconds = if context.observer.cancel.is_cancelled() { 2 } else { 30 };
     let request = request.reason("pulumi up does not wait for it any longer");

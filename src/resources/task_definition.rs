@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aws::{Explain as _, Passing, Patience, Refusal, Seen, ecs},
+    aws::{Explain as _, Passing, Patience, Refusal, Seen, Settle as _, ecs},
     check::{Findings, Foreign, Report},
     codec::{Unlisted, name_of, named},
     list::{Cursor, Listed, Page},
@@ -763,6 +763,7 @@ pub struct TaskDefinitionQuery {
 
 impl Resource for TaskDefinition {
     const NAME: &'static str = "TaskDefinition";
+    type Cloud = crate::aws::Session;
     type Inputs = TaskDefinitionInputs;
     type Outputs = TaskDefinitionOutputs;
     type Query = TaskDefinitionQuery;
@@ -802,7 +803,7 @@ impl Resource for TaskDefinition {
             let arn = register(context, new).await?;
             shown(context, &new.family, &arn).await?;
         } else {
-            ecs::retag(&context.aws, &old.arn, &old.inputs.tags, &new.tags).await?;
+            ecs::retag(&context.client, &old.arn, &old.inputs.tags, &new.tags).await?;
         }
         deregister_old(context, new).await
     }
@@ -827,7 +828,7 @@ impl Resource for TaskDefinition {
     }
 
     async fn list(context: &Context, query: &TaskDefinitionQuery, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ecs().list_task_definition_families().set_family_prefix(query.family_prefix.clone());
+        let request = context.client.ecs().list_task_definition_families().set_family_prefix(query.family_prefix.clone());
         let request = request.status(types::TaskDefinitionFamilyStatus::Active);
         let request = request.max_results(at.size(1..=100)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
@@ -856,7 +857,7 @@ async fn register(context: &Context, inputs: &TaskDefinitionInputs) -> Result<St
     let storage = |it: &TaskDefinitionEphemeralStorage| types::EphemeralStorage::builder().size_in_gib(it.size_in_gib).build();
     let register = || async {
         let request = context
-            .aws
+            .client
             .ecs()
             .register_task_definition()
             .family(&inputs.family)
@@ -922,7 +923,7 @@ async fn deregister(context: &Context, revisions: &[String]) -> Result<()> {
     for (index, arn) in revisions.iter().enumerate() {
         ensure!(!context.observer.cancel.is_cancelled(), "cancelled before {arn} was deregistered");
         (context.observer.progress)(&format!("deregistering revision {} of {}", index + 1, revisions.len()));
-        match context.aws.ecs().deregister_task_definition().task_definition(arn).send().await.explain() {
+        match context.client.ecs().deregister_task_definition().task_definition(arn).send().await.explain() {
             // Someone was faster.
             Err(error) if is_inactive(&error) => {}
             answer => _ = answer?,
@@ -933,7 +934,7 @@ async fn deregister(context: &Context, revisions: &[String]) -> Result<()> {
 
 /// The ARNs of the active revisions of a family, the latest first.
 async fn active_revisions(context: &Context, family: &str) -> Result<Vec<String>> {
-    let request = context.aws.ecs().list_task_definitions().family_prefix(family).sort(types::SortOrder::Desc);
+    let request = context.client.ecs().list_task_definitions().family_prefix(family).sort(types::SortOrder::Desc);
     let request = request.status(types::TaskDefinitionStatus::Active);
     let arns = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
     // A prefix may be that of other families too.
@@ -995,19 +996,20 @@ fn container_to_aws(it: &TaskDefinitionContainerDefinition) -> Result<types::Con
         let mount = types::MountPoint::builder().source_volume(&it.source_volume).container_path(&it.container_path);
         mount.read_only(it.read_only).build()
     });
-    let volumes_from = it.volumes_from.iter().map(|it| {
-        types::VolumeFrom::builder().source_container(&it.source_container).read_only(it.read_only).build()
-    });
+    let volumes_from = it
+        .volumes_from
+        .iter()
+        .map(|it| types::VolumeFrom::builder().source_container(&it.source_container).read_only(it.read_only).build());
     let limits = it.ulimits.iter().map(|it| {
         let limit = types::Ulimit::builder().name(name_of(it.name).as_str().into());
         Ok(limit.soft_limit(it.soft_limit).hard_limit(it.hard_limit).build()?)
     });
-    let controls = it.system_controls.iter().map(|it| {
-        types::SystemControl::builder().namespace(&it.namespace).value(&it.value).build()
-    });
-    let credentials = it.repository_credentials.as_ref().map(|it| {
-        types::RepositoryCredentials::builder().credentials_parameter(&it.credentials_parameter).build()
-    });
+    let controls =
+        it.system_controls.iter().map(|it| types::SystemControl::builder().namespace(&it.namespace).value(&it.value).build());
+    let credentials = it
+        .repository_credentials
+        .as_ref()
+        .map(|it| types::RepositoryCredentials::builder().credentials_parameter(&it.credentials_parameter).build());
     Ok(types::ContainerDefinition::builder()
         .name(&it.name)
         .image(&it.image)
@@ -1117,9 +1119,7 @@ fn from_aws(it: &types::TaskDefinition, tags: &[types::Tag]) -> Result<TaskDefin
             cpu_architecture: value(platform.and_then(|it| it.cpu_architecture()).map(types::CpuArchitecture::as_str))?,
             operating_system_family: value(platform.and_then(|it| it.operating_system_family()).map(types::OsFamily::as_str))?,
         },
-        ephemeral_storage: it
-            .ephemeral_storage()
-            .map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
+        ephemeral_storage: it.ephemeral_storage().map(|it| TaskDefinitionEphemeralStorage { size_in_gib: it.size_in_gib() }),
         volumes: it.volumes().iter().map(volume_from_aws).collect::<Result<_>>()?,
         pid_mode: it.pid_mode().filter(|it| !it.as_str().is_empty()).map(|it| named(it.as_str())).transpose()?,
         enable_fault_injection: it.enable_fault_injection().unwrap_or_default(),
@@ -1146,11 +1146,7 @@ fn container_from_aws(it: &types::ContainerDefinition) -> Result<TaskDefinitionC
         Ok(TaskDefinitionContainerDependency { container_name: it.container_name().to_owned(), condition })
     };
     let limit = |it: &types::Ulimit| {
-        Ok(TaskDefinitionUlimit {
-            name: named(it.name().as_str())?,
-            soft_limit: it.soft_limit(),
-            hard_limit: it.hard_limit(),
-        })
+        Ok(TaskDefinitionUlimit { name: named(it.name().as_str())?, soft_limit: it.soft_limit(), hard_limit: it.hard_limit() })
     };
     let variable = |it: &types::KeyValuePair| TaskDefinitionKeyValuePair {
         name: it.name().unwrap_or_default().to_owned(),

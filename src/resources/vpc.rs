@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, ec2},
+    aws::{Aws, Explain as _, Lookup, Passing, Settle as _, ec2},
     check::Report,
     codec::{Unlisted, name_of},
     facts::VpcFacts,
@@ -89,6 +89,7 @@ fn yes() -> bool {
 
 impl Resource for Vpc {
     const NAME: &'static str = "Vpc";
+    type Cloud = crate::aws::Session;
     type Inputs = VpcInputs;
     type Outputs = VpcOutputs;
     type Query = All;
@@ -116,7 +117,7 @@ impl Resource for Vpc {
 
     async fn create(context: &Context, inputs: &VpcInputs) -> Result<String> {
         let request = context
-            .aws
+            .client
             .ec2()
             .create_vpc()
             .cidr_block(&inputs.cidr_block)
@@ -132,7 +133,7 @@ impl Resource for Vpc {
 
     async fn update(context: &Context, id: &str, old: &VpcOutputs, new: &VpcInputs) -> Result<()> {
         set_dns(context, id, Dns::of(&old.inputs), Dns::of(new)).await?;
-        ec2::retag(&context.aws, id, &old.inputs.tags, &new.tags).await
+        ec2::retag(&context.client, id, &old.inputs.tags, &new.tags).await
     }
 
     async fn ready(context: &Context, id: &str, _: &VpcInputs) -> Result<()> {
@@ -142,7 +143,7 @@ impl Resource for Vpc {
 
     async fn read(context: &Context, id: &str) -> Result<Option<VpcOutputs>> {
         let id = ec2::id_in(id, "vpc-", "VPC")?;
-        let aws = &context.aws;
+        let aws = &context.client;
         let Some(vpc) = aws.look_up::<DescribeVpcs>(id.clone()).await? else { return Ok(None) };
         let details = tokio::try_join!(
             attribute(aws, &id, VpcAttributeName::EnableDnsSupport),
@@ -180,7 +181,7 @@ impl Resource for Vpc {
     }
 
     async fn list(context: &Context, _: &All, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_vpcs().max_results(at.size(5..=1000)).set_next_token(at.token.clone());
+        let request = context.client.ec2().describe_vpcs().max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let listed = answer.vpcs().iter().filter_map(|it| ec2::listed(it.vpc_id(), it.tags()));
         Ok(Page::new(listed, answer.next_token().map(str::to_owned)))
@@ -188,12 +189,12 @@ impl Resource for Vpc {
 
     async fn delete(context: &Context, id: &str, _: &VpcOutputs) -> Result<()> {
         let delete = || async {
-            match context.aws.ec2().delete_vpc().vpc_id(id).send().await.explain() {
+            match context.client.ec2().delete_vpc().vpc_id(id).send().await.explain() {
                 Err(error) if ec2::is_gone(&error) => Ok(()),
                 result => result.map(drop),
             }
         };
-        ec2::delete_when_free(&context.observer, id, HELD, delete, || contents(&context.aws, id)).await
+        ec2::delete_when_free(&context.observer, id, HELD, delete, || contents(&context.client, id)).await
     }
 }
 
@@ -239,7 +240,8 @@ impl Lookup for MainRouteTables {
 
     async fn load(aws: &Aws, vpcs: Vec<String>) -> Result<HashMap<String, String>> {
         let request = aws.ec2().describe_route_tables();
-        let request = request.filters(ec2::filter("vpc-id", vpcs)).filters(ec2::filter("association.main", vec!["true".to_owned()]));
+        let request =
+            request.filters(ec2::filter("vpc-id", vpcs)).filters(ec2::filter("association.main", vec!["true".to_owned()]));
         let tables = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
         Ok(tables.into_iter().filter_map(|it| Some((it.vpc_id?, it.route_table_id?))).collect())
     }
@@ -265,7 +267,7 @@ impl Dns {
 }
 
 async fn set_dns(context: &Context, id: &str, old: Dns, new: Dns) -> Result<()> {
-    let request = context.aws.ec2().modify_vpc_attribute().vpc_id(id);
+    let request = context.client.ec2().modify_vpc_attribute().vpc_id(id);
     let value = |it| AttributeBooleanValue::builder().value(it).build();
     // AWS takes one attribute a call.
     let mut requests = Vec::new();

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    aws::{Aws, Explain as _, Lookup, Passing, Patience, Seen, ec2::{self, InVpc}},
+    aws::{
+        Aws, Explain as _, Lookup, Passing, Patience, Seen, Settle as _,
+        ec2::{self, InVpc},
+    },
     check::Report,
     codec::{Unlisted, name_of},
     document::{
@@ -154,6 +157,7 @@ fn everything() -> Document {
 
 impl Resource for VpcEndpoint {
     const NAME: &'static str = "VpcEndpoint";
+    type Cloud = crate::aws::Session;
     type Inputs = VpcEndpointInputs;
     type Outputs = VpcEndpointOutputs;
     type Query = InVpc;
@@ -192,7 +196,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn create(context: &Context, inputs: &VpcEndpointInputs) -> Result<String> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let some = |list: &Vec<String>| Some(list.clone()).filter(|it| !it.is_empty());
         // Not every service takes a policy; the one that allows everything need not be said.
         let policy = Some(&inputs.policy).filter(|it| **it != everything()).map(Document::to_text);
@@ -231,7 +235,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn update(context: &Context, id: &str, old: &VpcEndpointOutputs, new: &VpcEndpointInputs) -> Result<()> {
-        let client = context.aws.ec2();
+        let client = context.client.ec2();
         let was = &old.inputs;
         let (add_tables, remove_tables) = changes(&was.route_table_ids, &new.route_table_ids);
         let (add_subnets, remove_subnets) = changes(&was.subnet_ids, &new.subnet_ids);
@@ -265,12 +269,12 @@ impl Resource for VpcEndpoint {
         if let Some(reason) = outcome(context, id).await? {
             bail!("VPC endpoint {id} failed: {reason}; put that right and run `pulumi up --refresh`, which makes another");
         }
-        ec2::retag(&context.aws, id, &was.tags, &new.tags).await
+        ec2::retag(&context.client, id, &was.tags, &new.tags).await
     }
 
     async fn read(context: &Context, id: &str) -> Result<Option<VpcEndpointOutputs>> {
         let id = ec2::id_in(id, "vpce-", "VPC endpoint")?;
-        let Some(endpoint) = context.aws.look_up::<DescribeVpcEndpoints>(id.clone()).await? else { return Ok(None) };
+        let Some(endpoint) = context.client.look_up::<DescribeVpcEndpoints>(id.clone()).await? else { return Ok(None) };
         let state = state(&endpoint);
         if is_over(&state) {
             return Ok(None);
@@ -284,7 +288,7 @@ impl Resource for VpcEndpoint {
         };
         let service_name = endpoint.service_name().unwrap_or_default().to_owned();
         let prefix_list_id = match vpc_endpoint_type {
-            VpcEndpointType::Gateway => context.aws.look_up::<DescribePrefixLists>(service_name.clone()).await?,
+            VpcEndpointType::Gateway => context.client.look_up::<DescribePrefixLists>(service_name.clone()).await?,
             _ => None,
         };
         let groups: Vec<_> = endpoint.groups().iter().filter_map(|it| it.group_id().map(str::to_owned)).collect();
@@ -307,7 +311,7 @@ impl Resource for VpcEndpoint {
                 policy: endpoint.policy_document().map_or_else(everything, policy),
                 tags: ec2::from_tags(endpoint.tags()),
             },
-            arn: ec2::arn(&context.aws, &owner_id, &format!("vpc-endpoint/{id}")),
+            arn: ec2::arn(&context.client, &owner_id, &format!("vpc-endpoint/{id}")),
             vpc_endpoint_id: id,
             owner_id,
             state,
@@ -329,7 +333,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn list(context: &Context, query: &InVpc, at: &Cursor) -> Result<Page> {
-        let request = context.aws.ec2().describe_vpc_endpoints().set_filters(Some(query.filters("vpc-id")));
+        let request = context.client.ec2().describe_vpc_endpoints().set_filters(Some(query.filters("vpc-id")));
         let request = request.max_results(at.size(5..=1000)).set_next_token(at.token.clone());
         let answer = request.send().await.explain()?;
         let living = answer.vpc_endpoints().iter().filter(|it| is_ours(it) && !is_over(&state(it)));
@@ -340,7 +344,7 @@ impl Resource for VpcEndpoint {
     async fn delete(context: &Context, id: &str, _: &VpcEndpointOutputs) -> Result<()> {
         remove(context, id).await?;
         let look = || async {
-            let endpoint = context.aws.look_up::<DescribeVpcEndpoints>(id.to_owned()).await?;
+            let endpoint = context.client.look_up::<DescribeVpcEndpoints>(id.to_owned()).await?;
             Ok(match endpoint.as_ref().map(state) {
                 None => Seen::Ready(()),
                 Some(state) if state == "deleted" => Seen::Ready(()),
@@ -367,7 +371,10 @@ fn check_service(inputs: &VpcEndpointInputs, report: &mut Report<'_>) {
     let of_aws = inputs.service_name.strip_prefix("com.amazonaws.").and_then(|it| it.split('.').next());
     if let (Some(place), Some(region)) = (of_aws, report.text("region").map(str::to_owned)) {
         let is_region = place.split('-').count() >= 3 && place.ends_with(|it: char| it.is_ascii_digit());
-        let reason = format!("is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there", inputs.service_name);
+        let reason = format!(
+            "is {}, a service of {place}, but the endpoint is in {region}; most likely, it is not found there",
+            inputs.service_name
+        );
         report.warn(&["serviceName"], !is_region || place == region, reason);
     }
     if !has_private_dns(inputs) {
@@ -455,14 +462,17 @@ fn is_ours(endpoint: &types::VpcEndpoint) -> bool {
 /// it, this may take days and is not waited for.
 async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
     let look = || async {
-        let Some(endpoint) = context.aws.look_up::<DescribeVpcEndpoints>(id.to_owned()).await? else {
+        let Some(endpoint) = context.client.look_up::<DescribeVpcEndpoints>(id.to_owned()).await? else {
             return Ok(Seen::Pending("VPC endpoint not known yet".to_owned()));
         };
         let state = state(&endpoint);
         Ok(match state.as_str() {
             "available" => Seen::Ready(None),
             "pendingAcceptance" => {
-                (context.observer.say)(&format!("{id} lets nothing through until the owner of {} accepts it", endpoint.service_name().unwrap_or("the service")));
+                (context.observer.say)(&format!(
+                    "{id} lets nothing through until the owner of {} accepts it",
+                    endpoint.service_name().unwrap_or("the service")
+                ));
                 Seen::Ready(None)
             }
             "pending" | "partial" | "unknown" => Seen::Pending(format!("VPC endpoint {state}")),
@@ -477,7 +487,7 @@ async fn outcome(context: &Context, id: &str) -> Result<Option<String>> {
 
 /// Asks AWS to delete the endpoint. It answers what it refuses without an error.
 async fn remove(context: &Context, id: &str) -> Result<()> {
-    let answer = match context.aws.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.explain() {
+    let answer = match context.client.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id).send().await.explain() {
         Err(error) if ec2::is_gone(&error) => return Ok(()),
         answer => answer?,
     };
@@ -537,7 +547,7 @@ mod tests {
 
     fn declared(urn: &str, id: &str, facts: Facts, plan: &Plan) {
         plan.declare(urn, facts);
-        plan.record(urn, Some(id), &Map::new());
+        plan.record(urn, Some(id), &[]);
     }
 
     #[test]
@@ -571,8 +581,7 @@ mod tests {
     fn an_endpoint_takes_one_subnet_in_a_zone() {
         let plan = Plan::default();
         for (id, vpc, zone) in [("subnet-1", "vpc-1", "a"), ("subnet-2", "vpc-1", "a"), ("subnet-3", "vpc-2", "b")] {
-            let facts =
-                SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
+            let facts = SubnetFacts { availability_zone: Some(zone.to_owned()), vpc: Link::Known(vpc.to_owned()), block: None };
             declared(id, id, Facts::new(facts), &plan);
         }
         let mistakes = |subnets: &[&str]| findings::<VpcEndpoint>(&plan, endpoint(&json!({ "subnetIds": subnets }))).0;
@@ -585,8 +594,12 @@ mod tests {
     #[test]
     fn a_service_is_one_of_the_region() {
         let warnings = |service: &str| findings::<VpcEndpoint>(&Plan::default(), endpoint(&json!({ "serviceName": service }))).1;
-        assert!(warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of"));
-        for right in ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"] {
+        assert!(
+            warnings("com.amazonaws.us-east-1.logs")[0].starts_with("serviceName is com.amazonaws.us-east-1.logs, a service of")
+        );
+        for right in
+            ["com.amazonaws.eu-west-1.ecr.api", "com.amazonaws.s3-global.accesspoint", "com.amazonaws.vpce.eu-west-1.vpce-svc-1"]
+        {
             assert!(warnings(right).is_empty(), "{right}");
         }
     }

@@ -2,13 +2,13 @@
 //! components, on our library.
 
 use anyhow::Result;
-use fargate::{
+use fargate::{aws::Session, resources::log_group::LogGroup};
+use pulumi_provider::{
     component,
     monitor::{Child, Monitor},
     output::Output,
     package::Package,
     resource,
-    resources::log_group::LogGroup,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,16 +50,18 @@ impl component::Component for Logs {
 static LOGS: component::Erased<Logs> = component::Erased::NEW;
 static LOG_GROUP: resource::Erased<LogGroup> = resource::Erased::NEW;
 
-static PACKAGE: Package = Package {
+static PACKAGE: Package<Session> = Package {
     name: "logs",
     version: "1.0.0",
     description: "The logs of a service.",
     keywords: &["kind/component"],
+    publisher: "tests",
+    license: "Apache-2.0",
     resources: &[&LOG_GROUP],
     functions: &[],
     components: &[&LOGS],
 };
 
 fn main() -> Result<()> {
-    fargate::serve(&PACKAGE)
+    pulumi_provider::serve(&PACKAGE)
 }

@@ -12,17 +12,21 @@ use std::{
 };
 
 use fargate::{
-    aws::{Observer, Session, bounds},
+    aws::{Session, bounds},
+    resources,
+};
+use pulumi_provider::{
     check::{Autonaming, Failure},
-    config::{Config, TagRules},
+    cloud::Cloud as _,
+    codec,
     plan::Plan,
     resource::{AnyResource, Before, Checked, Context, Subject},
-    resources,
     schema::Shape,
+    testing::observer,
     value::{Map, Value},
+    wait::Observer,
 };
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use self::{
     mutant::Mutant,
@@ -44,7 +48,7 @@ type Outcome = Result<Cell, String>;
 struct Law {
     name: &'static str,
     says: &'static str,
-    holds: fn(&dyn AnyResource) -> Outcome,
+    holds: fn(&dyn AnyResource<Session>) -> Outcome,
 }
 
 const LAWS: [Law; 12] = [
@@ -140,19 +144,19 @@ fn a_fault_planted_for_each_law_is_caught() {
 }
 
 /// Check, of inputs that were `old` before.
-fn check(resource: &dyn AnyResource, old: &Map, inputs: Map) -> Checked {
-    let (tags, plan) = (TagRules::default(), Plan::default());
+fn check(resource: &dyn AnyResource<Session>, old: &Map, inputs: Map) -> Checked {
+    let plan = Plan::default();
     let (seed, autonaming) = (&[7; 32], Autonaming::Default);
-    let subject = Subject { name: "it", urn: "", seed, old, autonaming, tags: &tags, plan: &plan };
+    let subject = Subject { name: "it", urn: "", seed, old, autonaming, cloud: None, plan: &plan };
     resource.check(&subject, inputs).expect("whatever passes the shape decodes")
 }
 
-fn checked(resource: &dyn AnyResource, inputs: Map) -> Map {
+fn checked(resource: &dyn AnyResource<Session>, inputs: Map) -> Map {
     check(resource, &Map::new(), inputs).inputs
 }
 
 /// What cannot be left out of the inputs, and these.
-fn with<const N: usize>(resource: &dyn AnyResource, more: [(&str, Value); N]) -> Map {
+fn with<const N: usize>(resource: &dyn AnyResource<Session>, more: [(&str, Value); N]) -> Map {
     let Value::Object(mut inputs) = example(resource.inputs().root()) else { return Map::new() };
     inputs.extend(more.into_iter().map(|(name, it)| (name.to_owned(), it)));
     inputs
@@ -164,11 +168,11 @@ fn complains<'a>(failures: &'a [Failure], path: &Path) -> Option<&'a Failure> {
 }
 
 /// Whether Diff sees a difference between two inputs, at a path.
-fn differs(resource: &dyn AnyResource, old: &Map, new: &Map, path: &Path) -> bool {
+fn differs(resource: &dyn AnyResource<Session>, old: &Map, new: &Map, path: &Path) -> bool {
     resource.diff(old, new).iter().any(|it| it.property() == path.top())
 }
 
-fn one_spelling(resource: &dyn AnyResource) -> Outcome {
+fn one_spelling(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, shape) in parts(resource.inputs().root()) {
         for (one, other) in shapes::spellings(shape) {
@@ -197,7 +201,7 @@ fn tags(value: &str) -> (String, Value) {
     ("tags".to_owned(), Value::Object([("key".to_owned(), Value::String(value.to_owned()))].into()))
 }
 
-fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
+fn off_is_a_value(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, shape) in parts(resource.inputs().root()) {
         let required = path.is_required();
@@ -216,7 +220,7 @@ fn off_is_a_value(resource: &dyn AnyResource) -> Outcome {
 }
 
 /// Inputs that Check takes are what AWS shows then: what an import makes of that, Check takes as well, and it is the same.
-fn imports_are_taken(resource: &dyn AnyResource) -> Outcome {
+fn imports_are_taken(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let mut cases = 0;
     for (path, shape) in parts(root) {
@@ -238,7 +242,7 @@ fn imports_are_taken(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn no_stricter_than_aws(resource: &dyn AnyResource) -> Outcome {
+fn no_stricter_than_aws(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, bounds) in bounds::of(resource.name()) {
         let Some(shape) = shapes::at(resource.inputs().root(), path) else {
@@ -267,7 +271,7 @@ const KNOWN_TO_BE_STRICTER: [(&str, &str, &str); 2] = [
     ("Alarm", "metricQueries[].period", "minimum"),
 ];
 
-fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
+fn bounds_are_known(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (path, bounds) in bounds::of(resource.name()) {
         let path = Path::parse(path.as_str());
@@ -297,7 +301,7 @@ fn bounds_are_known(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn room_for_one(resource: &dyn AnyResource) -> Outcome {
+fn room_for_one(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let name = root
         .properties()
@@ -329,7 +333,7 @@ fn room_for_one(resource: &dyn AnyResource) -> Outcome {
 /// What AWS does not delete as long as anything uses it, so that a replacement under its name needs a word.
 const HAVE_USERS: [&str; 3] = ["Role", "SecurityGroup", "TargetGroup"];
 
-fn users_stay(resource: &dyn AnyResource) -> Outcome {
+fn users_stay(resource: &dyn AnyResource<Session>) -> Outcome {
     if !HAVE_USERS.contains(&resource.name()) {
         return Ok(Cell::Because("nothing that stays keeps AWS from deleting it, or its users say so: see tests/lifecycle"));
     }
@@ -362,7 +366,7 @@ fn users_stay(resource: &dyn AnyResource) -> Outcome {
 
 /// Where a program may let changes wait, AWS is asked to make each of them when it would be by itself, whatever else changes: what
 /// waits and what AWS only makes at once are never in one request.
-fn at_once_or_later(resource: &dyn AnyResource) -> Outcome {
+fn at_once_or_later(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     if root.property("applyImmediately").is_none() {
         return Ok(Cell::Because("AWS makes all its changes at once"));
@@ -436,7 +440,7 @@ const EXISTING: &[(&str, &str)] = &[(
      </ReplicationGroup></ReplicationGroups></DescribeReplicationGroupsResult></DescribeReplicationGroupsResponse>",
 )];
 
-fn data_is_guarded(resource: &dyn AnyResource) -> Outcome {
+fn data_is_guarded(resource: &dyn AnyResource<Session>) -> Outcome {
     const SWITCHES: [&str; 2] = ["allowDataLoss", "forceDelete"];
     let root = resource.inputs().root();
     if SWITCHES.iter().all(|it| root.property(it).is_none()) {
@@ -495,7 +499,7 @@ fn a_reference_to_another_kind_of_thing_is_a_mistake() {
     assert!(passed.is_empty(), "{}", passed.join("\n"));
 }
 
-fn implied_references(resource: &dyn AnyResource) -> Outcome {
+fn implied_references(resource: &dyn AnyResource<Session>) -> Outcome {
     let mut cases = 0;
     for (name, shape) in resource.inputs().root().properties() {
         if !shape.flag("computed") || name == "region" {
@@ -518,7 +522,7 @@ fn implied_references(resource: &dyn AnyResource) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
+fn update_sends_what_is_planned(resource: &dyn AnyResource<Session>) -> Outcome {
     let root = resource.inputs().root();
     let computed: Vec<_> = root.properties().filter(|(name, it)| it.flag("computed") && *name != "region").collect();
     if computed.is_empty() {
@@ -552,14 +556,14 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource) -> Outcome {
 }
 
 /// The calls by which an update changes something in AWS.
-fn update(resource: &dyn AnyResource, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
+fn update(resource: &dyn AnyResource<Session>, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
     update_seeing(&[], resource, seen, before, new)
 }
 
 /// The same, where AWS shows something.
 fn update_seeing(
     shown: &'static [(&str, &str)],
-    resource: &dyn AnyResource,
+    resource: &dyn AnyResource<Session>,
     seen: &Map,
     before: &Map,
     new: &Map,
@@ -575,7 +579,7 @@ fn update_seeing(
     })
 }
 
-fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
+fn taken_is_reported(resource: &dyn AnyResource<Session>) -> Outcome {
     let Some((operation, code)) = TAKEN.iter().find(|it| it.0 == resource.name()).map(|it| (it.1, it.2)) else {
         return Ok(Cell::Because(match resource.name() {
             "Alarm" | "ScalableTarget" | "ScalingPolicy" | "TaskDefinition" => {
@@ -599,7 +603,7 @@ fn taken_is_reported(resource: &dyn AnyResource) -> Outcome {
     }
 }
 
-fn named(resource: &dyn AnyResource) -> bool {
+fn named(resource: &dyn AnyResource<Session>) -> bool {
     resource.inputs().root().properties().any(|(_, it)| !it.keyword("autoname").is_null())
 }
 
@@ -621,18 +625,17 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// The context of a request, with `aws` for AWS.
-async fn context(aws: &FakeAws) -> Context {
+async fn context(aws: &FakeAws) -> Context<Session> {
     let settings = json!({
         "region": "eu-central-1", "accessKey": "key", "secretKey": "secret", "endpoint": aws.url,
         "maxRetries": 0, "skipCredentialsValidation": true,
     });
-    let config = Config::read(&crate::support::map(settings)).expect("settings");
-    let session = Session::new(config, "eu-central-1".to_owned());
-    let clients = session.aws(None).await.expect("clients");
-    let cancel = CancellationToken::new();
+    let settings = codec::decode(&crate::support::map(settings)).expect("settings");
+    let session = Arc::new(Session::new(settings).expect("a region"));
+    let urn = "urn:pulumi:dev::project::fargate:index:It::it";
     // The first wait ends the request, however fast the machine is.
-    let ended = cancel.clone();
-    let progress = Box::new(move |_: &str| ended.cancel());
-    let observer = Observer { cancel, deadline: None, progress, say: Box::new(|_| {}) };
-    Context::new("urn:pulumi:dev::project::fargate:index:It::it", Arc::clone(&clients), observer, TagRules::default())
+    let observer = observer("AWS");
+    let ended = observer.cancel.clone();
+    let observer = Observer { progress: Box::new(move |_| ended.cancel()), ..observer };
+    Context::new(urn, session, None, observer).await.expect("clients")
 }

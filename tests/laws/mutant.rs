@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use fargate::{
+use fargate::aws::Session;
+use pulumi_provider::{
     check::Failure,
     diff::{Change, Kind},
     list::{Cursor, Page},
@@ -37,13 +38,13 @@ pub enum Fault {
 
 /// A resource, but for a fault.
 pub struct Mutant {
-    real: &'static dyn AnyResource,
+    real: &'static dyn AnyResource<Session>,
     fault: Fault,
     inputs: Arc<Shapes>,
 }
 
 impl Mutant {
-    pub fn new(real: &'static dyn AnyResource, fault: Fault) -> Self {
+    pub fn new(real: &'static dyn AnyResource<Session>, fault: Fault) -> Self {
         let inputs = Arc::new(Shapes::of::<Strict>());
         Self { real, fault, inputs }
     }
@@ -66,7 +67,7 @@ struct Strict {
 }
 
 #[async_trait::async_trait]
-impl AnyResource for Mutant {
+impl AnyResource<Session> for Mutant {
     fn name(&self) -> &'static str {
         self.real.name()
     }
@@ -83,7 +84,7 @@ impl AnyResource for Mutant {
         self.real.query()
     }
 
-    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked> {
+    fn check(&self, subject: &Subject<'_, Session>, inputs: Map) -> Result<Checked> {
         match self.fault {
             Fault::AcceptsAnything => Ok(Checked { inputs, failures: Vec::<Failure>::new(), warnings: Vec::new() }),
             // What Check leaves as it is, Diff gets to see.
@@ -117,12 +118,12 @@ impl AnyResource for Mutant {
         self.real.foresee(inputs, old_outputs)
     }
 
-    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made> {
+    async fn create(&self, context: &Context<Session>, inputs: &Map) -> Result<Made> {
         let made = self.real.create(context, inputs).await;
         if self.fault == Fault::SaysNothingOfNames { made.map_err(|_| anyhow::anyhow!("it exists")) } else { made }
     }
 
-    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
+    async fn update(&self, context: &Context<Session>, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
         let mut filled: Map = new.clone();
         if self.fault == Fault::WaitsForNothing {
             let changed = new.iter().filter(|(name, it)| old.inputs.get(*name) != Some(*it)).count();
@@ -143,7 +144,7 @@ impl AnyResource for Mutant {
         self.real.update(context, id, old, &filled).await
     }
 
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
+    async fn read(&self, context: &Context<Session>, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
         self.real.read(context, id, old, old_outputs).await
     }
 
@@ -155,11 +156,11 @@ impl AnyResource for Mutant {
         inputs
     }
 
-    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
+    async fn list(&self, context: &Context<Session>, query: &Map, at: &Cursor) -> Result<Page> {
         self.real.list(context, query, at).await
     }
 
-    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
+    async fn delete(&self, context: &Context<Session>, id: &str, old_outputs: &Map) -> Result<()> {
         self.real.delete(context, id, old_outputs).await
     }
 }

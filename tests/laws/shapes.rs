@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fargate::{
+use pulumi_provider::{
     schema::Shape,
     value::{Map, Value},
 };

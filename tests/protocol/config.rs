@@ -1,6 +1,6 @@
 //! The provider's settings.
 
-use fargate::{rpc, value::Value};
+use pulumi_provider::{rpc, value::Value};
 use serde_json::json;
 use tonic::Code;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use fargate::{
+use pulumi_provider::{
     component::{Component, Erased},
     monitor::{Child, Monitor},
     output::Output,
@@ -83,18 +83,20 @@ impl Component for Shop {
 }
 
 static SHOPS: Erased<Shop> = Erased::NEW;
-static PACKAGE: Package = Package {
+static PACKAGE: Package<()> = Package {
     name: "test",
     version: "1.0.0",
     description: "Shops.",
     keywords: &[],
+    publisher: "tests",
+    license: "Apache-2.0",
     resources: &[],
     functions: &[],
     components: &[&SHOPS],
 };
 
 /// A provider that is configured as the engine does it.
-async fn provider() -> Provider {
+async fn provider() -> Provider<()> {
     let provider = Provider::new(&PACKAGE, Some("127.0.0.1:1".to_owned()));
     provider.configure(Request::new(configuration())).await.expect("a good configuration");
     provider
@@ -132,7 +134,7 @@ fn shop(monitor: &FakeMonitor) -> rpc::ConstructRequest {
     }
 }
 
-async fn construct(provider: &Provider, request: rpc::ConstructRequest) -> Result<rpc::ConstructResponse, Status> {
+async fn construct(provider: &Provider<()>, request: rpc::ConstructRequest) -> Result<rpc::ConstructResponse, Status> {
     provider.construct(Request::new(request)).await.map(tonic::Response::into_inner)
 }
 

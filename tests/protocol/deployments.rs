@@ -1,6 +1,6 @@
 //! Deployments that a local AWS never sees: slow ones, failed ones, ones that are rolled back; and services that drain.
 
-use fargate::{rpc, value::Value};
+use pulumi_provider::{rpc, value::Value};
 use serde_json::{Value as Json, json};
 
 use super::UNREACHABLE;

@@ -1,6 +1,6 @@
 //! Check and Diff. No test here has an AWS to call.
 
-use fargate::{
+use pulumi_provider::{
     rpc::{
         self,
         check_request::{AutonamingOptions, autonaming_options::Mode},

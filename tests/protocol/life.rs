@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fargate::{
+use pulumi_provider::{
     rpc,
     value::{Value, map_to_proto},
 };

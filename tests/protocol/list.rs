@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fargate::rpc::{self, list_response::Response};
+use pulumi_provider::rpc::{self, list_response::Response};
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 use tonic::{Code, Status};

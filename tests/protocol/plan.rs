@@ -1,6 +1,6 @@
 //! What Check of one resource knows of those that were checked before. No test here has an AWS to call.
 
-use fargate::rpc;
+use pulumi_provider::rpc;
 use serde_json::{Value as Json, json};
 
 use super::UNREACHABLE;

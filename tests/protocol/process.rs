@@ -2,7 +2,7 @@
 
 use std::{net::TcpStream, time::Duration};
 
-use fargate::rpc;
+use pulumi_provider::rpc;
 use serde_json::json;
 
 use super::UNREACHABLE;

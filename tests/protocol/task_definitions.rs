@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use fargate::{rpc, value::map_to_proto};
+use pulumi_provider::{rpc, value::map_to_proto};
 use serde_json::{Value as Json, json};
 
 use crate::support::{FakeAws, Plugin, URN, map, props, read, told};

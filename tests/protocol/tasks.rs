@@ -1,6 +1,6 @@
 //! Tasks that run to their end, which no local AWS lets them do.
 
-use fargate::{rpc, value::Value};
+use pulumi_provider::{rpc, value::Value};
 use serde_json::{Value as Json, json};
 
 use crate::support::{FakeAws, FakeEngine, Plugin, URN, props, read};

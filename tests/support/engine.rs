@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use fargate::rpc::{
+use pulumi_provider::rpc::{
     self,
     engine_server::{Engine, EngineServer},
 };

@@ -10,12 +10,12 @@ pub use engine::FakeEngine;
 pub use monitor::FakeMonitor;
 pub use plugin::{Plugin, URN};
 
-use fargate::{
+use prost::Message as _;
+use prost_types::{Any, Struct};
+use pulumi_provider::{
     rpc,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
-use prost::Message as _;
-use prost_types::{Any, Struct};
 use serde_json::json;
 use tonic::Status;
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use fargate::rpc::{
+use pulumi_provider::rpc::{
     self,
     resource_monitor_server::{ResourceMonitor, ResourceMonitorServer},
 };

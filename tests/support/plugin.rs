@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fargate::{rpc, rpc::resource_provider_client::ResourceProviderClient, server::MESSAGE_LIMIT};
+use pulumi_provider::{
+    rpc,
+    rpc::{MESSAGE_LIMIT, resource_provider_client::ResourceProviderClient},
+};
 use tonic::transport::{Channel, Endpoint};
 
 use super::props;

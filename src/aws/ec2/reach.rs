@@ -188,7 +188,7 @@ mod tests {
     fn declare(plan: &Plan, urn: &str, id: &str, facts: Facts) {
         plan.declare(urn, facts);
         if id != UNKNOWN {
-            plan.record(urn, Some(id), &Map::new());
+            plan.record(urn, Some(id), &[]);
         }
     }
 

@@ -70,7 +70,7 @@ impl Lookup for DescribeServiceDeployments {
 
 /// The service, which has to be there.
 pub async fn found(context: &Context, key: &Key) -> Result<types::Service> {
-    let service = context.aws.look_up::<DescribeServices>(key.clone()).await?.filter(|it| it.status() == Some("ACTIVE"));
+    let service = context.client.look_up::<DescribeServices>(key.clone()).await?.filter(|it| it.status() == Some("ACTIVE"));
     service.ok_or_else(|| gone(key))
 }
 
@@ -148,7 +148,7 @@ impl Watch<'_> {
         // The first thing to look at is the answer of the call.
         let is_answer = self.progress().looks == 1;
         if !is_answer {
-            let service = self.context.aws.look_up::<DescribeServices>(self.key.clone()).await?;
+            let service = self.context.client.look_up::<DescribeServices>(self.key.clone()).await?;
             let service = match service {
                 Some(it) if it.status() == Some("ACTIVE") => it,
                 // One of its name, deleted before, or it itself.
@@ -249,7 +249,7 @@ impl Watch<'_> {
         }
         let (mut healthy, mut all) = (0, 0);
         for group in service.load_balancers().iter().filter_map(types::LoadBalancer::target_group_arn) {
-            let request = self.context.aws.elb().describe_target_health().target_group_arn(group);
+            let request = self.context.client.elb().describe_target_health().target_group_arn(group);
             // A status line is no reason to fail.
             let Ok(answer) = request.send().await else {
                 self.note(|it| it.no_targets = true);
@@ -377,7 +377,7 @@ impl Watch<'_> {
 
     /// Asks AWS to roll back; the error, with what became of that.
     async fn ask_to_roll_back(&self, error: Error) -> Error {
-        let request = self.context.aws.ecs().stop_service_deployment();
+        let request = self.context.client.ecs().stop_service_deployment();
         let request = request.set_service_deployment_arn(self.progress().service_deployment);
         match (request.stop_type(types::StopServiceDeploymentStopType::Rollback).send().await.explain(), error.downcast()) {
             (Err(refusal), Ok(it)) => {
@@ -396,7 +396,7 @@ impl Watch<'_> {
     /// What AWS keeps of it, where the API offers that and the user may ask.
     async fn service_deployment(&self) -> Option<types::ServiceDeployment> {
         let Progress { service_deployment: Some(arn), ours, .. } = self.progress() else { return None };
-        let told = self.context.aws.look_up::<DescribeServiceDeployments>(arn).await.unwrap_or_else(|error| {
+        let told = self.context.client.look_up::<DescribeServiceDeployments>(arn).await.unwrap_or_else(|error| {
             tracing::debug!("no service deployment: {error:#}");
             None
         });

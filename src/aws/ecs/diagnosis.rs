@@ -120,7 +120,7 @@ impl Evidence {
         deployment: &types::Deployment,
         events: Vec<String>,
     ) -> Self {
-        let aws = &context.aws;
+        let aws = &context.client;
         let cluster = service.cluster_arn().unwrap_or_default();
         let mut evidence = Self {
             service: service.service_name().map(str::to_owned),
@@ -149,7 +149,7 @@ impl Evidence {
         shown: &[&str],
     ) -> Self {
         let mut evidence = Self { tasks: vec![task.clone()], ..Self::default() };
-        let definition = definition(&context.aws, task.task_definition_arn().unwrap_or_default()).await;
+        let definition = definition(&context.client, task.task_definition_arn().unwrap_or_default()).await;
         evidence.definition = evidence.told(definition);
         evidence.look_closer(context, network, &[]).await;
         if let Some(log) = &mut evidence.log {
@@ -165,25 +165,27 @@ impl Evidence {
         vpc: Option<&types::AwsVpcConfiguration>,
         balancers: &[types::LoadBalancer],
     ) {
-        self.log = self.read_log(&context.aws).await;
+        self.log = self.read_log(context).await;
         let Some(vpc) = vpc else { return };
         if let Some(case) = self.case().filter(|it| it.rule.looks_at != network::Look::Nothing) {
             let found = match case.rule.looks_at {
-                network::Look::WayOut => network::way_out(&context.aws, vpc, &self.subnets(), self.endpoints().as_deref()).await,
-                _ => network::way_in(&context.aws, vpc, &self.targets, balancers).await,
+                network::Look::WayOut => {
+                    network::way_out(&context.client, vpc, &self.subnets(), self.endpoints().as_deref()).await
+                }
+                _ => network::way_in(&context.client, vpc, &self.targets, balancers).await,
             };
             self.network = self.told(found).unwrap_or_default();
         }
     }
 
-    async fn read_log(&mut self, aws: &Aws) -> Option<Log> {
+    async fn read_log(&mut self, context: &Context) -> Option<Log> {
         let task = self.typical().next()?;
         let name = self.culprit(task)?.name()?.to_owned();
         let stream = Stream::of(self.defined(&name)?, task.task_arn()?)?;
-        if stream.region.as_ref().is_some_and(|it| it != aws.region()) {
+        if stream.region.as_ref().is_some_and(|it| it != context.client.region()) {
             return Some(Log { container: name, stream, lines: Vec::new(), shown: false });
         }
-        let lines = logs::tail(aws, &stream, LINES).await;
+        let lines = logs::tail(context, &stream, LINES).await;
         let lines = self.told(lines)?;
         Some(Log { container: name, stream, lines, shown: false })
     }

@@ -243,17 +243,25 @@ mod tests {
                 "did you mean type?",
             ),
             (json!({ "rules": [rule(1, &json!({})), rule(1, &json!({}))] }), "policy.rules[1].rulePriority", "policy.rules[0]"),
-            (json!({ "rules": [rule(2, &json!({ "tagStatus": "any" })), rule(3, &json!({}))] }), "policy.rules[0].rulePriority", "last"),
+            (
+                json!({ "rules": [rule(2, &json!({ "tagStatus": "any" })), rule(3, &json!({}))] }),
+                "policy.rules[0].rulePriority",
+                "last",
+            ),
         ] {
             let (mistakes, warnings) = found(&policy);
-            assert!(mistakes.len() == 1 && mistakes[0].starts_with(at) && mistakes[0].contains(expected), "{policy}: {mistakes:?}");
+            assert!(
+                mistakes.len() == 1 && mistakes[0].starts_with(at) && mistakes[0].contains(expected),
+                "{policy}: {mistakes:?}"
+            );
             assert_eq!(warnings, Vec::<String>::new());
         }
     }
 
     #[test]
     fn what_aws_takes_is_not_refused() {
-        let archived = json!({ "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned", "countUnit": "days" });
+        let archived =
+            json!({ "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned", "countUnit": "days" });
         let mut archives = rule(2, &json!({ "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days" }));
         archives["action"] = json!({ "type": "transition", "targetStorageClass": "archive" });
         for rules in [

@@ -75,18 +75,23 @@ fn check_balancer(
         })
     });
     let grace = inputs.health_check_grace_period_seconds;
-    report.warn_if_mismatched("healthCheckGracePeriodSeconds", &["healthCheckGracePeriodSeconds", &container_name], &both, |(task, group)| {
-        let container = container(task, name).ok()??;
-        let (_, start_period) = container.health?;
-        let stopped = grace.max(group.interval? * group.unhealthy_threshold?);
-        (stopped < start_period).then(|| {
-            format!(
-                "is {grace}, so that a task which target group {} finds unhealthy is stopped after {stopped} seconds, though \
+    report.warn_if_mismatched(
+        "healthCheckGracePeriodSeconds",
+        &["healthCheckGracePeriodSeconds", &container_name],
+        &both,
+        |(task, group)| {
+            let container = container(task, name).ok()??;
+            let (_, start_period) = container.health?;
+            let stopped = grace.max(group.interval? * group.unhealthy_threshold?);
+            (stopped < start_period).then(|| {
+                format!(
+                    "is {grace}, so that a task which target group {} finds unhealthy is stopped after {stopped} seconds, though \
                  container {} may take {start_period} to start (healthCheck.startPeriod); raise it to {start_period}",
-                group.name, container.shown
-            )
-        })
-    });
+                    group.name, container.shown
+                )
+            })
+        },
+    );
 }
 
 fn check_registry(inputs: &ServiceInputs, task: &Candidates<TaskDefinitionFacts>, report: &mut Report<'_>) {
@@ -173,8 +178,15 @@ impl Pace {
 }
 
 /// Warns of deployments that take long, with the setting that makes them so.
-fn estimate(inputs: &ServiceInputs, task: Option<&TaskDefinitionFacts>, groups: &[Candidates<TargetGroupFacts>], report: &mut Report<'_>) {
-    let Some(rounds) = rounds(inputs, inputs.deployment_minimum_healthy_percent, inputs.deployment_maximum_percent) else { return };
+fn estimate(
+    inputs: &ServiceInputs,
+    task: Option<&TaskDefinitionFacts>,
+    groups: &[Candidates<TargetGroupFacts>],
+    report: &mut Report<'_>,
+) {
+    let Some(rounds) = rounds(inputs, inputs.deployment_minimum_healthy_percent, inputs.deployment_maximum_percent) else {
+        return;
+    };
     let groups = || groups.iter().filter_map(Candidates::only);
     let containers = || task.and_then(|it| it.containers.as_ref()).into_iter().flatten();
     let checked = |it: &TargetGroupFacts| Some(it.interval? * it.healthy_threshold?);
@@ -215,7 +227,8 @@ fn estimate(inputs: &ServiceInputs, task: Option<&TaskDefinitionFacts>, groups: 
 
     let Pace { rounds, healthy, drain, stop } = pace;
     let each = if rounds == 1 { String::new() } else { format!("{rounds} rounds, each of ") };
-    let sums = format!("{each}{START} s to start, {healthy} s to become healthy, {} s until the old ones have ended", drain + stop);
+    let sums =
+        format!("{each}{START} s to start, {healthy} s to become healthy, {} s until the old ones have ended", drain + stop);
     let way = best.map(|(way, it)| format!("; with {way}, about {}", minutes(it.total()))).unwrap_or_default();
     let patience = i32::try_from(PATIENCE.limit.as_secs()).unwrap_or(i32::MAX);
     let patience = if pace.total() > patience {
@@ -313,7 +326,7 @@ mod tests {
             };
             let first = service(Value::Unknown, Value::Unknown);
             for (name, arn) in [("TaskDefinition", TASK), ("TargetGroup", GROUP)] {
-                self.plan.record(name, None, &[("arn".to_owned(), Value::String(arn.to_owned()))].into());
+                self.plan.record(name, None, &[Value::String(arn.to_owned())]);
             }
             [first, service(Value::String(TASK.to_owned()), Value::String(GROUP.to_owned()))]
         }
@@ -371,7 +384,8 @@ mod tests {
         };
         let fits = json!({ "name": "app", "image": "nginx", "portMappings": [{ "containerPort": 8000 }] });
         assert_eq!(another(fits), Vec::<String>::new());
-        let reason = "loadBalancers[0].containerPort is 8000, which is not in portMappings of container app of task definition web";
+        let reason =
+            "loadBalancers[0].containerPort is 8000, which is not in portMappings of container app of task definition web";
         let mistakes = another(json!({ "name": "worker", "image": "nginx" }));
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(reason), "{mistakes:?}");
     }
@@ -432,10 +446,17 @@ mod tests {
         let first = told(spot(), Value::Unknown);
         assert!(first.len() == 1 && first[0].starts_with(&reason), "{first:?}");
         assert_eq!(told(spot(), Value::String("another".to_owned())), Vec::<String>::new());
-        assert_eq!(told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown), Vec::<String>::new());
+        assert_eq!(
+            told(json!([{ "capacityProvider": "FARGATE", "base": 1, "weight": 1 }]), Value::Unknown),
+            Vec::<String>::new()
+        );
         let reason = format!("{path} is \"FARGATE-SPOT\", which is not a capacity provider of AWS; did you mean FARGATE_SPOT?");
         for cluster in ["another", "main"] {
-            assert_eq!(told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String(cluster.to_owned())), [&*reason], "{cluster}");
+            assert_eq!(
+                told(json!([{ "capacityProvider": "FARGATE-SPOT" }]), Value::String(cluster.to_owned())),
+                [&*reason],
+                "{cluster}"
+            );
         }
     }
 

@@ -9,7 +9,8 @@ use aws_sdk_ecs::types::{
 use crate::{aws::ecs::deployment::primary, check::Foreign};
 
 const PLACEMENT: &str = "is not supported on Fargate, where AWS places the tasks; leave it out";
-const ROLE: &str = "is for classic load balancers; AWS balances these tasks by its own role AWSServiceRoleForECS, so leave it out";
+const ROLE: &str =
+    "is for classic load balancers; AWS balances these tasks by its own role AWSServiceRoleForECS, so leave it out";
 const VOLUMES: &str = "is not supported by this provider; mount an EFS file system instead, by volumes of the task definition";
 /// The settings of services, by the names of AWS and those of pulumi-aws.
 pub(super) const FOREIGN: &[Foreign] = &[
@@ -87,10 +88,16 @@ pub(super) fn settings(service: &Service) -> Vec<String> {
     // AWS shows its own role, too.
     add("roleArn", service.role_arn().is_some_and(|it| !it.is_empty() && !it.contains(":role/aws-service-role/")));
     add("serviceRegistries[1]", service.service_registries().len() > 1);
-    add("loadBalancers[].loadBalancerName", service.load_balancers().iter().any(|it| it.load_balancer_name().is_some_and(|it| !it.is_empty())));
+    add(
+        "loadBalancers[].loadBalancerName",
+        service.load_balancers().iter().any(|it| it.load_balancer_name().is_some_and(|it| !it.is_empty())),
+    );
     add("loadBalancers[].advancedConfiguration", service.load_balancers().iter().any(|it| it.advanced_configuration().is_some()));
     if let Some(it) = primary(service) {
-        add("serviceConnectConfiguration", it.service_connect_configuration().is_some_and(types::ServiceConnectConfiguration::enabled));
+        add(
+            "serviceConnectConfiguration",
+            it.service_connect_configuration().is_some_and(types::ServiceConnectConfiguration::enabled),
+        );
         add("volumeConfigurations", !it.volume_configurations().is_empty());
         add("vpcLatticeConfigurations", !it.vpc_lattice_configurations().is_empty());
     }
@@ -101,9 +108,15 @@ pub(super) fn settings(service: &Service) -> Vec<String> {
         add("deploymentConfiguration.lifecycleHooks", !it.lifecycle_hooks().is_empty());
         add("deploymentConfiguration.linearConfiguration", it.linear_configuration().is_some());
         add("deploymentConfiguration.canaryConfiguration", it.canary_configuration().is_some());
-        add("deploymentConfiguration.earlySuccessCriteria", it.early_success_criteria().is_some_and(aws_sdk_ecs::types::DeploymentEarlySuccessCriteria::enable));
+        add(
+            "deploymentConfiguration.earlySuccessCriteria",
+            it.early_success_criteria().is_some_and(aws_sdk_ecs::types::DeploymentEarlySuccessCriteria::enable),
+        );
         if let Some(breaker) = it.deployment_circuit_breaker() {
-            add("deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", breaker.reset_on_healthy_task() == Some(false));
+            add(
+                "deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask",
+                breaker.reset_on_healthy_task() == Some(false),
+            );
             // ThresholdConfiguration: the default is BOUNDED_PERCENT, 50.
             let is_default = |it: &types::ThresholdConfiguration| it.r#type().as_str() == "BOUNDED_PERCENT" && it.value() == 50;
             let threshold = breaker.threshold_configuration().is_some_and(|it| !is_default(it));
@@ -165,8 +178,10 @@ mod tests {
         assert_eq!(settings(&plain.clone().build()), Vec::<String>::new());
         let connect = types::ServiceConnectConfiguration::builder().enabled(true).build();
         let deployment = types::Deployment::builder().status("PRIMARY").service_connect_configuration(connect).build();
-        let controller = types::DeploymentController::builder().r#type(types::DeploymentControllerType::CodeDeploy).build().unwrap();
-        let green = DeploymentConfiguration::builder().strategy(types::DeploymentStrategy::BlueGreen).bake_time_in_minutes(5).build();
+        let controller =
+            types::DeploymentController::builder().r#type(types::DeploymentControllerType::CodeDeploy).build().unwrap();
+        let green =
+            DeploymentConfiguration::builder().strategy(types::DeploymentStrategy::BlueGreen).bake_time_in_minutes(5).build();
         let service = plain.deployments(deployment).deployment_controller(controller).deployment_configuration(green).build();
         let expected = [
             "deploymentController CODE_DEPLOY",

@@ -33,7 +33,7 @@ pub(super) struct Described {
 /// The revision of that name, or the latest active one of that family.
 pub(super) async fn describe(context: &Context, name: &str) -> Result<Option<Described>> {
     let text = Text::default();
-    let request = context.aws.ecs().describe_task_definition().task_definition(name).include(types::TaskDefinitionField::Tags);
+    let request = context.client.ecs().describe_task_definition().task_definition(name).include(types::TaskDefinitionField::Tags);
     match request.customize().interceptor(text.clone()).send().await.explain() {
         Err(error) if is_missing(&error) => Ok(None),
         answer => {

@@ -27,7 +27,11 @@ pub(super) const FOREIGN: &[Foreign] = &[
     absent("", "inferenceAccelerators", NOT_ON_FARGATE),
     absent("", "trustedExecutionConfiguration", NOT_ON_FARGATE),
     absent("", "proxyConfiguration", "belongs to App Mesh, which this provider does not support; use Service Connect"),
-    absent(CONTAINERS, "links", "is not supported on Fargate, where the containers of a task reach each other at localhost; remove it"),
+    absent(
+        CONTAINERS,
+        "links",
+        "is not supported on Fargate, where the containers of a task reach each other at localhost; remove it",
+    ),
     absent(CONTAINERS, "privileged", "is not supported on Fargate; remove it, or set it to false"),
     absent(CONTAINERS, "hostname", NOT_WITH_AWSVPC),
     absent(CONTAINERS, "disableNetworking", NOT_WITH_AWSVPC),
@@ -41,7 +45,11 @@ pub(super) const FOREIGN: &[Foreign] = &[
     absent(LINUX, "sharedMemorySize", NOT_ON_FARGATE),
     absent(LINUX, "maxSwap", NOT_ON_FARGATE),
     absent(LINUX, "swappiness", NOT_ON_FARGATE),
-    absent("volumes[]", "host", "is not supported on Fargate, where a volume has no path on the host; remove it, or use efsVolumeConfiguration"),
+    absent(
+        "volumes[]",
+        "host",
+        "is not supported on Fargate, where a volume has no path on the host; remove it, or use efsVolumeConfiguration",
+    ),
     absent("volumes[]", "dockerVolumeConfiguration", "is not supported on Fargate; use efsVolumeConfiguration"),
     absent("volumes[]", "fsxWindowsFileServerVolumeConfiguration", NOT_ON_FARGATE),
     absent("volumes[]", "s3filesVolumeConfiguration", "is not supported by this provider; use efsVolumeConfiguration"),
@@ -150,7 +158,8 @@ mod tests {
 
     #[test]
     fn sizes_become_the_numbers_that_aws_shows() {
-        for (text, number) in [("0.5 vCPU", "512"), (".25vcpu", "256"), (" 4 VCPU ", "4096"), ("1024", "1024"), (" 256 ", "256")] {
+        for (text, number) in [("0.5 vCPU", "512"), (".25vcpu", "256"), (" 4 VCPU ", "4096"), ("1024", "1024"), (" 256 ", "256")]
+        {
             assert_eq!(size(text, "vCPU").as_deref(), Some(number), "{text}");
         }
         for (text, number) in [("1GB", "1024"), ("0.5 gb", "512"), ("30 GB", "30720"), ("2048", "2048")] {

@@ -27,7 +27,10 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     report.rule(
         &["requiresCompatibilities"],
         required.is_empty() || required.iter().any(|it| it == "FARGATE"),
-        format!("is {}, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out", required.join(", ")),
+        format!(
+            "is {}, without FARGATE, so AWS does not check it for Fargate; add FARGATE, or leave it out",
+            required.join(", ")
+        ),
     );
     let pid_mode = inputs.pid_mode.unwrap_or(TaskDefinitionPidMode::Task);
     report.rule(
@@ -37,7 +40,8 @@ pub(super) fn check(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     );
     report.rule(
         &["pidMode", "runtimePlatform.operatingSystemFamily"],
-        inputs.pid_mode.is_none() || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
+        inputs.pid_mode.is_none()
+            || inputs.runtime_platform.operating_system_family == TaskDefinitionOperatingSystemFamily::Linux,
         "is not supported for Windows; remove it",
     );
     report.rule(
@@ -175,7 +179,11 @@ fn check_volume(path: &str, volume: &TaskDefinitionVolume, inputs: &TaskDefiniti
             &at("transitEncryption"),
             &at("authorizationConfig.iam"),
             // With IAM, it does not matter.
-            &at(if authorization.iam == TaskDefinitionEnabled::Disabled { "authorizationConfig.accessPointId" } else { "rootDirectory?" }),
+            &at(if authorization.iam == TaskDefinitionEnabled::Disabled {
+                "authorizationConfig.accessPointId"
+            } else {
+                "rootDirectory?"
+            }),
         ],
         efs.transit_encryption == TaskDefinitionEnabled::Enabled
             || authorization.access_point_id.is_none() && authorization.iam == TaskDefinitionEnabled::Disabled,
@@ -216,7 +224,8 @@ fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
             }
             let number = port.container_port;
             if let Some(owner) = taken.insert((number, name_of(port.protocol)), &container.name) {
-                let reason = format!("is {number}, on which container {owner} listens already; containers of a task share one address");
+                let reason =
+                    format!("is {number}, on which container {owner} listens already; containers of a task share one address");
                 report.rule(&[&format!("{path}.containerPort")], false, reason);
             }
             let Some(name) = &port.name else { continue };
@@ -431,12 +440,7 @@ const AWSLOGS_OPTIONS: [&str; 12] = [
     "tag",
 ];
 
-fn check_logs(
-    path: &str,
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
+fn check_logs(path: &str, container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let Some(logs) = &container.log_configuration else {
         report.warn(
             &[&format!("{path}.logConfiguration"), &format!("{path}.firelensConfiguration"), &format!("{path}.essential")],
@@ -461,7 +465,11 @@ fn check_logs(
                     None => format!("there are {}", names[..8].join(", ")),
                 };
                 // Its value does not matter.
-                report.rule(&[&option(name), &driver], names.contains(&name.as_str()), format!("is no option of awslogs; {hint}"));
+                report.rule(
+                    &[&option(name), &driver],
+                    names.contains(&name.as_str()),
+                    format!("is no option of awslogs; {hint}"),
+                );
             }
             report.rule(
                 &[&option("awslogs-multiline-pattern"), &driver],
@@ -488,7 +496,11 @@ fn check_logs(
         }
         TaskDefinitionLogDriver::Splunk => {
             for (name, why) in [("splunk-url", "where Splunk is"), ("splunk-token", "its token, best in secretOptions")] {
-                report.rule(&[&option(name), &at("secretOptions[].name"), &driver], given(name), format!("is required by splunk: {why}"));
+                report.rule(
+                    &[&option(name), &at("secretOptions[].name"), &driver],
+                    given(name),
+                    format!("is required by splunk: {why}"),
+                );
             }
         }
         TaskDefinitionLogDriver::Other(name) => report.rule(
@@ -645,11 +657,7 @@ fn is_in_ecr(image: &str) -> bool {
 }
 
 /// What the execution role is needed for, it has to be allowed. Others may allow it, so that it is not certain.
-fn check_rights(
-    container: &TaskDefinitionContainerDefinition,
-    inputs: &TaskDefinitionInputs,
-    report: &mut Report<'_>,
-) {
+fn check_rights(container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let logs = container.log_configuration.as_ref();
     let log_option = |name: &str| logs.and_then(|it| it.options.get(name)).map(String::as_str);
     let secrets = || container.secrets.iter().chain(logs.iter().flat_map(|it| &it.secret_options));
@@ -683,7 +691,11 @@ fn check_rights(
             ));
         }
         let (_, action) = basic.iter().find(|(needed, action)| *needed && lacks(action))?;
-        let has = if role.allowed.as_ref().is_some_and(Vec::is_empty) { "has no policies" } else { &format!("is not allowed {action}") };
+        let has = if role.allowed.as_ref().is_some_and(Vec::is_empty) {
+            "has no policies"
+        } else {
+            &format!("is not allowed {action}")
+        };
         Some(format!(
             "is role {}, which {has}, so that container {} cannot start; add the ARN of \
              service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns",
@@ -705,10 +717,8 @@ fn part_of(path: &str, container: &TaskDefinitionContainerDefinition, report: &R
         name: report.known(&at("name"), container.name.clone()),
         shown: report.shown(&container.name),
         essential: container.essential,
-        ports: report.known(
-            &at("portMappings"),
-            container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect(),
-        ),
+        ports: report
+            .known(&at("portMappings"), container.port_mappings.iter().map(|it| (it.container_port, protocol(it))).collect()),
         health: health.map(|it| (it.interval, it.start_period)),
         stop_timeout: container.stop_timeout.filter(|_| report.knows(&at("stopTimeout"))),
     }
@@ -898,7 +908,9 @@ mod tests {
         let at = "containerDefinitions[0].image";
         let scheme = format!("{at} is \"https://ghcr.io/a/b:1\", but an image has no https://; use ghcr.io/a/b:1");
         assert_eq!(image("https://ghcr.io/a/b:1"), [scheme]);
-        let capitals = format!("{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC");
+        let capitals = format!(
+            "{at} is \"ghcr.io/Acme/Web:RC\", but the name of a repository has no capital letters; use ghcr.io/acme/web:RC"
+        );
         assert_eq!(image("ghcr.io/Acme/Web:RC"), [capitals]);
         let space = format!(
             "{at} is \"nginx: 1\", with ' ' in it; an image is made of letters, digits and any of -_:./#@, such as \
@@ -921,7 +933,8 @@ mod tests {
             { "name": "nproc", "softLimit": 1024, "hardLimit": 2048 }, { "name": "memlock", "softLimit": 64, "hardLimit": -1 },
         ]);
         let container = json!({ "name": "app", "image": "nginx", "logConfiguration": logs, "ulimits": limits });
-        let efs = json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
+        let efs =
+            json!({ "fileSystemId": "fs-1", "transitEncryption": "DISABLED", "authorizationConfig": { "iam": "DISABLED" } });
         let inputs = json!({
             "cpu": "0.5 vCPU", "memory": "1 GB", "executionRoleArn": "starter", "taskRoleArn": "task",
             "requiresCompatibilities": [], "pidMode": "task", "placementConstraints": [],
@@ -1023,7 +1036,9 @@ mod tests {
         assert_eq!(of(json!([container("a", &["b", "c"]), container("b", &["c"]), container("c", &[])])), none);
         assert_eq!(
             of(json!([container("a", &["b"]), container("b", &["c"]), container("c", &["b"])])),
-            ["containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"]
+            [
+                "containerDefinitions[1].dependsOn goes round in a circle, so that none can start: b, which waits for c, which waits for b"
+            ]
         );
     }
 
@@ -1039,9 +1054,7 @@ mod tests {
             (failures.join("; "), warnings.join("; "))
         };
         let none = (String::new(), String::new());
-        let check = |interval: i32, period: i32| {
-            json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period })
-        };
+        let check = |interval: i32, period: i32| json!({ "command": ["CMD", "redis-cli", "ping"], "interval": interval, "startPeriod": period });
         assert_eq!(warnings(json!({ "healthCheck": check(10, 180) })), none);
         let reason = "containerDefinitions[1].startTimeout is 20 seconds, after which app gives up, but healthCheck looks at the \
                       container only after 30; lower healthCheck.interval";
@@ -1072,7 +1085,7 @@ mod tests {
         };
         let arn = Value::String("arn:aws:iam::123456789012:role/lambda".to_owned());
         let (told, told_unknown) = (|| told_of(arn.clone()), || told_of(Value::Unknown));
-        let settle = || plan.record("Role", None, &[("arn".to_owned(), arn.clone())].into());
+        let settle = || plan.record("Role", None, &[arn.clone()]);
         assert_eq!(told(), (vec![], vec![]), "it is not of this program");
         findings::<role::Role>(&plan, role("lambda", "lambda.amazonaws.com").into());
         let reason = "is role lambda, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
@@ -1108,7 +1121,8 @@ mod tests {
         };
         let found = |it: &Container| (it.name.is_some(), it.ports.is_some(), it.health.is_some(), it.stop_timeout.is_some());
         let cases = [("name", (false, true, false, true)), ("portMappings", (true, false, false, true))];
-        let cases = [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
+        let cases =
+            [&cases[..], &[("healthCheck", (true, true, false, true)), ("stopTimeout", (true, true, false, false))]].concat();
         for (unknown, expected) in cases {
             let task = told(Value::List(vec![container(unknown)]));
             assert_eq!(task.containers.iter().flatten().map(found).collect::<Vec<_>>(), [expected], "{unknown}");
@@ -1142,7 +1156,8 @@ mod tests {
         let nothing = "executionRoleArn is role starter, which has no policies, so that container app cannot start; add the ARN of \
                        service-role/AmazonECSTaskExecutionRolePolicy to its managedPolicyArns";
         assert_eq!(warned(json!({}), json!({})), nothing);
-        let lacks = |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
+        let lacks =
+            |what: &str| format!("executionRoleArn is role starter, which is not allowed {what} in inlinePolicies of the role");
         let secret = |from: &str| json!({ "secrets": [{ "name": "A", "valueFrom": from }] });
         let managed = secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf");
         let reads = "but container app needs that to read its secrets; allow it";
@@ -1168,7 +1183,10 @@ mod tests {
             "awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p", "awslogs-create-group": "true",
         });
         let reason = "logs:CreateLogGroup, but container app needs that for awslogs-create-group; allow it";
-        assert_eq!(warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })), lacks(reason));
+        assert_eq!(
+            warned(execution, json!({ "logConfiguration": { "logDriver": "awslogs", "options": options } })),
+            lacks(reason)
+        );
     }
 
     #[test]
@@ -1184,7 +1202,11 @@ mod tests {
         let from = |it: &str| json!([{ "name": "A", "valueFrom": it }]);
         let splunk = |it: &str| json!({ "logDriver": "splunk", "options": { "splunk-url": "u", "splunk-token": "t" }, "secretOptions": from(it) });
         for (container, at, rule) in [
-            (json!({ "secrets": from(bucket) }), "secrets[0].valueFrom", "an ARN of s3; it has to be one of secretsmanager or ssm"),
+            (
+                json!({ "secrets": from(bucket) }),
+                "secrets[0].valueFrom",
+                "an ARN of s3; it has to be one of secretsmanager or ssm",
+            ),
             (json!({ "logConfiguration": splunk(bucket) }), "logConfiguration.secretOptions[0].valueFrom", "an ARN of s3"),
             (
                 json!({ "repositoryCredentials": { "credentialsParameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/a" } }),
@@ -1192,7 +1214,11 @@ mod tests {
                 "an ARN of ssm; it has to be one of secretsmanager",
             ),
             (json!({ "environmentFiles": [{ "value": secret }] }), "environmentFiles[0].value", "an ARN of secretsmanager"),
-            (json!({ "environmentFiles": [{ "value": "s3://bucket/app.env" }] }), "environmentFiles[0].value", "use arn:aws:s3:::bucket"),
+            (
+                json!({ "environmentFiles": [{ "value": "s3://bucket/app.env" }] }),
+                "environmentFiles[0].value",
+                "use arn:aws:s3:::bucket",
+            ),
         ] {
             let (mistakes, _) = read(container);
             let told = mistakes.len() == 1 && mistakes[0].starts_with(&format!("containerDefinitions[0].{at} "));
@@ -1213,7 +1239,8 @@ mod tests {
     #[test]
     fn a_role_whose_trust_policy_is_wrong_is_not_told_of_again() {
         let plan = Plan::default();
-        let statement = json!({ "Effect": "Allow", "Action": "sts:AssumRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
+        let statement =
+            json!({ "Effect": "Allow", "Action": "sts:AssumRole", "Principal": { "Service": "ecs-tasks.amazonaws.com" } });
         let role = |action: &str| {
             let mut statement = statement.clone();
             statement["Action"] = json!(action);

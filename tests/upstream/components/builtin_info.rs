@@ -1,7 +1,7 @@
 //! The provider that Pulumi's tests for components call `builtin-info-component`.
 
 use anyhow::Result;
-use fargate::{
+use pulumi_provider::{
     component::{Component, Erased},
     monitor::Monitor,
     package::Package,
@@ -38,16 +38,18 @@ impl Component for BuiltinInfo {
 
 static BUILTIN_INFO: Erased<BuiltinInfo> = Erased::NEW;
 
-static PACKAGE: Package = Package {
+static PACKAGE: Package<()> = Package {
     name: "builtin-info-component",
     version: "37.0.0",
     description: "A component that tells where it is.",
     keywords: &["kind/component"],
+    publisher: "tests",
+    license: "Apache-2.0",
     resources: &[],
     functions: &[],
     components: &[&BUILTIN_INFO],
 };
 
 fn main() -> Result<()> {
-    fargate::serve(&PACKAGE)
+    pulumi_provider::serve(&PACKAGE)
 }

@@ -1,7 +1,7 @@
 //! The provider that Pulumi's tests for components call `conformance-component`.
 
 use anyhow::Result;
-use fargate::{
+use pulumi_provider::{
     component::{Component, Erased},
     monitor::{Child, Monitor},
     output::Output,
@@ -40,16 +40,18 @@ impl Component for Simple {
 
 static SIMPLE: Erased<Simple> = Erased::NEW;
 
-static PACKAGE: Package = Package {
+static PACKAGE: Package<()> = Package {
     name: "conformance-component",
     version: "22.0.0",
     description: "A component with a child of another package.",
     keywords: &["kind/component"],
+    publisher: "tests",
+    license: "Apache-2.0",
     resources: &[],
     functions: &[],
     components: &[&SIMPLE],
 };
 
 fn main() -> Result<()> {
-    fargate::serve(&PACKAGE)
+    pulumi_provider::serve(&PACKAGE)
 }

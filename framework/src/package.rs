@@ -3,15 +3,16 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
+    cloud::Cloud,
     component::AnyComponent,
-    config,
-    functions::AnyFunction,
+    function::AnyFunction,
     resource::AnyResource,
     schema::{Shape, Shapes},
+    settings,
 };
 
 /// What a provider serves.
-pub struct Package {
+pub struct Package<C: Cloud> {
     /// The name, which every token of the package starts with.
     pub name: &'static str,
     /// The version, such as `1.2.3`.
@@ -20,28 +21,35 @@ pub struct Package {
     pub description: &'static str,
     /// Words to find it by.
     pub keywords: &'static [&'static str],
-    pub resources: &'static [&'static dyn AnyResource],
-    pub functions: &'static [&'static dyn AnyFunction],
+    /// Who publishes it.
+    pub publisher: &'static str,
+    /// Its license, by the name that SPDX gives it.
+    pub license: &'static str,
+    /// Its resources, each behind a static [`resource::Erased`](crate::resource::Erased).
+    pub resources: &'static [&'static dyn AnyResource<C>],
+    /// Its functions, likewise.
+    pub functions: &'static [&'static dyn AnyFunction<C>],
+    /// Its components, likewise.
     pub components: &'static [&'static dyn AnyComponent],
 }
 
-impl Package {
-    /// Whether it calls AWS, and so has settings. Components alone leave that to the resources that they consist of.
-    pub fn calls_aws(&self) -> bool {
+impl<C: Cloud> Package<C> {
+    /// Whether it calls the cloud, and so has settings. Components alone leave that to the resources that they consist of.
+    pub fn calls_cloud(&self) -> bool {
         !self.resources.is_empty() || !self.functions.is_empty()
     }
 
-    /// The resource of a type such as `fargate:index:Service`.
-    pub fn resource(&self, token: &str) -> Option<&'static dyn AnyResource> {
+    /// The resource of a type such as `package:index:Service`.
+    pub fn resource(&self, token: &str) -> Option<&'static dyn AnyResource<C>> {
         self.resources.iter().find(|it| self.name_in(token) == Some(it.name())).copied()
     }
 
-    /// The function of a token such as `fargate:index:getVpc`.
-    pub fn function(&self, token: &str) -> Option<&'static dyn AnyFunction> {
+    /// The function of a token such as `package:index:getService`.
+    pub fn function(&self, token: &str) -> Option<&'static dyn AnyFunction<C>> {
         self.functions.iter().find(|it| self.name_in(token) == Some(it.name())).copied()
     }
 
-    /// The component of a type such as `fargate:index:Network`.
+    /// The component of a type such as `package:index:Network`.
     pub fn component(&self, token: &str) -> Option<&'static dyn AnyComponent> {
         self.components.iter().find(|it| self.name_in(token) == Some(it.name())).copied()
     }
@@ -75,8 +83,8 @@ impl Package {
             "version": self.version,
             "description": self.description,
             "keywords": self.keywords,
-            "license": "Apache-2.0",
-            "publisher": "fargate",
+            "license": self.license,
+            "publisher": self.publisher,
             "meta": { "supportPack": true },
             "language": {
                 "nodejs": respect,
@@ -92,12 +100,13 @@ impl Package {
             "resources": resources,
             "functions": functions,
         });
-        if self.calls_aws() {
-            types.add_all(config::shapes());
-            let settings = self.properties(config::shapes().root());
+        if self.calls_cloud() {
+            let shapes = settings::shapes::<C>();
+            types.add_all(&shapes);
+            let settings = self.properties(shapes.root());
             schema["config"] = json!({ "variables": settings });
             schema["provider"] = json!({
-                "description": "The AWS account and region that resources are in, and how to reach them.",
+                "description": shapes.root().keyword("description"),
                 "inputProperties": settings,
             });
         }
@@ -167,7 +176,7 @@ impl Package {
         if let Some(name) = shape.reference() {
             let reference = json!({ "$ref": format!("#/types/{}", self.token(name)) });
             return match shape.resolve().kind() {
-                // Relaxed: AWS may know names that we do not. The type is that of a default.
+                // Relaxed: the cloud may know names that we do not. The type is that of a default.
                 Some(_) if shape.resolve().names().is_some() => {
                     json!({ "type": "string", "oneOf": [{ "type": "string" }, reference] })
                 }
@@ -188,12 +197,12 @@ impl Package {
 }
 
 /// The types of a package, each of which has one meaning in it.
-struct Types<'a> {
-    package: &'a Package,
+struct Types<'a, C: Cloud> {
+    package: &'a Package<C>,
     specs: Map<String, Json>,
 }
 
-impl Types<'_> {
+impl<C: Cloud> Types<'_, C> {
     fn add_all(&mut self, shapes: &Shapes) {
         for (name, shape) in shapes.types() {
             // What is there for the sake of Rust alone is no type of the package.
@@ -205,7 +214,7 @@ impl Types<'_> {
         }
     }
 
-    fn resource(&mut self, resource: &dyn AnyResource) -> Json {
+    fn resource(&mut self, resource: &dyn AnyResource<C>) -> Json {
         let query = resource.query();
         self.add_all(query);
         let mut spec = self.inputs_and_outputs(resource.inputs(), resource.outputs());
@@ -238,7 +247,7 @@ impl Types<'_> {
         spec
     }
 
-    fn function(&mut self, function: &dyn AnyFunction) -> Json {
+    fn function(&mut self, function: &dyn AnyFunction<C>) -> Json {
         let (arguments, result) = (function.arguments(), function.result());
         self.add_all(arguments);
         self.add_all(result);
@@ -277,129 +286,5 @@ fn copy(shape: Shape<'_>, keywords: &[&str], spec: &mut Json) {
         if !shape.keyword(keyword).is_null() {
             spec[keyword] = shape.keyword(keyword).clone();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{env, fs};
-
-    use regex_lite::Regex;
-
-    use super::*;
-    use crate::{FARGATE, schema::KEYWORDS};
-
-    /// `UPDATE=1 cargo test schema` writes it.
-    #[test]
-    fn schema_json_is_what_the_code_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
-        let fresh = FARGATE.schema_text();
-        if env::var_os("UPDATE").is_some() {
-            fs::write(path, &fresh).unwrap();
-        }
-        assert!(fs::read_to_string(path).unwrap() == fresh, "schema.json is stale: run `UPDATE=1 cargo test schema`");
-    }
-
-    /// An output that may be missing is a pointer in Go, of which a URL would hold the address in memory.
-    #[test]
-    fn outputs_that_always_have_a_value_are_required() {
-        let schema = FARGATE.schema();
-        for (resource, outputs) in [
-            ("ListenerRule", &["priority", "arn"][..]),
-            ("LoadBalancer", &["dnsName", "zoneId", "name", "region"]),
-            ("RedisGroup", &["port", "primaryEndpointAddress", "engineVersion", "numCacheClusters"]),
-            ("Repository", &["repositoryUrl"]),
-            ("SecurityGroup", &["vpcId", "name"]),
-            ("Service", &["desiredCount", "name", "cluster"]),
-            ("Subnet", &["availabilityZone", "vpcId", "cidrBlock"]),
-        ] {
-            let required = schema["resources"][FARGATE.token(resource)]["required"].as_array().unwrap();
-            for output in outputs {
-                assert!(required.contains(&json!(output)), "{resource}.{output} is not required");
-            }
-        }
-        let vpc = &schema["functions"][FARGATE.token("getVpc")]["outputs"];
-        assert_eq!(vpc["required"].as_array().unwrap().len(), vpc["properties"].as_object().unwrap().len());
-    }
-
-    #[test]
-    fn names_are_listed_for_inputs_and_others_are_taken() {
-        let schema = FARGATE.schema();
-        let types = schema["types"].as_object().unwrap();
-        let name = FARGATE.token("TargetGroupProtocol");
-        let resource = &schema["resources"][FARGATE.token("TargetGroup")];
-        let input = &resource["inputProperties"]["protocol"];
-        assert_eq!(input["oneOf"], json!([{ "type": "string" }, { "$ref": format!("#/types/{name}") }]));
-        assert_eq!(resource["properties"]["protocol"]["type"], "string");
-        assert!(types[&name]["enum"].as_array().unwrap().iter().any(|it| it["value"] == "HTTP"));
-        let references = Regex::new("\"#/types/([^\"]+)\"").unwrap();
-        let text = schema.to_string();
-        for it in references.captures_iter(&text) {
-            assert!(types.contains_key(&it[1]), "nothing says what {} is", &it[1]);
-        }
-    }
-
-    fn all_shapes() -> impl Iterator<Item = &'static Shapes> {
-        let resources = FARGATE.resources.iter().flat_map(|it| [it.inputs(), it.outputs(), it.query()]);
-        let functions = FARGATE.functions.iter().flat_map(|it| [it.arguments(), it.result()]);
-        resources.chain(functions).chain([config::shapes()])
-    }
-
-    fn every_field(mut check: impl FnMut(&str, Shape<'_>)) {
-        for shapes in all_shapes() {
-            let objects = shapes.types().map(|(_, it)| it).chain([shapes.root()]);
-            objects.flat_map(Shape::properties).for_each(|(name, field)| check(name, field));
-        }
-    }
-
-    #[test]
-    fn every_field_is_documented_and_says_only_known_keywords() {
-        const JSON_SCHEMA: [&str; 20] = [
-            "$ref",
-            "additionalProperties",
-            "anyOf",
-            "const",
-            "default",
-            "description",
-            "enum",
-            "format",
-            "items",
-            "maximum",
-            "maxItems",
-            "maxLength",
-            "minimum",
-            "minItems",
-            "minLength",
-            "oneOf",
-            "pattern",
-            "propertyNames",
-            "type",
-            "uniqueItems",
-        ];
-        every_field(|name, field| {
-            assert!(field.keyword("description").is_string(), "{name} has no documentation");
-            for keyword in field.said() {
-                assert!(
-                    KEYWORDS.contains(&keyword) || JSON_SCHEMA.contains(&keyword),
-                    "{name} says {keyword}, which nobody reads"
-                );
-            }
-        });
-    }
-
-    #[test]
-    fn every_pattern_compiles_and_is_in_words() {
-        every_field(|name, field| {
-            if let Some(pattern) = field.keyword("pattern").as_str() {
-                Regex::new(pattern).unwrap();
-                assert!(field.keyword("expects").is_string(), "{name} has a pattern and does not say what it expects");
-            }
-        });
-    }
-
-    #[test]
-    fn resources_and_functions_are_in_alphabetical_order() {
-        assert!(FARGATE.resources.iter().map(|it| it.name()).is_sorted());
-        assert!(FARGATE.functions.iter().map(|it| it.name()).is_sorted());
     }
 }

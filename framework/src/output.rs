@@ -12,6 +12,15 @@ use serde::{
 use crate::value::Value;
 
 /// A value that other resources may yet have to bring about.
+///
+/// ```
+/// use pulumi_provider::output::Output;
+///
+/// let port: Output<i32> = 6379.into();
+/// let url = port.map(|it| format!("redis://host:{it}"));
+/// assert_eq!(format!("{url:?}"), "\"redis://host:6379\"");
+/// assert_eq!(format!("{:?}", url.secret()), "[secret]");
+/// ```
 #[derive(Clone)]
 pub struct Output<T> {
     value: Option<T>,
@@ -85,7 +94,7 @@ impl<T: Serialize> Serialize for Output<T> {
 }
 
 /// The name by which an output asks the codec for more than the value: for its [`Parts`].
-pub const NAME: &str = "fargate::Output";
+pub const NAME: &str = "pulumi_provider::Output";
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Output<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

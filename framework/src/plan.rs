@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     claim::Claim,
-    value::{Map, Value},
+    value::{Map, Secrets, Value},
 };
 
 /// What other resources have to know of one. None of it is a value that a program would keep secret.
@@ -26,7 +26,7 @@ trait Fact: Any + std::fmt::Debug + Send + Sync {}
 impl<T: Any + std::fmt::Debug + Send + Sync> Fact for T {}
 
 impl Facts {
-    /// Facts of a resource that others refer to by its id or its ARN.
+    /// Facts of a resource that others refer to by its id, or by what [`Cloud::references`](crate::cloud::Cloud::references) says.
     pub fn new<T: Any + std::fmt::Debug + Send + Sync>(value: T) -> Self {
         Self { value: Arc::new(value), name: None }
     }
@@ -45,7 +45,7 @@ impl Facts {
 /// How one resource refers to another, kept in its facts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    /// By this id, ARN or name.
+    /// By this id or name, or by another reference.
     Known(String),
     /// By what is not known yet.
     Unknown,
@@ -68,6 +68,7 @@ impl Link {
 pub struct Candidates<T> {
     /// Whether it is known to refer to that; if not, it is one of those, unless it comes from elsewhere.
     pub certain: bool,
+    /// All that it may refer to.
     pub those: Vec<T>,
 }
 
@@ -102,7 +103,11 @@ impl<T> Candidates<T> {
 
 /// All that was declared in this run.
 #[derive(Debug, Default)]
-pub struct Plan(Mutex<Seen>);
+pub struct Plan {
+    /// The secrets of the program, which no text may show.
+    pub secrets: Arc<Secrets>,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -122,7 +127,7 @@ struct Declared {
     kind: &'static str,
     claims: Vec<Claim>,
     facts: Option<Facts>,
-    /// What others refer to it by, as far as that is known: its id and its ARN.
+    /// What others refer to it by, as far as that is known.
     references: Vec<String>,
     /// Whether others may refer to it by what is not known yet.
     unknown: bool,
@@ -140,15 +145,14 @@ impl Declared {
     }
 
     fn is(&self, reference: &str) -> bool {
-        let ends = |it: &String| it.starts_with("arn:") && it.rsplit_once('/').is_some_and(|(_, end)| end == reference);
         self.facts.as_ref().and_then(|it| it.name.as_deref()) == Some(reference)
-            || self.references.iter().any(|it| it == reference || ends(it))
+            || self.references.iter().any(|it| it == reference)
     }
 }
 
 impl Plan {
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets everything, for another run begins. If `shared`, it may have begun without a word.
@@ -166,13 +170,13 @@ impl Plan {
         before.get(urn).cloned()
     }
 
-    /// Records that the program declares the resource `urn`, a `kind`, and what it takes that no other one may have. The engine or
-    /// AWS will report its id and ARN.
+    /// Records that the program declares the resource `urn`, a `kind`, and what it takes that no other one may have. Its id is yet to
+    /// be reported.
     pub fn claim(&self, kind: &'static str, urn: &str, claims: Vec<Claim>) {
         self.seen().declared.insert(urn.to_owned(), Declared { kind, claims, ..Declared::default() });
     }
 
-    /// Records the facts of the resource `urn`.
+    /// Records the facts of the resource `urn`, whose id is yet to be reported.
     pub fn declare(&self, urn: &str, facts: Facts) {
         let mut seen = self.seen();
         let declared = seen.declared.entry(urn.to_owned()).or_default();
@@ -198,22 +202,22 @@ impl Plan {
         seen.declared.values().filter(|it| it.kind == kind && it.unknown && !seen.shared).count()
     }
 
-    /// Records what others refer to the resource `urn` by: its id, and the ARN in its outputs, as far as they are known.
-    pub fn record(&self, urn: &str, id: Option<&str>, outputs: &Map) {
+    /// Records what others refer to the resource `urn` by: its id, and `references`, as far as they are known.
+    pub fn record(&self, urn: &str, id: Option<&str>, references: &[Value]) {
         if let Some(it) = self.seen().declared.get_mut(urn) {
-            let arn = outputs.get("arn");
-            it.unknown = id.is_none() && arn.is_none_or(|it| it.as_str().is_none()) || arn == Some(&Value::Unknown);
-            it.references =
-                id.into_iter().chain(arn.and_then(Value::as_str)).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+            let known = references.iter().filter_map(Value::as_str);
+            it.references = id.into_iter().chain(known).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+            it.unknown =
+                id.is_none() && references.iter().all(|it| it.as_str().is_none()) || references.contains(&Value::Unknown);
         }
     }
 
-    /// What `reference` may refer to: an id, a name, an ARN or how it ends, or one that is not known yet.
+    /// What `reference` may refer to: an id, a name, another reference, or one that is not known yet.
     pub fn resolve<T: Any + Clone>(&self, reference: Option<&str>) -> Candidates<T> {
         let seen = self.seen();
         let all = seen.declared.values().filter_map(|it| Some((it.facts::<T>()?, it)));
         let Some(reference) = reference else {
-            // It is not one whose id and ARN are known. And of a program that is seen only in part, what is missing proves nothing.
+            // It is not one whose id and references are known. And of a program that is seen only in part, what is missing proves nothing.
             let those = all.filter(|(_, it)| it.unknown && !seen.shared).map(|(facts, _)| facts.clone());
             return Candidates { certain: false, those: those.collect() };
         };
@@ -247,7 +251,7 @@ impl Plan {
 mod tests {
     use super::*;
 
-    const ARN: &str = "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3";
+    const PATH: &str = "/tasks/web:3";
 
     #[derive(Clone, Debug)]
     struct Task(String);
@@ -259,22 +263,18 @@ mod tests {
         Facts::new(Task(family.to_owned()))
     }
 
-    fn outputs(arn: Value) -> Map {
-        [("arn".to_owned(), arn)].into()
-    }
-
     fn meant(plan: &Plan, reference: Option<&str>) -> (bool, Vec<String>) {
         let found = plan.resolve::<Task>(reference);
         (found.certain, found.those.into_iter().map(|it| it.0).collect())
     }
 
     #[test]
-    fn a_reference_means_what_has_that_arn() {
+    fn a_reference_means_what_has_it() {
         let plan = Plan::default();
         plan.declare("web", task("web"));
-        assert_eq!(meant(&plan, Some(ARN)), (true, vec![]), "nobody knows yet which revision it is");
-        plan.record("web", None, &outputs(Value::String(ARN.to_owned())));
-        assert_eq!(meant(&plan, Some(ARN)), (true, vec!["web".to_owned()]));
+        assert_eq!(meant(&plan, Some(PATH)), (true, vec![]), "nobody knows yet which revision it is");
+        plan.record("web", None, &[PATH, "web:3"].map(|it| Value::String(it.to_owned())));
+        assert_eq!(meant(&plan, Some(PATH)), (true, vec!["web".to_owned()]));
         assert_eq!(meant(&plan, Some("web:3")), (true, vec!["web".to_owned()]));
         assert_eq!(meant(&plan, Some("web:2")), (true, vec![]), "an earlier revision is what it was");
         plan.declare("web", task("web"));
@@ -288,8 +288,8 @@ mod tests {
         for name in ["a", "b", "c"] {
             plan.declare(name, task(name));
         }
-        plan.record("a", None, &outputs(Value::String(ARN.to_owned())));
-        plan.record("b", None, &outputs(Value::Unknown));
+        plan.record("a", None, &[PATH, "web:3"].map(|it| Value::String(it.to_owned())));
+        plan.record("b", None, &[Value::Unknown]);
         assert_eq!(meant(&plan, None), (false, vec!["b".to_owned(), "c".to_owned()]));
         plan.begin(true);
         plan.declare("b", task("b"));
@@ -307,7 +307,7 @@ mod tests {
         plan.declare("b", task("b"));
         plan.declare("role", Facts::new(Role));
         assert_eq!(meant(&plan, Some("first")), (true, vec!["a".to_owned()]), "a name is known before it is created");
-        plan.record("b", Some("id-of-b"), &Map::new());
+        plan.record("b", Some("id-of-b"), &[]);
         assert_eq!(meant(&plan, Some("id-of-b")), (true, vec!["b".to_owned()]));
         assert_eq!(plan.others::<Task>("a").len(), 1);
         assert!(plan.same::<Task>(&Link::Unknown, &Link::Unknown), "only a is not created yet");

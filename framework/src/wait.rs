@@ -1,16 +1,21 @@
-//! Waiting: for what AWS has started, and for what it has not noticed yet. The only place that sleeps.
+//! Waiting: for what the cloud has started, and for what it has not noticed yet.
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Refusal;
+use crate::value::Secrets;
 
 /// What one look at a resource found.
 pub enum Seen<T> {
+    /// It is there.
     Ready(T),
     /// Not there yet; the text tells the user where it stands.
     Pending(String),
@@ -63,11 +68,10 @@ impl fmt::Display for TimedOut {
 
 impl std::error::Error for TimedOut {}
 
-/// A refusal that passes with time: its code, and a part of its message.
-pub type Passing = (&'static str, &'static str);
-
 /// Someone to tell how it goes, and who may call it off.
 pub struct Observer {
+    /// What texts call it that is waited for.
+    pub cloud: &'static str,
     /// Stops every wait at once.
     pub cancel: CancellationToken,
     /// When the program wants it done.
@@ -76,6 +80,8 @@ pub struct Observer {
     pub progress: Box<dyn Fn(&str) + Send + Sync>,
     /// Shows a line to the user that stays.
     pub say: Box<dyn Fn(&str) + Send + Sync>,
+    /// What no line may show.
+    pub secrets: Arc<Secrets>,
 }
 
 impl Observer {
@@ -151,8 +157,8 @@ impl Observer {
         Err(TimedOut(text).into())
     }
 
-    /// Asks AWS something that makes nothing, or nothing that the state does not know: given up when cancelled, however long
-    /// AWS takes to answer.
+    /// Asks the cloud something that makes nothing, or nothing that the state does not know: given up when cancelled, however
+    /// long the answer takes.
     pub async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
         let given_up = async {
             self.cancel.cancelled().await;
@@ -161,7 +167,7 @@ impl Observer {
         };
         tokio::select! {
             answer = answer => answer,
-            () = given_up => bail!("cancelled before AWS answered"),
+            () = given_up => bail!("cancelled before {} answered", self.cloud),
         }
     }
 
@@ -171,49 +177,46 @@ impl Observer {
         tokio::pin!(answer);
         tokio::select! {
             answer = &mut answer => return answer,
-            () = sleep(Duration::from_secs(3)) => (self.progress)(&format!("waiting for AWS to answer {what}")),
+            () = sleep(Duration::from_secs(3)) => (self.progress)(&format!("waiting for {} to answer {what}", self.cloud)),
         }
         let answer = answer.await;
         (self.progress)("");
         answer
     }
 
-    /// Repeats `call` while AWS refuses it for a reason that passes.
-    pub async fn settle<T, F>(&self, passing: &[Passing], mut call: impl FnMut() -> F) -> Result<T>
+    /// Repeats `call` while it fails with an error that passes, of which `passing` says what is going on. A call is never dropped
+    /// half-way.
+    pub async fn retry_while<T, F>(&self, passing: impl Fn(&Error) -> Option<String>, mut call: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let refusal = Mutex::new(None);
-        let settled = self
-            .repeat("AWS to accept the call", Patience::seconds(120), true, || {
-                let call = call();
-                let refusal = &refusal;
-                async move { seen(call.await, passing, refusal) }
-            })
-            .await;
-        // Given up: what AWS said is the cause, and a code to branch on.
-        match (settled, refusal.into_inner().unwrap_or_default()) {
-            (Err(error), Some(refusal)) if error.downcast_ref::<Refusal>().is_none() => {
-                Err(anyhow::Error::new(refusal).context(error.to_string()))
+        let (last, passing) = (&Mutex::new(None), &passing);
+        let what = format!("{} to accept the call", self.cloud);
+        let look = || {
+            let call = call();
+            async move {
+                let result = call.await;
+                let status = result.as_ref().err().and_then(passing);
+                match (result, status) {
+                    (Err(error), Some(status)) => {
+                        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        Ok(Seen::Pending(status))
+                    }
+                    (result, _) => {
+                        *last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                        result.map(Seen::Ready)
+                    }
+                }
             }
-            (settled, _) => settled,
+        };
+        let accepted = self.repeat(what, Patience::seconds(120), true, look).await;
+        let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Given up: the error is the cause, and something to branch on.
+        match (accepted, last) {
+            (Err(given_up), Some(last)) => Err(last.context(given_up.to_string())),
+            (accepted, _) => accepted,
         }
     }
-}
-
-fn seen<T>(result: Result<T>, passing: &[Passing], last: &Mutex<Option<Refusal>>) -> Result<Seen<T>> {
-    let error = match result {
-        Ok(it) => return Ok(Seen::Ready(it)),
-        Err(error) => error,
-    };
-    let Some(refusal) = error.downcast_ref::<Refusal>() else { return Err(error) };
-    if !passing.iter().any(|(code, part)| *code == refusal.code && refusal.message.contains(part)) {
-        return Err(error);
-    }
-    if let Ok(mut last) = last.lock() {
-        *last = Some(refusal.clone());
-    }
-    Ok(Seen::Pending(format!("waiting for AWS: {}", refusal.message)))
 }
 
 /// Between half of `pause` and all of it, so that many waits do not look in step.
@@ -238,7 +241,7 @@ mod tests {
     use super::*;
 
     fn observer() -> Observer {
-        Observer { cancel: CancellationToken::new(), deadline: None, progress: Box::new(|_| {}), say: Box::new(|_| {}) }
+        crate::testing::observer("the cloud")
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,7 +266,7 @@ mod tests {
         let observer = observer();
         observer.cancel.cancel();
         let result = observer.ask(std::future::pending::<Result<()>>()).await;
-        assert_eq!(result.unwrap_err().to_string(), "cancelled before AWS answered");
+        assert_eq!(result.unwrap_err().to_string(), "cancelled before the cloud answered");
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,10 +297,13 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             cancel.cancel();
         });
-        let made = observer.settle(&[], || async {
-            sleep(Duration::from_secs(5)).await;
-            Ok("an id")
-        });
+        let made = observer.retry_while(
+            |_| None,
+            || async {
+                sleep(Duration::from_secs(5)).await;
+                Ok("an id")
+            },
+        );
         assert_eq!(made.await.unwrap(), "an id");
     }
 

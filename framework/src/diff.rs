@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::{
     check::canonical_block,
-    codec, document,
+    codec,
     schema::Shape,
     value::{Map, Value, path_of_index, path_of_key, steps},
 };
@@ -18,7 +18,7 @@ pub struct Change {
     pub path: String,
     /// How it differs.
     pub kind: Kind,
-    /// Whether AWS needs a new resource for it.
+    /// Whether it takes a new resource.
     pub replaces: bool,
 }
 
@@ -32,8 +32,11 @@ impl Change {
 /// How a property differs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
+    /// It is only in the new inputs.
     Add,
+    /// It is only in the old inputs.
     Delete,
+    /// It is another one.
     Update,
 }
 
@@ -65,7 +68,7 @@ pub fn means_the_same(old: &Value, new: &Value, property: Shape<'_>) -> bool {
 
 struct Walk {
     changes: Vec<Change>,
-    /// Whether one of the two may be what AWS shows of the other, and not another thing that a program says.
+    /// Whether one of the two may be what the cloud shows of the other, and not another thing that a program says.
     as_shown: bool,
 }
 
@@ -80,12 +83,12 @@ impl Walk {
 
     fn value(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Option<Shape<'_>>, path: &str, replaces: bool) {
         let replaces = replaces || shape.is_some_and(|it| it.flag("replaceOnChanges"));
-        // Off says something where leaving it out would leave it to AWS.
+        // Off says something where leaving it out would leave it to the cloud.
         let off_is_nothing = !shape.is_some_and(|it| it.flag("computed"));
         let is_document = |at: Shape<'_>| at.keyword("compare") == "json" || at.resolve().keyword("compare") == "json";
         let says_nothing = |it: &Value| {
             shape.is_some_and(|at| {
-                is_document(at) && !it.contains_unknown() && codec::json(it).is_ok_and(document::is_empty)
+                is_document(at) && !it.contains_unknown() && is_empty_document(it, at)
                     || matches!(it, Value::String(_)) && is_off(it, at)
                     || is_blank(it, at, off_is_nothing)
             })
@@ -110,11 +113,7 @@ impl Walk {
         }
         if let (Some(old), Some(new)) = (old, new) {
             match (old, new) {
-                _ if same(old, new, compare, shape)
-                    || (self.as_shown || replaces) && compare == Some("kmsKey") && same_key(old, new) =>
-                {
-                    return;
-                }
+                _ if same(old, new, compare, shape, self.as_shown || replaces) => return,
                 (Value::Object(old), Value::Object(new)) if compare.is_none() => {
                     return self.object(old, new, shape.resolve(), path, replaces);
                 }
@@ -210,7 +209,7 @@ fn present(value: Option<&Value>) -> Option<&Value> {
     value.filter(|it| !it.is_empty()).map(Value::plain)
 }
 
-fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bool {
+fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>, loosely: bool) -> bool {
     if old.bare() == new.bare() {
         return true;
     }
@@ -220,7 +219,7 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
             let unknown = old.iter().chain(new).any(Value::contains_unknown);
             !unknown && flattened(old) == flattened(new)
         }
-        (Some("json"), old, new) => match (document(old), document(new)) {
+        (Some("json"), old, new) => match (document(old, shape), document(new, shape)) {
             (Some(old), Some(new)) => old == new,
             _ => false,
         },
@@ -228,10 +227,7 @@ fn same(old: &Value, new: &Value, compare: Option<&str>, shape: Shape<'_>) -> bo
         (None, Value::String(old), Value::String(new)) if shape.resolve().keyword("format") == "cidr" => {
             canonical_block(old).is_some_and(|it| Some(it) == canonical_block(new))
         }
-        (Some("arn" | "kmsKey"), Value::String(old), Value::String(new)) => {
-            // Two ARNs differ in more than their names, such as the account.
-            is_arn(old) != is_arn(new) && name_in_arn(old) == name_in_arn(new)
-        }
+        (Some(word), Value::String(old), Value::String(new)) => (shape.dialect().means_the_same)(word, old, new, loosely),
         _ => false,
     }
 }
@@ -263,7 +259,7 @@ fn in_order(value: &Value, shape: Shape<'_>) -> Value {
     }
 }
 
-/// What AWS shows of a list without an order, as the program writes that: what `wanted` has is where it is there, and the rest
+/// What the cloud shows of a list without an order, as the program writes that: what `wanted` has is where it is there, and the rest
 /// comes last, or in the place of what is gone. None for what has an order.
 pub fn in_order_of(wanted: &Value, shown: &Value, property: Shape<'_>) -> Option<Value> {
     let (Value::List(wanted), Value::List(shown)) = (wanted.plain(), shown) else { return None };
@@ -337,27 +333,21 @@ fn flattened(items: &[Value]) -> BTreeSet<String> {
     flat
 }
 
-/// Whether one name of a KMS key may be what AWS shows of the other: the ARN of a key, whatever the program called it by. Which
-/// key an alias stands for only KMS knows.
-fn same_key(one: &Value, other: &Value) -> bool {
-    let is_alias = |it: &Value| it.as_str().is_some_and(|it| it.contains("alias/"));
-    is_alias(one) != is_alias(other)
+/// A document in the one form that all its spellings share; none for what cannot be read, and for what says nothing.
+fn document(value: &Value, shape: Shape<'_>) -> Option<Json> {
+    parsed(value).and_then(shape.dialect().document)
 }
 
-fn is_arn(text: &str) -> bool {
-    text.starts_with("arn:")
+/// Whether it is a document that says nothing.
+fn is_empty_document(value: &Value, shape: Shape<'_>) -> bool {
+    let is_blank = value.as_str().is_some_and(|it| it.trim().is_empty());
+    is_blank || parsed(value).is_some_and(|it| (shape.dialect().document)(it).is_none())
 }
 
-/// `name`, of `arn:aws:ecs:region:account:cluster/name` or of itself.
-fn name_in_arn(text: &str) -> &str {
-    if is_arn(text) { text.split_once('/').map_or(text, |(_, name)| name) } else { text }
-}
-
-/// A document in the one form that all its spellings share.
-fn document(value: &Value) -> Option<Json> {
+fn parsed(value: &Value) -> Option<Json> {
     match value.plain() {
-        Value::String(it) => serde_json::from_str(it).ok().map(document::normal),
-        Value::Object(_) if !value.contains_unknown() => codec::json(value).ok().map(document::normal),
+        Value::String(it) => serde_json::from_str(it).ok(),
+        Value::Object(_) if !value.contains_unknown() => codec::json(value).ok(),
         _ => None,
     }
 }
@@ -374,13 +364,13 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_shows_keeps_the_order_of_the_program() {
+    fn what_the_cloud_shows_keeps_the_order_of_the_program() {
         let flattened = json!({ "type": "array", "compare": "flattened" });
         let rule = |port: i32, blocks: &[&str]| json!({ "port": port, "blocks": blocks });
         for (wanted, shown, expected) in [
             // Somebody added one.
             (vec![rule(3000, &["a"])], vec![rule(22, &["a"]), rule(3000, &["a"])], vec![rule(3000, &["a"]), rule(22, &["a"])]),
-            // AWS shows as one what the program writes as two, and somebody added to it.
+            // The cloud shows as one what the program writes as two, and somebody added to it.
             (
                 vec![rule(80, &["b"]), rule(80, &["a"])],
                 vec![rule(80, &["a", "b", "c"])],

@@ -2,7 +2,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,9 +25,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Code, Request, Response, Status, codegen::BoxStream, transport::Endpoint};
 
 use crate::{
-    aws::{NoAccess, Observer, Session, default_region, missing_region},
     check::{self, Autonaming, Failure},
-    config::{self, Config, TagRules},
+    cloud::{Cloud, MissingSetting, NoAccess},
+    codec,
     diff::{self, Change, Kind},
     list::{self, Position, Step},
     monitor::{Monitor, ShutDown},
@@ -32,19 +35,25 @@ use crate::{
     plan::Plan,
     resource::{AnyResource, Before, Checked, Context, Made, Subject},
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
-    value::{Map, Value, map_from_proto, map_to_proto, path_of_key, remember_secrets, without_secrets},
+    schema::Shapes,
+    settings,
+    value::{Map, Value, map_from_proto, map_to_proto, path_of_key},
+    wait::Observer,
 };
 
-/// The most that a message may hold, which is what the engine takes.
-pub const MESSAGE_LIMIT: usize = 400 << 20;
-
 /// The provider, as the engine sees it.
-#[derive(Clone)]
-pub struct Provider(Arc<State>);
+pub struct Provider<C: Cloud>(Arc<State<C>>);
 
-struct State {
-    package: &'static Package,
-    configured: RwLock<Option<Configured>>,
+impl<C: Cloud> Clone for Provider<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct State<C: Cloud> {
+    package: &'static Package<C>,
+    settings: LazyLock<Shapes>,
+    configured: RwLock<Option<Configured<C>>>,
     engine: Mutex<Engine>,
     plan: Plan,
     /// The components that are being constructed.
@@ -52,12 +61,19 @@ struct State {
 }
 
 /// The provider as the program wants it.
-#[derive(Clone)]
-struct Configured {
-    /// None if the package does not call AWS.
-    session: Option<Arc<Session>>,
+struct Configured<C> {
+    /// None if the package calls no cloud.
+    session: Option<Arc<C>>,
+    /// Whether the user knows already that the cloud lets nobody in.
+    reported: Arc<AtomicBool>,
     /// What the engine knows this instance by, `urn::id`.
     reference: Option<String>,
+}
+
+impl<C> Clone for Configured<C> {
+    fn clone(&self) -> Self {
+        Self { session: self.session.clone(), reported: self.reported.clone(), reference: self.reference.clone() }
+    }
 }
 
 /// The engine that talks to us now. In attach mode one process serves several, one after the other.
@@ -71,15 +87,16 @@ struct Engine {
 
 type Reply<T> = Result<Response<T>, Status>;
 
-impl Provider {
+impl<C: Cloud> Provider<C> {
     /// A provider of `package` that will report to the engine at `address`, if that is known yet.
-    pub fn new(package: &'static Package, address: Option<String>) -> Self {
+    pub fn new(package: &'static Package<C>, address: Option<String>) -> Self {
         let engine = Engine { address: None, attached: false, log: None, cancel: CancellationToken::new() };
         let constructions = TaskTracker::new();
         // Only closed it can be waited for; it still takes more.
         constructions.close();
         let (configured, plan) = (RwLock::new(None), Plan::default());
-        let state = State { package, configured, engine: Mutex::new(engine), plan, constructions };
+        let settings = LazyLock::new(settings::shapes::<C> as fn() -> Shapes);
+        let state = State { package, settings, configured, engine: Mutex::new(engine), plan, constructions };
         let provider = Self(Arc::new(state));
         provider.attach_to(address);
         provider
@@ -128,10 +145,10 @@ impl Provider {
 
     /// Sends a line without waiting for it. An `ephemeral` one lasts until the next.
     fn line(&self, urn: &str, ephemeral: bool) -> impl Fn(&str) + Send + Sync + 'static {
-        let (log, urn) = (self.log(), urn.to_owned());
+        let (log, urn, secrets) = (self.log(), urn.to_owned(), self.0.plan.secrets.clone());
         move |line| {
             let severity = rpc::LogSeverity::Info.into();
-            let message = without_secrets(line.to_owned(), &[]);
+            let message = secrets.hide(line.to_owned(), &[]);
             let request = rpc::LogRequest { severity, message, urn: urn.clone(), ephemeral, ..Default::default() };
             if let Some(log) = &log {
                 // An engine that is gone needs no lines.
@@ -160,21 +177,21 @@ impl Provider {
         self.told().await;
     }
 
-    fn configured(&self) -> Result<Configured, Status> {
+    fn configured(&self) -> Result<Configured<C>, Status> {
         let configured = self.0.configured.read().unwrap_or_else(PoisonError::into_inner).clone();
         configured.ok_or_else(not_configured)
     }
 
-    fn session(&self) -> Result<Arc<Session>, Status> {
+    fn session(&self) -> Result<Arc<C>, Status> {
         self.configured()?.session.ok_or_else(not_configured)
     }
 
-    /// The resource that a URN, `urn:pulumi:stack::project::parent$fargate:index:Service::name`, names by its type.
-    fn resource(&self, urn: &str) -> Result<&'static dyn AnyResource, Status> {
+    /// The resource that a URN, `urn:pulumi:stack::project::parent$package:index:Service::name`, names by its type.
+    fn resource(&self, urn: &str) -> Result<&'static dyn AnyResource<C>, Status> {
         self.of_type(urn.split("::").nth(2).unwrap_or_default().rsplit('$').next().unwrap_or_default())
     }
 
-    fn of_type(&self, token: &str) -> Result<&'static dyn AnyResource, Status> {
+    fn of_type(&self, token: &str) -> Result<&'static dyn AnyResource<C>, Status> {
         self.0.package.resource(token).ok_or_else(|| Status::invalid_argument(self.no_such("resource", token)))
     }
 
@@ -185,11 +202,30 @@ impl Provider {
 
     /// The region of the provider, if that is known.
     fn home(&self) -> Option<Value> {
-        Some(Value::String(self.session().ok()?.region().to_owned()))
+        Some(Value::String(self.session().ok()?.region()?.to_owned()))
     }
 
-    fn tags(&self) -> TagRules {
-        self.session().map(|it| it.config().tags()).unwrap_or_default()
+    /// Settings in their own types, and what is wrong with them.
+    fn typed(&self, settings: &Map) -> (Map, Vec<Failure>) {
+        settings::typed::<C>(settings, self.0.settings.root())
+    }
+
+    /// A session with these settings.
+    async fn configure_with(&self, settings: Option<Struct>) -> Result<C, Status> {
+        let package = self.0.package.name;
+        let (mut settings, failures) = self.typed(&read(settings));
+        if !failures.is_empty() {
+            let texts: Vec<_> = failures.iter().map(|it| format!("{package}:{it}")).collect();
+            return Err(Status::invalid_argument(texts.join("; ")));
+        }
+        let missing = |it| missing_key(package, &it);
+        settings.extend(C::settings_of_environment(&settings).await.map_err(missing)?);
+        C::new(codec::decode(&settings).map_err(|error| self.refuse(&error, &[&settings]))?).map_err(missing)
+    }
+
+    /// Takes note of what others refer to a resource by.
+    fn record(&self, urn: &str, id: Option<&str>, outputs: &Map) {
+        self.0.plan.record(urn, id, &C::references(id, outputs));
     }
 
     /// What a preview says of the outputs of a resource.
@@ -197,41 +233,87 @@ impl Provider {
         &self,
         urn: &str,
         id: Option<&str>,
-        resource: &dyn AnyResource,
+        resource: &dyn AnyResource<C>,
         inputs: &Map,
         old_outputs: &Map,
     ) -> Option<Struct> {
         let outputs = resource.foresee(inputs, old_outputs);
-        self.0.plan.record(urn, id, &outputs);
+        self.record(urn, id, &outputs);
         write(outputs)
     }
 
     /// The context of a request about a resource; `region` is the one that the resource is in, if that is its own.
-    async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context, Status> {
+    async fn context(&self, urn: &str, timeout: f64, region: Option<&str>) -> Result<Context<C>, Status> {
         let cancel = self.engine().cancel.child_token();
         // No timeout, or one beyond all clocks, is none.
         let timeout = Duration::try_from_secs_f64(timeout).ok().filter(|it| !it.is_zero());
         let deadline = timeout.and_then(|it| Instant::now().checked_add(it));
         let (progress, say) = (Box::new(self.line(urn, true)), Box::new(self.line(urn, false)));
-        let observer = Observer { cancel, deadline, progress, say };
-        let session = self.session()?;
-        let aws = match observer.ask_for("GetCallerIdentity, its first call", Box::pin(session.aws(region))).await {
-            Ok(aws) => aws,
-            Err(error) => return Err(self.no_access(error).await),
-        };
-        Ok(Context::new(urn, aws, observer, self.tags()))
+        let observer = Observer { cloud: C::NAME, cancel, deadline, progress, say, secrets: self.0.plan.secrets.clone() };
+        let Configured { session, reported, .. } = self.configured()?;
+        let session = session.ok_or_else(not_configured)?;
+        match Context::new(urn, session, region, observer).await {
+            Ok(context) => Ok(context),
+            Err(error) => match error.downcast_ref::<NoAccess>() {
+                Some(cause) => Err(self.no_access(cause, &reported).await),
+                None => Err(self.refuse(&error, &[])),
+            },
+        }
     }
 
     /// An error that is every resource's: told once and in full, at the top, where the engine shows what concerns the stack.
-    async fn no_access(&self, error: Error) -> Status {
-        let Some(cause) = error.downcast_ref::<NoAccess>().filter(|it| it.is_new) else { return refuse(&error, &[]) };
-        let message = without_secrets(indented(cause.in_full()), &[]);
+    async fn no_access(&self, cause: &NoAccess, reported: &AtomicBool) -> Status {
+        let skipped = Error::msg(format!("skipped, access to {} failed earlier: {}", C::NAME, cause.cause()));
+        if reported.swap(true, Ordering::Relaxed) {
+            return self.refuse(&skipped, &[]);
+        }
+        let message = self.0.plan.secrets.hide(indented(&cause.0), &[]);
         let request =
             rpc::LogRequest { severity: rpc::LogSeverity::Error.into(), message: message.clone(), ..Default::default() };
         let (sent, arrived) = oneshot::channel();
         let told = self.log().is_some_and(|log| log.send(Line::Report(request, sent)).is_ok());
         let told = told && matches!(timeout(Duration::from_secs(2), arrived).await, Ok(Ok(true)));
-        if told { refuse(&error, &[]) } else { Status::aborted(message) }
+        if told { self.refuse(&skipped, &[]) } else { Status::aborted(message) }
+    }
+
+    /// What the user reads of an error, without what is secret in `properties`. The engine indents only the first line.
+    fn tell(&self, error: &Error, properties: &[&Map]) -> String {
+        self.0.plan.secrets.hide(format!("{error:#}"), properties).replace('\n', "\n\t  ")
+    }
+
+    /// Nothing was made or changed.
+    fn refuse(&self, error: &Error, properties: &[&Map]) -> Status {
+        Status::aborted(self.tell(error, properties))
+    }
+
+    /// The mistakes in the inputs of a component. The engine shows the value at the path of each; so those of what is secret, by
+    /// any account of the inputs, are told without one.
+    fn wrong_inputs(&self, failures: &[Failure], inputs: &[&Map]) -> Status {
+        let secrets = inputs.iter().flat_map(|it| it.iter()).filter(|(_, it)| it.contains_secret());
+        let secret = |it: &Failure| secrets.clone().any(|(name, _)| it.path.starts_with(&path_of_key("", name)));
+        let (hidden, shown): (Vec<_>, Vec<_>) = failures.iter().partition(|it| secret(it));
+        let error = |it: &Failure| rpc::input_properties_error::PropertyError {
+            property_path: it.path.clone(),
+            reason: it.reason.clone(),
+        };
+        let detail = rpc::InputPropertiesError { errors: shown.into_iter().map(error).collect() };
+        let texts = ["its inputs are wrong".to_owned()].into_iter().chain(hidden.into_iter().map(Failure::to_string));
+        let message = self.0.plan.secrets.hide(texts.collect::<Vec<_>>().join("; "), inputs);
+        with_detail(Code::InvalidArgument, &message, "InputPropertiesError", &detail)
+    }
+
+    /// The id and outputs of what was made; or, if it is of no use yet, an error by which the engine keeps both.
+    fn finished(&self, made: Made, inputs: &Map) -> Result<(String, Option<Struct>), Status> {
+        let Some(error) = made.unready else { return Ok((made.id, write(made.outputs))) };
+        let reason = self.tell(&error, &[inputs, &made.outputs]);
+        let detail = rpc::ErrorResourceInitFailed {
+            id: made.id,
+            properties: write(made.outputs),
+            reasons: vec![reason.clone()],
+            inputs: write(inputs.clone()),
+            ..Default::default()
+        };
+        Err(with_detail(Code::Unknown, &reason, "ErrorResourceInitFailed", &detail))
     }
 }
 
@@ -267,7 +349,7 @@ fn connect(address: &str) -> Option<UnboundedSender<Line>> {
 }
 
 #[tonic::async_trait]
-impl ResourceProvider for Provider {
+impl<C: Cloud> ResourceProvider for Provider<C> {
     async fn handshake(&self, request: Request<rpc::ProviderHandshakeRequest>) -> Reply<rpc::ProviderHandshakeResponse> {
         self.attach_to(Some(request.into_inner().engine_address));
         // Resource references come as ids and outputs as plain values: only secrets are left for us to keep.
@@ -317,20 +399,16 @@ impl ResourceProvider for Provider {
     async fn check_config(&self, request: Request<rpc::CheckRequest>) -> Reply<rpc::CheckResponse> {
         let news = request.into_inner().news;
         guard(async {
-            if !self.0.package.calls_aws() {
+            if !self.0.package.calls_cloud() {
                 return Ok(Response::new(rpc::CheckResponse { inputs: news, failures: Vec::new() }));
             }
             let mut inputs = read(news);
-            let (settings, mut failures) = config::typed(&inputs);
-            if !settings.contains_key("region") {
-                let profile = settings.get("profile").and_then(Value::as_str);
-                match default_region(profile).await {
-                    Some(region) => _ = inputs.insert("region".to_owned(), Value::String(region)),
-                    None if settings.get("profile") == Some(&Value::Unknown) => {}
-                    None => failures.push(Failure { path: String::new(), reason: missing_region() }),
-                }
+            let (settings, mut failures) = self.typed(&inputs);
+            match C::settings_of_environment(&settings).await {
+                Ok(settings) => inputs.extend(settings),
+                Err(missing) => failures.push(Failure { path: String::new(), reason: missing.description }),
             }
-            for (name, property) in config::shapes().root().properties() {
+            for (name, property) in self.0.settings.root().properties() {
                 if let Some(default) = property.default() {
                     inputs.entry(name.to_owned()).or_insert_with(|| default.clone().into());
                 }
@@ -347,13 +425,13 @@ impl ResourceProvider for Provider {
     async fn diff_config(&self, request: Request<rpc::DiffRequest>) -> Reply<rpc::DiffResponse> {
         let request = request.into_inner();
         guard(async {
-            if !self.0.package.calls_aws() {
+            if !self.0.package.calls_cloud() {
                 return Ok(Response::new(differences(Vec::new(), false)));
             }
-            let (old, _) = config::typed(&read(request.old_inputs.or(request.olds)));
-            let (new, _) = config::typed(&read(request.news));
+            let (old, _) = self.typed(&read(request.old_inputs.or(request.olds)));
+            let (new, _) = self.typed(&read(request.news));
             // No setting replaces the provider, and all that it made with it: each resource knows its own region.
-            Ok(Response::new(differences(diff::diff(&old, &new, config::shapes().root()), false)))
+            Ok(Response::new(differences(diff::diff(&old, &new, self.0.settings.root()), false)))
         })
         .await
     }
@@ -361,18 +439,20 @@ impl ResourceProvider for Provider {
     async fn configure(&self, request: Request<rpc::ConfigureRequest>) -> Reply<rpc::ConfigureResponse> {
         let request = request.into_inner();
         guard(async {
-            let session = if self.0.package.calls_aws() { Some(Arc::new(session(request.args).await?)) } else { None };
-            let ignored_profile = match &session {
-                Some(session) => session.ignored_profile().await,
+            let calls_cloud = self.0.package.calls_cloud();
+            let session = if calls_cloud { Some(Arc::new(self.configure_with(request.args).await?)) } else { None };
+            let warning = match &session {
+                Some(session) => session.warning().await,
                 None => None,
             };
             let reference = request.urn.zip(request.id).map(|(urn, id)| format!("{urn}::{id}"));
             // Of several instances in one process, none is told which of them is asked.
             let reference = reference.filter(|_| !self.engine().attached);
-            *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) = Some(Configured { session, reference });
+            *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) =
+                Some(Configured { session, reported: Arc::default(), reference });
             self.0.plan.begin(self.engine().attached);
             self.attach_to(None);
-            if let (Some(message), Some(log)) = (ignored_profile, self.log()) {
+            if let (Some(message), Some(log)) = (warning, self.log()) {
                 let (severity, message) = (rpc::LogSeverity::Warning.into(), indented(&message));
                 _ = log.send(Line::Tell(rpc::LogRequest { severity, message, ..Default::default() }));
             }
@@ -393,19 +473,20 @@ impl ResourceProvider for Provider {
             // An input, so that a provider that moves is seen to move its resources, each by its own rules.
             let news = located(resource, asked.clone(), self.home().as_ref());
             let old = if olds.is_empty() { olds } else { located(resource, olds, news.get("region")) };
+            let session = self.session().ok();
             let subject = Subject {
                 name: name_in(&request.urn),
                 urn: &request.urn,
                 seed: &request.random_seed,
                 old: &old,
                 autonaming: autonaming(request.autonaming.as_ref()),
-                tags: &self.tags(),
+                cloud: session.as_deref(),
                 plan: &self.0.plan,
             };
             let checked = resource.check(&subject, news.clone());
-            let Checked { inputs, failures, warnings } = checked.map_err(|error| refuse(&error, &[&news]))?;
-            remember_secrets(&inputs);
-            remember_secrets(&news);
+            let Checked { inputs, failures, warnings } = checked.map_err(|error| self.refuse(&error, &[&news]))?;
+            self.0.plan.secrets.remember(&inputs);
+            self.0.plan.secrets.remember(&news);
             // Whoever changes nothing knows them already. What is left out now is a change, too.
             let bare = |map: &Map| Value::Object(map.clone()).bare();
             let changes = || !diff::diff(&old, &inputs, resource.inputs().root()).is_empty() || bare(&old) != bare(&inputs);
@@ -430,7 +511,7 @@ impl ResourceProvider for Provider {
             let mut changes = resource.diff(&old, &new);
             diff::leave_out(&mut changes, &request.ignore_changes);
             if changes.is_empty() {
-                self.0.plan.record(&request.urn, Some(&request.id), &olds);
+                self.record(&request.urn, Some(&request.id), &olds);
             }
             Ok(Response::new(differences(changes, resource.shares_name(name_in(&request.urn), &old, &new))))
         })
@@ -448,9 +529,9 @@ impl ResourceProvider for Provider {
             let context = self.context(&request.urn, request.timeout, region(&inputs)).await?;
             let made = context.until_done(resource.create(&context, &inputs)).await;
             self.told().await;
-            let made = made.map_err(|error| refuse(&error, &[&inputs]))?;
-            self.0.plan.record(&request.urn, Some(&made.id), &made.outputs);
-            let (id, properties) = finished(made, &inputs)?;
+            let made = made.map_err(|error| self.refuse(&error, &[&inputs]))?;
+            self.record(&request.urn, Some(&made.id), &made.outputs);
+            let (id, properties) = self.finished(made, &inputs)?;
             Ok(Response::new(rpc::CreateResponse { id, properties, ..Default::default() }))
         })
         .await
@@ -463,7 +544,7 @@ impl ResourceProvider for Provider {
             let old_inputs = read(request.old_inputs);
             let before = Before { inputs: &old_inputs, outputs: &olds, ignored: &request.ignore_changes };
             if request.preview {
-                resource.check_update(&before, &inputs).map_err(|error| refuse(&error, &[&inputs, &olds]))?;
+                resource.check_update(&before, &inputs).map_err(|error| self.refuse(&error, &[&inputs, &olds]))?;
                 let properties = self.foresee(&request.urn, Some(&request.id), resource, &inputs, &olds);
                 return Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }));
             }
@@ -471,9 +552,9 @@ impl ResourceProvider for Provider {
             let context = context.ignoring(request.ignore_changes.clone());
             let made = context.until_done(resource.update(&context, &request.id, &before, &inputs)).await;
             self.told().await;
-            let made = made.map_err(|error| refuse(&error, &[&inputs, &olds]))?;
-            self.0.plan.record(&request.urn, Some(&made.id), &made.outputs);
-            let (_, properties) = finished(made, &inputs)?;
+            let made = made.map_err(|error| self.refuse(&error, &[&inputs, &olds]))?;
+            self.record(&request.urn, Some(&made.id), &made.outputs);
+            let (_, properties) = self.finished(made, &inputs)?;
             Ok(Response::new(rpc::UpdateResponse { properties, ..Default::default() }))
         })
         .await
@@ -484,11 +565,11 @@ impl ResourceProvider for Provider {
         guard(async {
             let (resource, olds) = (self.resource(&request.urn)?, read(request.properties));
             let inputs = request.inputs.map(map_from_proto).filter(|it| !it.is_empty() || !olds.is_empty());
-            let region = inputs.as_ref().and_then(region).or(region(&olds)).or(region_of_arn(&request.id));
+            let region = inputs.as_ref().and_then(region).or(region(&olds)).or(C::region_of_id(&request.id));
             let context = self.context(&request.urn, request.timeout, region).await?;
             let found = context.until_done(resource.read(&context, &request.id, inputs.as_ref(), &olds)).await;
             let known = inputs.as_ref().unwrap_or(&olds);
-            let found = found.map_err(|error| refuse(&error, &[&olds, known]))?;
+            let found = found.map_err(|error| self.refuse(&error, &[&olds, known]))?;
             Ok(Response::new(match found {
                 Some(it) => {
                     rpc::ReadResponse { id: it.id, inputs: write(it.inputs), properties: write(it.outputs), ..Default::default() }
@@ -522,10 +603,15 @@ impl ResourceProvider for Provider {
             })?;
             let context = self.context("", 0.0, region(&query)).await?;
             let asked = query.clone();
-            let steps = list::list(resource, context, query, from, list::most(request.limit, request.page_size));
+            let shared = Arc::new((context, query));
+            let steps = list::walk(from, list::most(request.limit, request.page_size), move |cursor| {
+                let shared = shared.clone();
+                async move { resource.list(&shared.0, &shared.1, &cursor).await }
+            });
+            let provider = self.clone();
             let responses = AssertUnwindSafe(steps).catch_unwind().map(move |step| match step.map_err(|_| bug())? {
                 Ok(step) => Ok(response(step, name)),
-                Err(error) => Err(refuse(&error, &[&asked])),
+                Err(error) => Err(provider.refuse(&error, &[&asked])),
             });
             Ok(Response::new(responses.boxed()))
         })
@@ -539,7 +625,7 @@ impl ResourceProvider for Provider {
             let context = self.context(&request.urn, request.timeout, region(&olds)).await?;
             let deleted = context.until_done(resource.delete(&context, &request.id, &olds)).await;
             self.told().await;
-            deleted.map_err(|error| refuse(&error, &[&olds]))?;
+            deleted.map_err(|error| self.refuse(&error, &[&olds]))?;
             Ok(Response::new(()))
         })
         .await
@@ -559,7 +645,7 @@ impl ResourceProvider for Provider {
             let context = self.context("", 0.0, region(&arguments)).await?.in_preview(request.preview);
             let answer = context.until_done(function.call(&context, &arguments)).await;
             self.told().await;
-            let answer = answer.map_err(|error| refuse(&error, &[&arguments]))?;
+            let answer = answer.map_err(|error| self.refuse(&error, &[&arguments]))?;
             Ok(Response::new(rpc::InvokeResponse { r#return: write(answer), failures: Vec::new() }))
         })
         .await
@@ -577,7 +663,7 @@ impl ResourceProvider for Provider {
             let mut inputs = given.clone();
             let failures = component.check(&mut inputs);
             if !failures.is_empty() {
-                return Err(wrong_inputs(&failures, &[&given, &inputs]));
+                return Err(self.wrong_inputs(&failures, &[&given, &inputs]));
             }
             let construct = async {
                 let sources = request.input_dependencies.clone();
@@ -598,7 +684,7 @@ impl ResourceProvider for Provider {
                 Ok(response) => Ok(Response::new(response)),
                 // Nobody reads the answer, but an error would still be shown, as if there were another cause.
                 Err(error) if error.is::<ShutDown>() => Ok(Response::new(rpc::ConstructResponse::default())),
-                Err(error) => Err(refuse(&error, &[&given, &inputs])),
+                Err(error) => Err(self.refuse(&error, &[&given, &inputs])),
             }
         })
         .await
@@ -607,22 +693,6 @@ impl ResourceProvider for Provider {
     async fn call(&self, request: Request<rpc::CallRequest>) -> Reply<rpc::CallResponse> {
         Err(Status::unimplemented(self.no_such("method", &request.into_inner().tok)))
     }
-}
-
-/// A session with these settings.
-async fn session(settings: Option<Struct>) -> Result<Session, Status> {
-    let (settings, failures) = config::typed(&read(settings));
-    if !failures.is_empty() {
-        let texts: Vec<_> = failures.iter().map(|it| format!("fargate:{it}")).collect();
-        return Err(Status::invalid_argument(texts.join("; ")));
-    }
-    let config = Config::read(&settings).map_err(|error| refuse(&error, &[&settings]))?;
-    let region = match config.region.clone() {
-        Some(region) => Some(region),
-        None => default_region(config.profile.as_deref()).await,
-    };
-    let region = region.ok_or_else(|| missing_key("region", &missing_region()))?;
-    Ok(Session::new(config, region))
 }
 
 /// A text of several lines as the engine shows it below its first.
@@ -648,8 +718,8 @@ fn name_in(urn: &str) -> &str {
     urn.splitn(4, "::").nth(3).unwrap_or_default()
 }
 
-/// The inputs of before, and what they left out where AWS filled in what the program says now: that is no change.
-fn filled_in(resource: &dyn AnyResource, mut inputs: Map, outputs: &Map, now: &Map) -> Map {
+/// The inputs of before, and what they left out where the cloud filled in what the program says now: that is no change.
+fn filled_in<C: Cloud>(resource: &dyn AnyResource<C>, mut inputs: Map, outputs: &Map, now: &Map) -> Map {
     for (name, property) in resource.inputs().root().properties().filter(|(_, it)| it.flag("computed")) {
         if let (None | Some(Value::Null), Some(seen), Some(said)) = (inputs.get(name), outputs.get(name), now.get(name))
             && diff::means_the_same(seen, said, property)
@@ -661,7 +731,7 @@ fn filled_in(resource: &dyn AnyResource, mut inputs: Map, outputs: &Map, now: &M
 }
 
 /// Inputs that say their region: those of a program may leave it out.
-fn located(resource: &dyn AnyResource, mut inputs: Map, region: Option<&Value>) -> Map {
+fn located<C: Cloud>(resource: &dyn AnyResource<C>, mut inputs: Map, region: Option<&Value>) -> Map {
     if let (Some(_), Some(region)) = (resource.inputs().root().property("region"), region) {
         let said = inputs.entry("region".to_owned()).or_default();
         if *said == Value::Null {
@@ -673,11 +743,6 @@ fn located(resource: &dyn AnyResource, mut inputs: Map, region: Option<&Value>) 
 
 fn region(properties: &Map) -> Option<&str> {
     properties.get("region").and_then(Value::as_str)
-}
-
-/// The region that an ARN, `arn:aws:ecs:eu-central-1:…`, is in.
-fn region_of_arn(id: &str) -> Option<&str> {
-    id.strip_prefix("arn:")?.split(':').nth(2).filter(|it| !it.is_empty())
 }
 
 fn autonaming(options: Option<&rpc::check_request::AutonamingOptions>) -> Autonaming<'_> {
@@ -747,50 +812,13 @@ fn write(map: Map) -> Option<Struct> {
     Some(map_to_proto(map))
 }
 
-/// What the user reads of an error, without what is secret in `properties`. The engine indents only the first line.
-fn tell(error: &Error, properties: &[&Map]) -> String {
-    without_secrets(format!("{error:#}"), properties).replace('\n', "\n\t  ")
-}
-
-/// Nothing was made or changed.
-fn refuse(error: &Error, properties: &[&Map]) -> Status {
-    Status::aborted(tell(error, properties))
-}
-
 /// A setting without which nothing goes.
-fn missing_key(name: &str, description: &str) -> Status {
+fn missing_key(package: &str, missing: &MissingSetting) -> Status {
+    let MissingSetting { name, description } = missing;
     let key =
-        rpc::configure_error_missing_keys::MissingKey { name: format!("fargate:{name}"), description: description.to_owned() };
+        rpc::configure_error_missing_keys::MissingKey { name: format!("{package}:{name}"), description: description.clone() };
     let detail = rpc::ConfigureErrorMissingKeys { missing_keys: vec![key] };
     with_detail(Code::InvalidArgument, description, "ConfigureErrorMissingKeys", &detail)
-}
-
-/// The mistakes in the inputs of a component. The engine shows the value at the path of each; so those of what is secret, by
-/// any account of the inputs, are told without one.
-fn wrong_inputs(failures: &[Failure], inputs: &[&Map]) -> Status {
-    let secrets = inputs.iter().flat_map(|it| it.iter()).filter(|(_, it)| it.contains_secret());
-    let secret = |it: &Failure| secrets.clone().any(|(name, _)| it.path.starts_with(&path_of_key("", name)));
-    let (hidden, shown): (Vec<_>, Vec<_>) = failures.iter().partition(|it| secret(it));
-    let error =
-        |it: &Failure| rpc::input_properties_error::PropertyError { property_path: it.path.clone(), reason: it.reason.clone() };
-    let detail = rpc::InputPropertiesError { errors: shown.into_iter().map(error).collect() };
-    let texts = ["its inputs are wrong".to_owned()].into_iter().chain(hidden.into_iter().map(Failure::to_string));
-    let message = without_secrets(texts.collect::<Vec<_>>().join("; "), inputs);
-    with_detail(Code::InvalidArgument, &message, "InputPropertiesError", &detail)
-}
-
-/// The id and outputs of what was made; or, if it is of no use yet, an error by which the engine keeps both.
-fn finished(made: Made, inputs: &Map) -> Result<(String, Option<Struct>), Status> {
-    let Some(error) = made.unready else { return Ok((made.id, write(made.outputs))) };
-    let reason = tell(&error, &[inputs, &made.outputs]);
-    let detail = rpc::ErrorResourceInitFailed {
-        id: made.id,
-        properties: write(made.outputs),
-        reasons: vec![reason.clone()],
-        inputs: write(inputs.clone()),
-        ..Default::default()
-    };
-    Err(with_detail(Code::Unknown, &reason, "ErrorResourceInitFailed", &detail))
 }
 
 /// `google.rpc.Status`, which carries the details of an error. Its code has to be the error's own: grpc-go drops the

@@ -5,9 +5,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
+use crate::{check::Failure, cloud::Cloud, value::Value};
+
 /// What `#[schemars(extend("keyword" = value))]` may say of a field, beyond JSON Schema.
 ///
-/// - `replaceOnChanges`: a change makes a new resource; AWS cannot change it in place.
+/// - `replaceOnChanges`: a change makes a new resource; the cloud cannot change it in place.
 /// - `secret`: never shown.
 /// - `deprecationMessage`: what to use instead.
 /// - `autoname`: a name is made up when the program gives none; the value is its greatest length.
@@ -17,21 +19,22 @@ use serde_json::{Map, Value as Json, json};
 /// - `caselessName`: names that differ by case alone are the same name.
 /// - `exclusive`: no two resources may have the same value, or an item of the same value, so what it replaces has to go first.
 /// - `refersTo`: the resource whose id or name it is.
-/// - `computed`: AWS fills it in when the program leaves it out, so leaving it out is no change.
+/// - `computed`: the cloud fills it in when the program leaves it out, so leaving it out is no change.
 /// - `always`: outputs always have it, although the program may leave it out. In the SDKs it is then no pointer, which a URL
 ///   made of it would hold the address of (Go), nor `undefined` (TypeScript).
 /// - `initial`: where it starts; somebody else may move it from there on (`Resource::moved`).
-/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"arn"` for text that
-///   may be the ARN of something or its name, `"flattened"` for lists without an order whose items say with lists what
-///   several items could say, `"kmsKey"` for the id, alias or ARN of a key, `"never"` for what other properties say already.
+/// - `compare`: `"set"` for lists without an order, `"json"` for documents, `"caseless"` for text, `"flattened"` for lists
+///   without an order whose items say with lists what several items could say, `"never"` for what other properties say already;
+///   or, for text, a word of the cloud's own ([`Cloud::means_the_same`]).
 /// - `keyedBy`: the property, or the list of those, that tells the items of a list apart, so that their order means nothing.
-/// - `latest`: the value for which AWS takes what is the latest, and shows that; it stays as the program gave it.
-/// - `writeOnly`: AWS never shows it; it stays as the program gave it.
+/// - `latest`: the value for which the cloud takes what is the latest, and shows that; it stays as the program gave it.
+/// - `writeOnly`: the cloud never shows it; it stays as the program gave it.
 /// - `changesOnUpdate`: an output that any update changes, but not one of tags.
 /// - `output`: a component takes it before it is known.
-/// - `tagCharacters`: `"restricted"` where AWS takes letters, digits, spaces and `_.:/=+-@` in tags, `"any"` elsewhere.
 /// - `expects`: what a right value looks like, in words, for a `pattern`.
-pub const KEYWORDS: [&str; 21] = [
+///
+/// A cloud may have others of its own, which [`Cloud::check`] reads.
+pub const KEYWORDS: [&str; 20] = [
     "nameScope",
     "caselessName",
     "refersTo",
@@ -51,29 +54,45 @@ pub const KEYWORDS: [&str; 21] = [
     "writeOnly",
     "changesOnUpdate",
     "output",
-    "tagCharacters",
     "expects",
 ];
+
+/// What a cloud says of values beyond what the framework knows, by keywords of its own.
+pub(crate) struct Dialect {
+    /// What texts call the cloud.
+    pub(crate) cloud: &'static str,
+    pub(crate) check: fn(&Value, Shape<'_>, &str, bool) -> Vec<Failure>,
+    pub(crate) means_the_same: fn(&str, &str, &str, bool) -> bool,
+    pub(crate) document: fn(Json) -> Option<Json>,
+}
+
+impl Dialect {
+    const fn of<C: Cloud>() -> Self {
+        Self { cloud: C::NAME, check: C::check, means_the_same: C::means_the_same, document: C::document }
+    }
+}
 
 /// A JSON Schema together with the definitions it refers to.
 #[derive(Clone, Copy)]
 pub struct Shape<'a> {
     schema: &'a Json,
     definitions: &'a Map<String, Json>,
+    dialect: &'static Dialect,
 }
 
 /// The shapes of one struct and of all that it contains.
 pub struct Shapes {
     root: Json,
     definitions: Map<String, Json>,
+    dialect: &'static Dialect,
 }
 
 impl Shapes {
-    /// The shapes of `T`.
+    /// The shapes of `T`, of no cloud.
     pub fn of<T: JsonSchema>() -> Self {
         let mut generator = generator();
         let root = generator.subschema_for::<T>().to_value();
-        let mut shapes = Self { root, definitions: generator.take_definitions(true) };
+        let mut shapes = Self { root, definitions: generator.take_definitions(true), dialect: const { &Dialect::of::<()>() } };
         // The struct itself is described in place; only what it refers to is a type of its own.
         if let Some(name) = shapes.root["$ref"].as_str().and_then(|it| it.strip_prefix("#/$defs/"))
             && let Some(definition) = shapes.definitions.remove(name)
@@ -84,35 +103,41 @@ impl Shapes {
         shapes
     }
 
-    /// The shapes of the inputs or outputs of a resource that is in one region.
-    pub fn of_region<T: JsonSchema>() -> Self {
-        let mut shapes = Self::of::<T>();
-        shapes.root["properties"]["region"] = json!({
-            "type": ["string", "null"],
-            "description": "The AWS region the resource is in. Default: the provider's.",
-            "pattern": "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$",
-            "expects": "a region such as eu-central-1",
-            "replaceOnChanges": true,
-            "computed": true,
-            "always": true,
-            "nameScope": true,
-        });
+    /// The same, with the keywords of a cloud.
+    #[must_use]
+    pub fn in_cloud<C: Cloud>(self) -> Self {
+        Self { dialect: const { &Dialect::of::<C>() }, ..self }
+    }
+
+    /// The same, of something that is in one region of a cloud, if that has any.
+    #[must_use]
+    pub fn in_region<C: Cloud>(self) -> Self {
+        let mut shapes = self.in_cloud::<C>();
+        if let Some(regions) = C::REGIONS {
+            shapes.root["properties"]["region"] = json!({
+                "type": ["string", "null"],
+                "description": regions.description,
+                "pattern": regions.pattern,
+                "expects": regions.expects,
+                "replaceOnChanges": true,
+                "computed": true,
+                "always": true,
+                "nameScope": true,
+            });
+        }
         shapes
     }
 
     /// The same, with keywords that the Rust types do not say, by the path of the input that they are about. A field's own come
-    /// first. Tags have bounds of their own, which are the same wherever there are tags.
+    /// first.
     #[must_use]
-    pub fn bounded<'a>(mut self, bounds: impl Iterator<Item = (&'a String, &'a Json)>) -> Self {
+    pub fn bounded<'a>(mut self, bounds: impl Iterator<Item = (&'a str, &'a Json)>) -> Self {
         for (path, keywords) in bounds {
             if let Some(Json::Object(schema)) = self.at(path) {
                 for (name, value) in keywords.as_object().into_iter().flatten() {
                     schema.entry(name).or_insert_with(|| value.clone());
                 }
             }
-        }
-        if let Some(Json::Object(tags)) = self.root["properties"].get_mut("tags") {
-            tags.entry("tagCharacters").or_insert_with(|| "any".into());
         }
         self
     }
@@ -172,13 +197,13 @@ impl Shapes {
 
     /// The shape of the struct.
     pub fn root(&self) -> Shape<'_> {
-        Shape { schema: &self.root, definitions: &self.definitions }
+        Shape { schema: &self.root, definitions: &self.definitions, dialect: self.dialect }
     }
 
     /// A shape that a test makes up.
     #[cfg(test)]
     pub(crate) fn from_json(root: Json) -> Self {
-        Self { root, definitions: Map::new() }
+        Self { root, definitions: Map::new(), dialect: const { &Dialect::of::<()>() } }
     }
 
     /// Every named type in here.
@@ -253,6 +278,10 @@ impl<'a> Shape<'a> {
     pub fn not_null(self) -> Option<Self> {
         let options = self.schema["anyOf"].as_array()?;
         options.iter().find(|it| it["type"] != "null").map(|it| self.with(it))
+    }
+
+    pub(crate) fn dialect(self) -> &'static Dialect {
+        self.dialect
     }
 
     /// The value of a keyword, null where it is not said.
@@ -356,15 +385,37 @@ impl<'a> Shape<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
-    use crate::resources::repository::RepositoryInputs;
+
+    /// A name.
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its shape is read")]
+    enum Name {
+        /// One.
+        One,
+        /// Two.
+        Two,
+        /// Three.
+        Three,
+        #[serde(untagged)]
+        #[schemars(skip)]
+        Other(crate::codec::Unlisted),
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its shape is read")]
+    struct Named {
+        name: Name,
+    }
 
     #[test]
     fn an_enum_with_a_variant_for_other_names_lists_those_that_it_knows() {
-        let shapes = Shapes::of::<RepositoryInputs>();
-        let mutability = shapes.root().property("imageTagMutability").unwrap().resolve();
-        let names: Vec<_> = mutability.names().unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]);
-        assert_eq!((mutability.kind(), mutability.is_optional()), (Some("string"), false));
+        let shapes = Shapes::of::<Named>();
+        let name = shapes.root().property("name").unwrap().resolve();
+        let names: Vec<_> = name.names().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["One", "Two", "Three"]);
+        assert_eq!((name.kind(), name.is_optional()), (Some("string"), false));
     }
 }

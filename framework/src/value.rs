@@ -14,12 +14,18 @@ pub type Map = BTreeMap<String, Value>;
 /// A value as Pulumi knows it.
 #[derive(Clone, Default, PartialEq)]
 pub enum Value {
+    /// Nothing.
     #[default]
     Null,
+    /// True or false.
     Bool(bool),
+    /// A number: the protocol has no whole ones.
     Number(f64),
+    /// A text.
     String(String),
+    /// Values in an order.
     List(Vec<Value>),
+    /// Values by name.
     Object(Map),
     /// A value that only exists once something else has been created.
     Unknown,
@@ -329,35 +335,39 @@ pub fn steps(path: &str) -> Vec<String> {
 }
 
 /// The secrets of the whole program, as far as they have come by: a text about one resource may hold what is secret in
-/// another, such as the last lines of a container that was given a password.
-static SECRETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// another, such as the last lines of a process that was given a password.
+#[derive(Debug, Default)]
+pub struct Secrets(Mutex<BTreeSet<String>>);
+
 /// Shorter ones are words that any text may hold.
 const SECRET_ANYWHERE: usize = 6;
 
-/// Takes note of the secrets in `map`, for [`without_secrets`].
-pub fn remember_secrets(map: &Map) {
-    let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
-    for value in map.values() {
-        value.visit_secrets(&mut |it| {
-            // As it is, as it is written between quotes, and line by line, as a log has it.
-            let forms = [it.to_owned(), it.escape_debug().to_string()].into_iter();
-            let forms = forms.chain(it.lines().map(|it| it.trim().to_owned()));
-            secrets.extend(forms.filter(|it| it.chars().count() >= SECRET_ANYWHERE));
-        });
+impl Secrets {
+    /// Takes note of the secrets in `map`.
+    pub fn remember(&self, map: &Map) {
+        let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for value in map.values() {
+            value.visit_secrets(&mut |it| {
+                // As it is, as it is written between quotes, and line by line, as a log has it.
+                let forms = [it.to_owned(), it.escape_debug().to_string()].into_iter();
+                let forms = forms.chain(it.lines().map(|it| it.trim().to_owned()));
+                secrets.extend(forms.filter(|it| it.chars().count() >= SECRET_ANYWHERE));
+            });
+        }
     }
-}
 
-/// `text` without what is secret in any of `maps`.
-pub fn without_secrets(mut text: String, maps: &[&Map]) -> String {
-    let mut secrets: Vec<_> = SECRETS.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-    for value in maps.iter().flat_map(|it| it.values()) {
-        // As it is, and as it is written between quotes.
-        value.visit_secrets(&mut |it| secrets.extend([it.to_owned(), it.escape_debug().to_string()]));
+    /// `text` without any of them, and without what is secret in any of `maps`.
+    pub fn hide(&self, mut text: String, maps: &[&Map]) -> String {
+        let mut secrets: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        for value in maps.iter().flat_map(|it| it.values()) {
+            // As it is, and as it is written between quotes.
+            value.visit_secrets(&mut |it| secrets.extend([it.to_owned(), it.escape_debug().to_string()]));
+        }
+        // The longer first: one may be a part of another.
+        secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        for secret in secrets.iter().filter(|it| !it.is_empty()) {
+            text = text.replace(secret, "[secret]");
+        }
+        text
     }
-    // The longer first: one may be a part of another.
-    secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
-    for secret in secrets.iter().filter(|it| !it.is_empty()) {
-        text = text.replace(secret, "[secret]");
-    }
-    text
 }

@@ -19,11 +19,10 @@ use crate::{
     codec,
     output::Output,
     rpc::{
-        self, construct_response,
+        self, MESSAGE_LIMIT, construct_response,
         register_resource_request::{CustomTimeouts, PropertyDependencies, ResourceHooksBinding},
         resource_monitor_client::ResourceMonitorClient,
     },
-    server::MESSAGE_LIMIT,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
 

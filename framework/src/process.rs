@@ -14,9 +14,10 @@ use tonic::transport::{Server, server::TcpIncoming};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    cloud::Cloud,
     package::Package,
-    rpc::resource_provider_server::ResourceProviderServer,
-    server::{MESSAGE_LIMIT, Provider},
+    rpc::{MESSAGE_LIMIT, resource_provider_server::ResourceProviderServer},
+    server::Provider,
 };
 
 /// How long calls in flight may take to answer, once nothing waits any more. The engine kills us after 5 s.
@@ -38,16 +39,19 @@ struct Arguments {
     engine: Option<String>,
 }
 
-/// Serves `package` to the engine that started this process. It is all that the `main` of a provider has to do.
-pub fn serve(package: &'static Package) -> Result<()> {
+/// Serves `package` to the engine that started this process. It is all that the `main` of a provider has to do. The environment
+/// variable `<PACKAGE>_LOG` says what goes to stderr, such as `debug`.
+pub fn serve<C: Cloud>(package: &'static Package<C>) -> Result<()> {
     Runtime::new()?.block_on(run(package))
 }
 
-async fn run(package: &'static Package) -> Result<()> {
+async fn run<C: Cloud>(package: &'static Package<C>) -> Result<()> {
     let command = Arguments::command().name(package.name).version(package.version).before_help(package.description);
     let arguments = Arguments::from_arg_matches(&command.get_matches())?;
-    let level = if arguments.verbosity >= 9 { "fargate=debug" } else { "error" };
-    let filter = EnvFilter::try_from_env("FARGATE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let name = package.name.replace('-', "_");
+    let all = format!("pulumi_provider=debug,{name}=debug");
+    let level = if arguments.verbosity >= 9 { all.as_str() } else { "error" };
+    let filter = EnvFilter::try_from_env(format!("{}_LOG", name.to_uppercase())).unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -33,11 +33,15 @@ pub trait Component: Send + Sync + 'static {
 /// A [`Component`] of any types.
 #[async_trait]
 pub trait AnyComponent: Send + Sync {
+    /// See [`Component::NAME`].
     fn name(&self) -> &'static str;
+    /// The shape of [`Component::Inputs`].
     fn inputs(&self) -> &Shapes;
+    /// The shape of [`Component::Outputs`].
     fn outputs(&self) -> &Shapes;
     /// Completes the inputs and tells all that is wrong with them.
     fn check(&self, inputs: &mut Map) -> Vec<Failure>;
+    /// See [`Component::construct`].
     async fn construct(&self, monitor: &Monitor, inputs: &Map) -> Result<Map>;
 }
 
@@ -49,6 +53,7 @@ pub struct Erased<C: Component> {
 }
 
 impl<C: Component> Erased<C> {
+    /// What a static of it starts as.
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
         inputs: LazyLock::new(Shapes::of::<C::Inputs>),

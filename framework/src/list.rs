@@ -1,21 +1,16 @@
-//! Lists what AWS has of a type: AWS's pages in, as many results out as the caller wants, and where to go on from there.
+//! Lists what there is of a type: the pages of the cloud in, as many results out as the caller wants, and where to go on from there.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::ops::RangeInclusive;
 
 use anyhow::{Error, Result};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{
-    resource::{AnyResource, Context},
-    value::Map,
-};
-
 /// How many results a call gives where the caller leaves it to us.
 const PAGE: usize = 100;
 
-/// One of the things that AWS has.
+/// One of the things that there are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     /// The id, in the one form that the state holds.
@@ -37,7 +32,7 @@ impl Listed {
     }
 }
 
-/// What AWS answers to one call.
+/// What the cloud answers to one call.
 #[derive(Debug)]
 pub struct Page {
     listed: Vec<Listed>,
@@ -45,12 +40,12 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page, and AWS's token for the one after it.
+    /// A page, and the cloud's token for the one after it.
     pub fn new(listed: impl IntoIterator<Item = Listed>, next: Option<String>) -> Self {
         Self { listed: listed.into_iter().collect(), next: next.filter(|it| !it.is_empty()) }
     }
 
-    /// All there is, where AWS has no pages. In the order of ids, for AWS's own may be another one every time.
+    /// All there is, where the cloud has no pages. In the order of ids, for its own may be another one every time.
     pub fn whole(listed: impl IntoIterator<Item = Listed>) -> Self {
         let mut page = Self::new(listed, None);
         page.listed.sort_by(|a, b| a.id.cmp(&b.id));
@@ -58,10 +53,10 @@ impl Page {
     }
 }
 
-/// Which page to ask AWS for.
+/// Which page to ask for.
 #[derive(Debug)]
 pub struct Cursor {
-    /// AWS's token for it; none for the first.
+    /// The cloud's token for it; none for the first.
     pub token: Option<String>,
     wanted: usize,
 }
@@ -86,8 +81,8 @@ pub struct ByName {
     pub name_prefix: Option<String>,
 }
 
-/// Where a list goes on: AWS's token, and how many of the results from there on have been given out. AWS's pages may be larger
-/// than the caller's.
+/// Where a list goes on: the cloud's token, and how many of the results from there on have been given out. Its pages may be
+/// larger than the caller's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Position {
     token: Option<String>,
@@ -113,6 +108,7 @@ impl Position {
 /// A step through a list.
 #[derive(Debug, PartialEq)]
 pub enum Step {
+    /// One of the results.
     Found(Listed),
     /// There is more, from here on. The last step, if it comes.
     More(Position),
@@ -125,23 +121,8 @@ pub fn most(limit: i64, page: i64) -> usize {
     given(limit).map_or(page, |it| it.min(page))
 }
 
-/// Lists what AWS has of `resource`, each page as it arrives.
-pub fn list(
-    resource: &'static dyn AnyResource,
-    context: Context,
-    query: Map,
-    from: Position,
-    most: usize,
-) -> impl Stream<Item = Result<Step>> + Send {
-    let shared = Arc::new((context, query));
-    walk(from, most, move |cursor| {
-        let shared = shared.clone();
-        async move { resource.list(&shared.0, &shared.1, &cursor).await }
-    })
-}
-
-/// Gives out `most` results, and looks whether there is one more: AWS's token alone does not tell.
-fn walk<F>(from: Position, most: usize, ask: impl Fn(Cursor) -> F + Send) -> impl Stream<Item = Result<Step>> + Send
+/// Gives out `most` results, each page as it arrives, and looks whether there is one more: the token alone does not tell.
+pub fn walk<F>(from: Position, most: usize, ask: impl Fn(Cursor) -> F + Send) -> impl Stream<Item = Result<Step>> + Send
 where
     F: Future<Output = Result<Page>> + Send,
 {
@@ -171,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// An AWS that has numbered things, of which some are none of ours. Its pages are never smaller than `least`, nor larger
+    /// A cloud that has numbered things, of which some are none of ours. Its pages are never smaller than `least`, nor larger
     /// than `largest`, and a token may lead to a last page with nothing in it.
     struct Shelf {
         ours: Vec<bool>,

@@ -30,13 +30,13 @@ pub fn encode<T: Serialize>(typed: &T) -> anyhow::Result<Map> {
     Ok(map)
 }
 
-/// The name of one of an enum's values, which programs and AWS share.
+/// The name of one of an enum's values, which programs and the cloud share.
 pub fn name_of<T: Serialize>(value: T) -> String {
     let name = serde_json::to_value(value).ok();
     name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// A name that an enum does not list, since AWS has learnt it later. Empty as long as it is unknown.
+/// A name that an enum does not list, since the cloud has learnt it later. Empty as long as it is unknown.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct Unlisted(Ustr);
 
@@ -60,7 +60,7 @@ pub fn named<T: DeserializeOwned>(name: &str) -> anyhow::Result<T> {
     Ok(T::deserialize(deserializer)?)
 }
 
-/// A value as plain JSON, for AWS. Secrets are in it.
+/// A value as plain JSON, for the cloud. Secrets are in it.
 pub fn json(value: &Value) -> anyhow::Result<serde_json::Value> {
     Ok(serde_json::Value::deserialize(value)?)
 }

@@ -14,36 +14,50 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use crate::{
-    aws::{Aws, Observer, Patience, Seen, bounds, refused_with, until},
     check::{self, Autonaming, Failure, Findings, Foreign, Report},
-    claim, codec,
-    config::TagRules,
+    claim,
+    cloud::Cloud,
+    codec,
     diff::{self, Change},
     list::{Cursor, Page},
     plan::{Facts, Plan},
     schema::{Shape, Shapes},
     value::{Map, Value},
+    wait::{Observer, Patience, Seen},
 };
 
-/// What one request works with: AWS, and whoever watches.
-pub struct Context {
+/// What one request works with: the client of the cloud, and whoever watches.
+pub struct Context<C: Cloud> {
     /// What the engine knows the resource by; empty where the request is about none.
     pub urn: String,
-    /// The clients for the region of the resource.
-    pub aws: Arc<Aws>,
+    /// The client for the region of the resource.
+    pub client: Arc<C::Client>,
     /// Waits, tells how it goes, and knows when to stop.
     pub observer: Observer,
     /// Whether the request belongs to a preview.
     pub preview: bool,
-    tags: TagRules,
+    cloud: Arc<C>,
+    region: Option<String>,
     made: OnceLock<String>,
     ignored: Vec<String>,
 }
 
-impl Context {
-    /// The context of one request.
-    pub fn new(urn: &str, aws: Arc<Aws>, observer: Observer, tags: TagRules) -> Self {
-        Self { urn: urn.to_owned(), aws, observer, preview: false, tags, made: OnceLock::new(), ignored: Vec::new() }
+impl<C: Cloud> Context<C> {
+    /// The context of one request, about something in `region` or in the provider's own.
+    ///
+    /// # Errors
+    /// When the cloud lets nobody in.
+    pub async fn new(urn: &str, cloud: Arc<C>, region: Option<&str>, observer: Observer) -> Result<Self> {
+        Ok(Self {
+            urn: urn.to_owned(),
+            client: cloud.client(region, &observer).await?,
+            observer,
+            preview: false,
+            region: region.or(cloud.region()).map(str::to_owned),
+            cloud,
+            made: OnceLock::new(),
+            ignored: Vec::new(),
+        })
     }
 
     /// The same, for a program that leaves the changes of these properties alone.
@@ -63,9 +77,9 @@ impl Context {
         self.ignored.iter().any(|it| it == property)
     }
 
-    /// Runs what the request asks for: calls that AWS throttles are tried again until it has to be done.
-    pub async fn until_done<T>(&self, work: impl Future<Output = T>) -> T {
-        until(self.observer.deadline, self.observer.cancel.clone(), work).await
+    /// Runs what the request asks for: calls that may be tried again are, until it has to be done.
+    pub async fn until_done<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
+        C::run(&self.observer, work).await
     }
 
     /// Keeps the id of what `create` has just made, so that it is in the state even if the rest of `create` fails.
@@ -75,26 +89,28 @@ impl Context {
     }
 }
 
-/// A thing in AWS: its inputs are what a program sets, its outputs what AWS shows of it.
+/// A thing in a cloud: its inputs are what a program sets, its outputs what the cloud shows of it.
 ///
 /// No methods but `adapt`, `normalize`, `defaults`, `check`, `check_change`, `check_update`, `left_out`, `replaced_by`, `excludes` and `facts` run in
 /// a preview.
 pub trait Resource: Send + Sync + 'static {
     /// The name of its type, such as `Cluster`.
     const NAME: &'static str;
+    /// What it is in.
+    type Cloud: Cloud;
     /// What a program sets. The doc comments of the struct and its fields are the docs of the package.
     type Inputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
-    /// The inputs, as AWS shows them, and what AWS adds.
+    /// The inputs, as the cloud shows them, and what it adds.
     type Outputs: DeserializeOwned + Serialize + JsonSchema + Send + Sync;
-    /// What narrows down a list, by the names of the inputs or of AWS.
+    /// What narrows down a list, by the names of the inputs or of the cloud.
     type Query: DeserializeOwned + JsonSchema + Send + Sync;
 
-    /// Whether it is the same in every region of AWS, and so in none.
+    /// Whether it is the same in every region, and so in none.
     const GLOBAL: bool = false;
 
-    /// Whether it is something that happened, such as a task that ran to its end. AWS forgets such, and nothing changes them:
+    /// Whether it is something that happened, such as a job that ran to its end. The cloud forgets such, and nothing changes them:
     /// the state alone knows. A refresh leaves it as it is; an update either makes it happen again, which it says by
-    /// [`Context::made`], or has changed nothing in AWS.
+    /// [`Context::made`], or has changed nothing.
     const HAPPENED: bool = false;
 
     /// Inputs that there are elsewhere, and that programs from there may say as far as they make no difference.
@@ -127,69 +143,80 @@ pub trait Resource: Send + Sync + 'static {
     /// have so.
     fn check_change(_old: &Self::Inputs, _new: &Self::Inputs, _replacing: &BTreeSet<String>, _report: &mut Report<'_>) {}
 
-    /// The properties that only another resource can have as `new` says, although AWS makes other changes of them in place.
+    /// The properties that only another resource can have as `new` says, although the cloud makes other changes of them in place.
     fn replaced_by(_old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
         Vec::new()
     }
 
-    /// Whether AWS has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
+    /// Whether the cloud has no room for `new` beside `old`, which it replaces, so that the old one has to be deleted first. What is
     /// not known yet reads as nothing.
     fn excludes(_old: &Self::Inputs, _new: &Self::Inputs) -> bool {
         false
     }
 
-    /// The properties that stay as AWS has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
+    /// The properties that stay as the cloud has them by itself, `seen`, whatever `new` says: the program, which said `old`, most
     /// likely does not mean to change them.
     fn left_out(_seen: &Self::Inputs, _old: &Self::Inputs, _new: &Self::Inputs) -> Vec<&'static str> {
         Vec::new()
     }
 
-    /// What AWS has of it that no program can say here, by the names of AWS: updates leave it alone, and an import would lose it.
+    /// What the cloud has of it that no program can say here, by the cloud's names: updates leave it alone, and an import would lose it.
     fn unsupported(_outputs: &Self::Outputs) -> Vec<String> {
         Vec::new()
     }
 
-    /// Why AWS, as last seen, would not make `old` into `new`, where the inputs alone do not tell; an error of the preview.
+    /// Why the cloud, as last seen, would not make `old` into `new`, where the inputs alone do not tell; an error of the preview.
     fn check_update(_old: &Self::Outputs, _new: &Self::Inputs) -> Result<()> {
         Ok(())
     }
 
-    /// Asks AWS for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
+    /// Asks the cloud for the resource and returns its id, or any name for it that `read` takes. Where more calls follow the
     /// one that makes it, [`Context::made`] comes right after that one.
-    fn create(context: &Context, inputs: &Self::Inputs) -> impl Future<Output = Result<String>> + Send;
+    fn create(context: &Context<Self::Cloud>, inputs: &Self::Inputs) -> impl Future<Output = Result<String>> + Send;
 
-    /// Makes what AWS was last seen to have, `old`, into what `new` asks for.
-    fn update(context: &Context, id: &str, old: &Self::Outputs, new: &Self::Inputs) -> impl Future<Output = Result<()>> + Send;
+    /// Makes what the cloud was last seen to have, `old`, into what `new` asks for.
+    fn update(
+        context: &Context<Self::Cloud>,
+        id: &str,
+        old: &Self::Outputs,
+        new: &Self::Inputs,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Waits until what was created or updated is of use.
-    fn ready(_context: &Context, _id: &str, _inputs: &Self::Inputs) -> impl Future<Output = Result<()>> + Send {
+    fn ready(_context: &Context<Self::Cloud>, _id: &str, _inputs: &Self::Inputs) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
-    /// What AWS has now; none when it is gone. The only place that turns AWS's answers into outputs. In an import, the
+    /// What the cloud has now; none when it is gone. The only place that turns its answers into outputs. In an import, the
     /// id may have any form that a person would paste.
-    fn read(context: &Context, id: &str) -> impl Future<Output = Result<Option<Self::Outputs>>> + Send;
+    fn read(context: &Context<Self::Cloud>, id: &str) -> impl Future<Output = Result<Option<Self::Outputs>>> + Send;
 
     /// Whether somebody else, such as autoscaling, moves what is only `initial` in the program, which asked for `old` and
     /// sees `now`. Then a refresh leaves it alone.
-    fn moved(_context: &Context, _old: &Self::Inputs, _now: &Self::Outputs) -> impl Future<Output = Result<bool>> + Send {
+    fn moved(
+        _context: &Context<Self::Cloud>,
+        _old: &Self::Inputs,
+        _now: &Self::Outputs,
+    ) -> impl Future<Output = Result<bool>> + Send {
         async { Ok(false) }
     }
 
     /// The id of the resource, in the one form that the state holds.
     fn id(outputs: &Self::Outputs) -> String;
 
-    /// A page of what AWS has that can be imported: nothing that `read` or `check` would refuse.
-    fn list(context: &Context, query: &Self::Query, at: &Cursor) -> impl Future<Output = Result<Page>> + Send;
+    /// A page of what the cloud has that can be imported: nothing that `read` or `check` would refuse.
+    fn list(context: &Context<Self::Cloud>, query: &Self::Query, at: &Cursor) -> impl Future<Output = Result<Page>> + Send;
 
     /// Deletes the resource and waits until it is gone. One that is gone already is no error.
-    fn delete(context: &Context, id: &str, old: &Self::Outputs) -> impl Future<Output = Result<()>> + Send;
+    fn delete(context: &Context<Self::Cloud>, id: &str, old: &Self::Outputs) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// A resource that AWS has made. It may not have become ready.
+/// A resource that the cloud has made. It may not have become ready.
 #[derive(Debug)]
 pub struct Made {
+    /// What the state knows it by.
     pub id: String,
+    /// What the cloud shows of it, or was asked for.
     pub outputs: Map,
     /// Why it is of no use yet.
     pub unready: Option<Error>,
@@ -199,22 +226,25 @@ pub struct Made {
 pub struct Before<'a> {
     /// What the program asked for last.
     pub inputs: &'a Map,
-    /// What AWS was last seen to have.
+    /// What the cloud was last seen to have.
     pub outputs: &'a Map,
     /// The properties whose changes the program leaves alone.
     pub ignored: &'a [String],
 }
 
-/// What AWS has of a resource.
+/// What the cloud has of a resource.
 #[derive(Debug)]
 pub struct Found {
+    /// What the state knows it by.
     pub id: String,
+    /// What a program would say to get it.
     pub inputs: Map,
+    /// What the cloud shows of it.
     pub outputs: Map,
 }
 
 /// What Check knows of a resource besides its inputs.
-pub struct Subject<'a> {
+pub struct Subject<'a, C> {
     /// The name that the program gives it.
     pub name: &'a str,
     /// What the engine knows it by.
@@ -223,8 +253,10 @@ pub struct Subject<'a> {
     pub seed: &'a [u8],
     /// The inputs it has had.
     pub old: &'a Map,
+    /// How the engine wants names to be made up.
     pub autonaming: Autonaming<'a>,
-    pub tags: &'a TagRules,
+    /// The provider as the program configures it, once that is known.
+    pub cloud: Option<&'a C>,
     /// What else the program declares.
     pub plan: &'a Plan,
 }
@@ -242,33 +274,42 @@ pub struct Checked {
 
 /// A [`Resource`] of any types.
 #[async_trait]
-pub trait AnyResource: Send + Sync {
+pub trait AnyResource<C: Cloud>: Send + Sync {
+    /// See [`Resource::NAME`].
     fn name(&self) -> &'static str;
+    /// The shape of [`Resource::Inputs`].
     fn inputs(&self) -> &Shapes;
+    /// The shape of [`Resource::Outputs`].
     fn outputs(&self) -> &Shapes;
+    /// The shape of [`Resource::Query`].
     fn query(&self) -> &Shapes;
     /// Inputs that there are elsewhere.
     fn foreign(&self) -> &'static [Foreign] {
         &[]
     }
-    fn check(&self, subject: &Subject<'_>, inputs: Map) -> Result<Checked>;
+    /// Completes inputs and tells all that is wrong with them.
+    fn check(&self, subject: &Subject<'_, C>, inputs: Map) -> Result<Checked>;
+    /// What an update would change, and what only another resource can have.
     fn diff(&self, old: &Map, new: &Map) -> Vec<Change>;
-    /// Whether a replacement cannot exist beside what it replaces: AWS allows one of a name, or of something else that
+    /// Whether a replacement cannot exist beside what it replaces: the cloud allows one of a name, or of something else that
     /// only one can have, and that stays.
     fn shares_name(&self, name: &str, old: &Map, new: &Map) -> bool;
     /// Whether an update may succeed, as far as a preview can tell.
     fn check_update(&self, old: &Before<'_>, new: &Map) -> Result<()>;
     /// What a preview knows of the outputs.
     fn foresee(&self, inputs: &Map, old_outputs: &Map) -> Map;
-    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made>;
-    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
-    /// What AWS has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
-    /// The inputs that an import of what AWS shows so gives the program.
+    /// Creates it, and waits until it is of use.
+    async fn create(&self, context: &Context<C>, inputs: &Map) -> Result<Made>;
+    /// Updates it, and waits until it is of use.
+    async fn update(&self, context: &Context<C>, id: &str, old: &Before<'_>, new: &Map) -> Result<Made>;
+    /// What the cloud has; `old` are the inputs that are known, none in an import, and `old_outputs` what it was last seen to have.
+    async fn read(&self, context: &Context<C>, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>>;
+    /// The inputs that an import of what the cloud shows so gives the program.
     fn imported(&self, outputs: &Map) -> Map;
-    /// A page of what AWS has; `query` is one that has been checked.
-    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page>;
-    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()>;
+    /// A page of what the cloud has; `query` is one that has been checked.
+    async fn list(&self, context: &Context<C>, query: &Map, at: &Cursor) -> Result<Page>;
+    /// See [`Resource::delete`].
+    async fn delete(&self, context: &Context<C>, id: &str, old_outputs: &Map) -> Result<()>;
 }
 
 /// A resource whose types are hidden behind [`AnyResource`].
@@ -280,9 +321,10 @@ pub struct Erased<R: Resource> {
 }
 
 impl<R: Resource> Erased<R> {
+    /// What a static of it starts as.
     #[expect(clippy::declare_interior_mutable_const, reason = "only statics are made of it")]
     pub const NEW: Self = Self {
-        inputs: LazyLock::new(|| shapes::<R, R::Inputs>().bounded(bounds::of(R::NAME))),
+        inputs: LazyLock::new(|| shapes::<R, R::Inputs>().bounded(R::Cloud::bounds(R::NAME))),
         outputs: LazyLock::new(shapes::<R, R::Outputs>),
         query: LazyLock::new(shapes::<R, R::Query>),
         resource: PhantomData,
@@ -294,8 +336,8 @@ impl<R: Resource> Erased<R> {
         taken::<R>(name, name)
     }
 
-    /// Waits for a resource that AWS agreed to make. From here on, its id must not get lost.
-    async fn finish(&self, context: &Context, id: String, last: &Map, inputs: &Map, failed: Option<Error>) -> Made {
+    /// Waits for a resource that the cloud agreed to make. From here on, its id must not get lost.
+    async fn finish(&self, context: &Context<R::Cloud>, id: String, last: &Map, inputs: &Map, failed: Option<Error>) -> Made {
         let mut unready = failed;
         if unready.is_none() {
             unready = match codec::decode(inputs) {
@@ -305,12 +347,13 @@ impl<R: Resource> Erased<R> {
         }
         let mut shown = self.show_in_time(context, &id, inputs).await;
         if unready.is_none() && matches!(shown, Ok(None)) {
-            // AWS may take seconds to know what it has just made.
+            // The cloud may take seconds to know what it has just made.
+            let cloud = R::Cloud::NAME;
             let look = || async {
                 let shown = self.show(context, &id, inputs).await?;
-                Ok(shown.map_or_else(|| Seen::Pending(format!("waiting for AWS to show {id}")), Seen::Ready))
+                Ok(shown.map_or_else(|| Seen::Pending(format!("waiting for {cloud} to show {id}")), Seen::Ready))
             };
-            shown = context.observer.wait(format!("AWS to show {id}"), Patience::seconds(30), look).await.map(Some);
+            shown = context.observer.wait(format!("{cloud} to show {id}"), Patience::seconds(30), look).await.map(Some);
         }
         if let Ok(Some((id, outputs))) = shown {
             return Made { id, outputs, unready };
@@ -318,38 +361,38 @@ impl<R: Resource> Erased<R> {
         if let Err(error) = shown {
             unready.get_or_insert(error);
         }
-        // What AWS cannot tell now is most likely what it told last.
+        // What the cloud cannot tell now is most likely what it told last.
         let mut outputs = last.clone();
         outputs.extend(inputs.clone());
         Made { id, outputs, unready }
     }
 
     /// As [`Self::show`]. Once cancelled, there is little time left: the engine waits 5 s for an answer.
-    async fn show_in_time(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
+    async fn show_in_time(&self, context: &Context<R::Cloud>, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         if !context.observer.cancel.is_cancelled() {
             return self.show(context, id, inputs).await;
         }
         let shown = timeout(Duration::from_secs(2), self.show(context, id, inputs)).await;
-        shown.context("cancelled before AWS could tell what became of it")?
+        shown.with_context(|| format!("cancelled before {} could tell what became of it", R::Cloud::NAME))?
     }
 
-    /// The id and the outputs. What AWS never shows, and what it only spells otherwise, stays as `inputs` have it.
-    async fn show(&self, context: &Context, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
+    /// The id and the outputs. What the cloud never shows, and what it only spells otherwise, stays as `inputs` have it.
+    async fn show(&self, context: &Context<R::Cloud>, id: &str, inputs: &Map) -> Result<Option<(String, Map)>> {
         let Some(outputs) = R::read(context, id).await? else { return Ok(None) };
         let mut map = codec::encode(&outputs)?;
         if R::HAPPENED {
-            // AWS shows only in part what it was asked for.
+            // The cloud shows only in part what it was asked for.
             map.extend(inputs.clone());
         }
-        context.tags.forget_ignored(&mut map, inputs);
+        context.cloud.forget_ignored(&mut map, inputs);
         add_write_only(&mut map, inputs, self.inputs.root());
         codec::mark_like(&mut map, inputs, self.inputs.root());
-        if !R::GLOBAL {
-            map.insert("region".to_owned(), Value::String(context.aws.region().to_owned()));
+        if let Some(region) = context.region.as_ref().filter(|_| !R::GLOBAL) {
+            map.insert("region".to_owned(), Value::String(region.clone()));
         }
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
-            // What AWS fills in, inside of it, is no difference.
+            // What the cloud fills in, inside of it, is no difference.
             let Some(shown) = map.get(name) else { continue };
             let is_latest = property.keyword("latest").as_str().is_some_and(|it| wanted.as_str() == Some(it));
             let as_written = if is_latest || diff::means_the_same(shown, wanted, property) {
@@ -363,14 +406,14 @@ impl<R: Resource> Erased<R> {
         Ok(Some((R::id(&outputs), map)))
     }
 
-    /// The inputs that would give these outputs: what the program set, and what AWS has beyond the defaults.
+    /// The inputs that would give these outputs: what the program set, and what the cloud has beyond the defaults.
     fn inputs_of(&self, outputs: &Map, old: Option<&Map>) -> Map {
         let mut inputs = Map::new();
         for (name, property) in self.inputs.root().properties() {
             let Some(live) = outputs.get(name) else { continue };
             let keep = match old {
                 Some(old) if old.contains_key(name) => true,
-                // What AWS fills in is no more than the default of a program that says nothing; whoever imports may mean it.
+                // What the cloud fills in is no more than the default of a program that says nothing; whoever imports may mean it.
                 Some(_) => !property.flag("computed") && says_more_than_default(live, property),
                 None => says_more_than_default(live, property) || adds_to_default(live, property),
             };
@@ -382,7 +425,7 @@ impl<R: Resource> Erased<R> {
     }
 
     /// Leaves those inputs as they were that somebody else moves.
-    async fn leave_moved(&self, context: &Context, old: &Map, now: &Map, inputs: &mut Map) -> Result<()> {
+    async fn leave_moved(&self, context: &Context<R::Cloud>, old: &Map, now: &Map, inputs: &mut Map) -> Result<()> {
         let names: Vec<_> = self.inputs.root().properties().filter(|(_, it)| it.flag("initial")).map(|(name, _)| name).collect();
         let stays = names.is_empty() || !R::moved(context, &codec::decode(old)?, &self.last_seen(now)?).await?;
         if !stays {
@@ -391,9 +434,9 @@ impl<R: Resource> Erased<R> {
         Ok(())
     }
 
-    /// What an update starts from: what AWS was last seen to have, but for two things. What the program leaves alone is as
-    /// it wants it, and so is what it only starts with and says as before, and what AWS keeps as it is. And a change that Diff
-    /// saw is a change, even if AWS, which may lag behind itself, seemed to have it.
+    /// What an update starts from: what the cloud was last seen to have, but for two things. What the program leaves alone is as
+    /// it wants it, and so is what it only starts with and says as before, and what the cloud keeps as it is. And a change that
+    /// Diff saw is a change, even if the cloud, which may lag behind itself, seemed to have it.
     fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
         let mut outputs = old.outputs.clone();
         for (name, property) in self.inputs.root().properties() {
@@ -422,7 +465,7 @@ impl<R: Resource> Erased<R> {
     }
 
     /// Completes inputs by the defaults of their shape and those that depend on other inputs.
-    fn complete(&self, inputs: &mut Map) -> Findings {
+    pub(crate) fn complete(&self, inputs: &mut Map) -> Findings {
         let mut findings = R::adapt(inputs);
         findings.extend(check::complete(inputs, self.inputs.root()));
         R::normalize(inputs);
@@ -436,7 +479,7 @@ impl<R: Resource> Erased<R> {
     }
 
     /// Inputs of an earlier time, with the defaults of ours.
-    pub(crate) fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
+    pub fn completed(&self, inputs: &Map) -> Result<R::Inputs> {
         let mut inputs = inputs.clone();
         self.complete(&mut inputs);
         codec::decode(&inputs)
@@ -454,7 +497,7 @@ impl<R: Resource> Erased<R> {
 }
 
 #[async_trait]
-impl<R: Resource> AnyResource for Erased<R> {
+impl<R: Resource> AnyResource<R::Cloud> for Erased<R> {
     fn name(&self) -> &'static str {
         R::NAME
     }
@@ -475,11 +518,11 @@ impl<R: Resource> AnyResource for Erased<R> {
         R::FOREIGN
     }
 
-    fn check(&self, subject: &Subject<'_>, mut inputs: Map) -> Result<Checked> {
+    fn check(&self, subject: &Subject<'_, R::Cloud>, mut inputs: Map) -> Result<Checked> {
         let fixed_name = gives_name(&inputs, self.inputs.root());
         let mut findings = Findings { failures: name(&mut inputs, self.inputs.root(), subject), warnings: Vec::new() };
-        if self.inputs.root().property("tags").is_some() {
-            subject.tags.add_defaults(&mut inputs);
+        if let Some(cloud) = subject.cloud {
+            cloud.add_defaults(&mut inputs, self.inputs.root());
         }
         findings.failures.extend(check::take_foreign(&mut inputs, R::FOREIGN));
         let written = inputs.clone();
@@ -495,7 +538,8 @@ impl<R: Resource> AnyResource for Erased<R> {
         }
         let replaces_in_place = self.replaces_in_place(subject.name, subject.old, &inputs);
         let report = Report::within(&inputs, old, subject.urn, subject.plan).with_fixed_name(fixed_name);
-        let mut report = report.completing(&written).in_place(replaces_in_place);
+        let report = report.completing(&written).in_place(replaces_in_place);
+        let mut report = report.with_region_setting(R::Cloud::REGIONS.map(|it| it.setting));
         let new = codec::decode(&inputs)?;
         R::check(&new, &mut report);
         let (shape, before) = (self.inputs.root(), subject.plan.before(subject.urn, subject.old));
@@ -509,7 +553,7 @@ impl<R: Resource> AnyResource for Erased<R> {
             let changes = self.diff(inputs_before, &inputs).into_iter().filter(|it| it.replaces);
             let replacing: BTreeSet<_> = changes.map(|it| it.property().to_owned()).collect();
             R::check_change(&old, &new, &replacing, &mut report);
-            warn_of_kept(&inputs, inputs_before, self.inputs.root(), &mut report);
+            warn_of_kept(R::Cloud::NAME, &inputs, inputs_before, self.inputs.root(), &mut report);
         }
         let reported = report.into_findings();
         // Of a value that is not known, a rule may know more.
@@ -580,25 +624,25 @@ impl<R: Resource> AnyResource for Erased<R> {
         outputs
     }
 
-    async fn create(&self, context: &Context, inputs: &Map) -> Result<Made> {
+    async fn create(&self, context: &Context<R::Cloud>, inputs: &Map) -> Result<Made> {
         let (id, failed) = match R::create(context, &codec::decode(inputs)?).await {
             Ok(id) => (id, None),
             Err(error) => match context.made.get() {
                 Some(id) => (id.clone(), Some(error)),
-                None if refused_with(&error, TAKEN) => return Err(error.context(self.taken(inputs))),
+                None if R::Cloud::is_taken(&error) => return Err(error.context(self.taken(inputs))),
                 None => return Err(error),
             },
         };
         Ok(self.finish(context, id, &Map::new(), inputs, failed).await)
     }
 
-    async fn update(&self, context: &Context, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
+    async fn update(&self, context: &Context<R::Cloud>, id: &str, old: &Before<'_>, new: &Map) -> Result<Made> {
         let before = self.last_seen(&self.to_change(old, new))?;
         if R::HAPPENED {
             R::update(context, id, &before, &codec::decode(new)?).await?;
             let Some(latest) = context.made.get() else {
                 let mut outputs = old.outputs.clone();
-                // What the program no longer says is gone, but for what AWS filled in.
+                // What the program no longer says is gone, but for what the cloud filled in.
                 outputs.retain(|name, _| self.inputs.root().property(name).is_none_or(|it| it.flag("computed")));
                 outputs.extend(new.clone());
                 return Ok(Made { id: id.to_owned(), outputs, unready: None });
@@ -608,8 +652,8 @@ impl<R: Resource> AnyResource for Erased<R> {
         let Err(error) = R::update(context, id, &before, &codec::decode(new)?).await else {
             return Ok(self.finish(context, id.to_owned(), old.outputs, new, None).await);
         };
-        // Some of it may have been done: the state gets what AWS has, and the next `up` does the rest. Nobody knows whether
-        // what AWS never shows got there: it counts as not done.
+        // Some of it may have been done: the state gets what the cloud has, and the next `up` does the rest. Nobody knows
+        // whether what it never shows got there: it counts as not done.
         let mut told = new.clone();
         for (name, _) in self.inputs.root().properties().filter(|(_, it)| it.flag("writeOnly")) {
             told.remove(name);
@@ -621,7 +665,7 @@ impl<R: Resource> AnyResource for Erased<R> {
         }
     }
 
-    async fn read(&self, context: &Context, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
+    async fn read(&self, context: &Context<R::Cloud>, id: &str, old: Option<&Map>, old_outputs: &Map) -> Result<Option<Found>> {
         if let Some(old) = old.filter(|_| R::HAPPENED) {
             return Ok(Some(Found { id: id.to_owned(), inputs: old.clone(), outputs: old_outputs.clone() }));
         }
@@ -632,15 +676,16 @@ impl<R: Resource> AnyResource for Erased<R> {
             let unsupported = R::unsupported(&self.last_seen(&outputs)?).join(", ");
             ensure!(
                 unsupported.is_empty(),
-                "{id} cannot be imported: this provider does not support {unsupported}, and would lose it; remove that in AWS first, \
-                 or leave {id} to what manages it now"
+                "{id} cannot be imported: this provider does not support {unsupported}, and would lose it; remove that in {} first, \
+                 or leave {id} to what manages it now",
+                R::Cloud::NAME
             );
         }
         let mut inputs = self.inputs_of(&outputs, old);
         if let Some(old) = old {
             self.leave_moved(context, old, &outputs, &mut inputs).await?;
         }
-        if old.is_none() && context.aws.is_home() {
+        if old.is_none() && context.region.as_deref() == context.cloud.region() {
             inputs.remove("region");
         }
         Ok(Some(Found { id, inputs, outputs }))
@@ -650,28 +695,16 @@ impl<R: Resource> AnyResource for Erased<R> {
         self.inputs_of(outputs, None)
     }
 
-    async fn list(&self, context: &Context, query: &Map, at: &Cursor) -> Result<Page> {
+    async fn list(&self, context: &Context<R::Cloud>, query: &Map, at: &Cursor) -> Result<Page> {
         context.observer.ask(R::list(context, &codec::decode(query)?, at)).await
     }
 
-    async fn delete(&self, context: &Context, id: &str, old_outputs: &Map) -> Result<()> {
+    async fn delete(&self, context: &Context<R::Cloud>, id: &str, old_outputs: &Map) -> Result<()> {
         // What is deleted although nobody waits for the answer stays in the state, and is found to be gone by the next try.
         let old = self.last_seen(old_outputs)?;
         context.observer.ask(R::delete(context, id, &old)).await.with_context(|| format!("deleting {id}"))
     }
 }
-
-/// The codes by which AWS refuses a name that something else has, where [`taken`] tells how to take that over.
-const TAKEN: &[&str] = &[
-    "CacheParameterGroupAlreadyExists",
-    "CacheSubnetGroupAlreadyExists",
-    "DuplicateLoadBalancerName",
-    "DuplicateTargetGroupName",
-    "EntityAlreadyExists",
-    "ReplicationGroupAlreadyExists",
-    "RepositoryAlreadyExistsException",
-    "ResourceAlreadyExistsException",
-];
 
 /// What to say of a name that something else has, which an import takes by `id`.
 pub fn taken<R: Resource>(name: &str, id: &str) -> String {
@@ -681,9 +714,9 @@ pub fn taken<R: Resource>(name: &str, id: &str) -> String {
 /// What to say of one that stands where `R` is to be created, `what`, and that an import takes by `id`; `property` is what to
 /// change to have both.
 pub fn occupied<R: Resource>(what: &str, property: &str, id: &str) -> String {
-    let kind = R::NAME;
+    let (package, kind) = (R::Cloud::PACKAGE, R::NAME);
     format!(
-        "{kind} {what} exists already; set another {property}, or take it over: `pulumi import fargate:index:{kind} <resource> {id}`; \
+        "{kind} {what} exists already; set another {property}, or take it over: `pulumi import {package}:index:{kind} <resource> {id}`; \
          if only the program calls it otherwise now, give it its old name by the option aliases, for an import would let the old \
          one be deleted"
     )
@@ -691,10 +724,11 @@ pub fn occupied<R: Resource>(what: &str, property: &str, id: &str) -> String {
 
 /// The shapes of what `R` takes or gives.
 fn shapes<R: Resource, T: JsonSchema>() -> Shapes {
-    if R::GLOBAL { Shapes::of::<T>() } else { Shapes::of_region::<T>() }
+    let shapes = Shapes::of::<T>();
+    if R::GLOBAL { shapes.in_cloud::<R::Cloud>() } else { shapes.in_region::<R::Cloud>() }
 }
 
-/// Whether nothing but tags differs between what AWS was last seen to have and the inputs.
+/// Whether nothing but tags differs between what the cloud was last seen to have and the inputs.
 fn only_tags_change(old_outputs: &Map, inputs: &Map, shape: Shape<'_>) -> bool {
     let known = old_outputs.iter().filter(|(name, _)| shape.property(name).is_some());
     let known = known.map(|(name, it)| (name.clone(), it.clone())).collect();
@@ -720,8 +754,9 @@ fn zero(shape: Shape<'_>) -> Value {
     }
 }
 
-/// Warns of what the program said and leaves out now, where AWS keeps it: no diff shows it, and what it refers to stays in use.
-fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'_>) {
+/// Warns of what the program said and leaves out now, where the cloud keeps it: no diff shows it, and what it refers to stays in
+/// use.
+fn warn_of_kept(cloud: &str, inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'_>) {
     let kept = shape
         .properties()
         .filter(|(name, it)| it.flag("computed") && *name != "region" && inputs.get(*name).is_none_or(Value::is_empty));
@@ -730,7 +765,7 @@ fn warn_of_kept(inputs: &Map, old: &Map, shape: Shape<'_>, report: &mut Report<'
             continue;
         }
         let was = report.written_before(name).unwrap_or_default();
-        let reason = format!("is left out now: AWS keeps {was}; to change it, write out what it should be instead");
+        let reason = format!("is left out now: {cloud} keeps {was}; to change it, write out what it should be instead");
         report.warn(&[name], false, reason);
     }
 }
@@ -742,7 +777,7 @@ fn gives_name(inputs: &Map, shape: Shape<'_>) -> bool {
 }
 
 /// Names what the program leaves nameless: as before, or anew.
-fn name(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_>) -> Vec<Failure> {
+fn name<C>(inputs: &mut Map, shape: Shape<'_>, subject: &Subject<'_, C>) -> Vec<Failure> {
     let Some((name, property)) = shape.properties().find(|(_, it)| !it.keyword("autoname").is_null()) else { return Vec::new() };
     if gives_name(inputs, shape) {
         return Vec::new();
@@ -764,12 +799,12 @@ fn says_more_than_default(value: &Value, property: Shape<'_>) -> bool {
     }
 }
 
-/// Whether it says what its default leaves to AWS.
+/// Whether it says what its default leaves to the cloud.
 fn adds_to_default(value: &Value, property: Shape<'_>) -> bool {
     property.default().is_some_and(|default| !diff::means_the_same(&default.clone().into(), value, property))
 }
 
-/// Adds to what AWS shows, at every depth, what it never shows.
+/// Adds to what the cloud shows, at every depth, what it never shows.
 fn add_write_only(shown: &mut Map, wanted: &Map, shape: Shape<'_>) {
     for (name, property) in shape.properties() {
         let Some(wanted) = wanted.get(name) else { continue };
@@ -812,8 +847,8 @@ fn without_defaults(value: &Value, property: Shape<'_>) -> Value {
 }
 
 /// The names of the properties whose values differ in meaning, as Diff sees it: what an update has to send.
-pub fn changed<I: Serialize + JsonSchema>(old: &I, new: &I) -> Result<BTreeSet<String>> {
-    let changes = diff::diff(&codec::encode(old)?, &codec::encode(new)?, Shapes::of::<I>().root());
+pub fn changed<C: Cloud, I: Serialize + JsonSchema>(old: &I, new: &I) -> Result<BTreeSet<String>> {
+    let changes = diff::diff(&codec::encode(old)?, &codec::encode(new)?, Shapes::of::<I>().in_cloud::<C>().root());
     Ok(changes.into_iter().map(|it| it.property().to_owned()).collect())
 }
 
@@ -822,109 +857,4 @@ pub fn tag_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String
     let set = new.iter().filter(|(key, it)| old.get(*key) != Some(it)).map(|(key, it)| (key.clone(), it.clone())).collect();
     let removed = old.keys().filter(|it| !new.contains_key(*it)).cloned().collect();
     (set, removed)
-}
-
-/// All that Check finds wrong with `inputs`.
-#[cfg(test)]
-pub(crate) fn mistakes<R: Resource>(inputs: Value) -> Vec<String> {
-    findings::<R>(&Plan::default(), inputs).0
-}
-
-/// All that Check finds wrong with `inputs` in a program that has declared `plan`, and what it warns of. As these are
-/// the cases of all rules, each is also one of what every rule has to keep: it holds although something else is not known yet.
-#[cfg(test)]
-pub(crate) fn findings<R: Resource>(plan: &Plan, inputs: Value) -> (Vec<String>, Vec<String>) {
-    let Value::Object(inputs) = inputs else { panic!("inputs are a map") };
-    let (old, tags) = (Map::new(), TagRules::default());
-    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
-    let resource = Erased::<R>::NEW;
-    let check = |plan: &Plan, inputs: &Map| {
-        let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan };
-        resource.check(&subject, inputs.clone()).unwrap()
-    };
-    // Compared with nothing else: what a reference refers to is another matter.
-    for mistake in check(&Plan::default(), &inputs).failures {
-        for (path, reference, inputs) in without_references(&Value::Object(inputs.clone()), "") {
-            let Value::Object(inputs) = inputs else { continue };
-            let property = path.trim_end_matches(|it: char| it == '[' || it == ']' || it.is_ascii_digit());
-            let property = property.rsplit('.').next().unwrap_or_default();
-            let is_about = mistake.path == path
-                || mistake.reason.contains(&reference)
-                || mistake.reason.contains(property)
-                // Its region is that of the load balancer.
-                || mistake.path == "certificateArn" && path == "loadBalancerArn";
-            let stays = || check(&Plan::default(), &inputs).failures.iter().any(|it| it.path == mistake.path);
-            assert!(is_about || stays(), "{}: while {path} is not known, nothing says that {mistake}", R::NAME);
-        }
-    }
-    let checked = check(plan, &inputs);
-    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
-    (texts(checked.failures), texts(checked.warnings))
-}
-
-/// `value` once for every reference to another resource in it, where that one is not known yet; with its path and what it was.
-#[cfg(test)]
-fn without_references(value: &Value, path: &str) -> Vec<(String, String, Value)> {
-    use crate::value::{path_of_index, path_of_key};
-    const REFERENCES: [&str; 8] = ["Id", "Ids", "Arn", "Arns", "subnets", "securityGroups", "value", "valueFrom"];
-    let is_reference = REFERENCES.iter().any(|it| path.trim_end_matches(|it: char| !it.is_ascii_alphabetic()).ends_with(it));
-    match value {
-        Value::String(it) if is_reference => vec![(path.to_owned(), it.clone(), Value::Unknown)],
-        Value::List(items) => {
-            let of = |index: usize| {
-                without_references(&items[index], &path_of_index(path, index)).into_iter().map(move |it| (index, it))
-            };
-            let with = |(index, (path, was, item)): (usize, (String, String, Value))| {
-                let mut items = items.clone();
-                items[index] = item;
-                (path, was, Value::List(items))
-            };
-            (0..items.len()).flat_map(of).map(with).collect()
-        }
-        Value::Object(map) => {
-            let of = |(name, it): (&String, &Value)| {
-                let name = name.clone();
-                without_references(it, &path_of_key(path, &name))
-                    .into_iter()
-                    .map(move |it| (name.clone(), it))
-                    .collect::<Vec<_>>()
-            };
-            let with = |(name, (path, was, it)): (String, (String, String, Value))| {
-                let mut map = map.clone();
-                map.insert(name, it);
-                (path, was, Value::Object(map))
-            };
-            map.iter().flat_map(of).map(with).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The paths at which Diff finds that inputs differ, as after Check.
-#[cfg(test)]
-pub(crate) fn changes<R: Resource>(old: Value, new: Value) -> Vec<String> {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    let resource = Erased::<R>::NEW;
-    resource.diff(&old, &new).into_iter().map(|it| it.path).collect()
-}
-
-/// Whether what replaces a resource of the name `it` can only be created once the old one is gone.
-#[cfg(test)]
-pub(crate) fn goes_first<R: Resource>(old: Value, new: Value) -> bool {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    let resource = Erased::<R>::NEW;
-    resource.shares_name("it", &old, &new)
-}
-
-/// What Check finds wrong with `new` inputs of a resource that had `old` ones, and what it warns of.
-#[cfg(test)]
-pub(crate) fn findings_of_change<R: Resource>(old: Value, new: Value) -> (Vec<String>, Vec<String>) {
-    let (Value::Object(mut old), Value::Object(new)) = (old, new) else { panic!("inputs are maps") };
-    let (tags, plan, resource) = (TagRules::default(), Plan::default(), Erased::<R>::NEW);
-    let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
-    resource.complete(&mut old);
-    let subject = Subject { name, urn, seed, old: &old, autonaming, tags: &tags, plan: &plan };
-    let checked = resource.check(&subject, new).unwrap();
-    let texts = |of: Vec<Failure>| of.iter().map(Failure::to_string).collect();
-    (texts(checked.failures), texts(checked.warnings))
 }
