@@ -92,7 +92,7 @@ fn every_file_is_seen_by_cargo_fmt() {
         let line = format!("mod {name};");
         let declares =
             |code: &str| code.lines().any(|it| it.trim_start_matches("pub ").trim_start_matches("pub(crate) ") == line);
-        let declared = files.iter().any(|(path, code)| parents.contains(path) && declares(code));
-        assert!(declared, "no `{line}` in the module above {path}");
+        let is_declared = files.iter().any(|(path, code)| parents.contains(path) && declares(code));
+        assert!(is_declared, "no `{line}` in the module above {path}");
     }
 }

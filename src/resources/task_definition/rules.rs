@@ -1085,7 +1085,7 @@ mod tests {
         };
         let arn = Value::String("arn:aws:iam::123456789012:role/lambda".to_owned());
         let (told, told_unknown) = (|| told_of(arn.clone()), || told_of(Value::Unknown));
-        let settle = || plan.record("Role", None, &[arn.clone()]);
+        let settle = || plan.record("Role", None, std::slice::from_ref(&arn));
         assert_eq!(told(), (vec![], vec![]), "it is not of this program");
         findings::<role::Role>(&plan, role("lambda", "lambda.amazonaws.com").into());
         let reason = "is role lambda, which tasks may not act as; allow ecs-tasks.amazonaws.com to do sts:AssumeRole in its \
