@@ -66,7 +66,7 @@ macro_rules! client {
             self.$method.get_or_init(|| {
                 let limits = retry::Limits { retries: self.retries };
                 let config = $sdk::config::Builder::from(&self.sdk).retry_partition(retry::partition());
-                let mut config = config.retry_classifier(limits);
+                let mut config = config.interceptor(limits);
                 if let Some(url) = &self.endpoints.$endpoint {
                     config.set_endpoint_url(Some(url.clone()));
                 }

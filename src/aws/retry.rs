@@ -3,12 +3,20 @@
 
 use std::{future::Future, time::Duration};
 
-use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::client::{
-    interceptors::context::InterceptorContext,
-    retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason},
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket, classifiers::run_classifiers_on_ctx};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::FinalizerInterceptorContextRef},
+        orchestrator::HttpResponse as Response,
+        retries::classifiers::{RetryAction, RetryReason},
+        runtime_components::RuntimeComponents,
+    },
 };
-use aws_smithy_types::retry::{ErrorKind, RetryConfig};
+use aws_smithy_types::{
+    config_bag::{ConfigBag, Storable, StoreReplace},
+    retry::{ErrorKind, RetryConfig},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,15 +54,27 @@ pub(super) struct Limits {
     pub(super) retries: u32,
 }
 
+/// How often one call has failed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    throttled: u32,
+    lost: u32,
+}
+
+impl Storable for Failures {
+    type Storer = StoreReplace<Self>;
+}
+
 impl Limits {
-    fn allow(&self, kind: ErrorKind, retries: u32) -> bool {
+    /// Whether a call that has failed so often is tried again, the last time for a reason of this kind.
+    fn allow(&self, kind: ErrorKind, failures: Failures) -> bool {
         let end = END.try_with(|(end, cancel)| (*end <= Instant::now(), cancel.is_cancelled()));
         match (kind, end) {
             (_, Ok((_, true))) => false,
             (ErrorKind::ThrottlingError, Ok((over, _))) => !over,
             // A read that several resources share.
-            (ErrorKind::ThrottlingError, Err(_)) => retries < SHARED,
-            _ => retries < self.retries,
+            (ErrorKind::ThrottlingError, Err(_)) => failures.throttled <= SHARED,
+            _ => failures.lost <= self.retries,
         }
     }
 }
@@ -62,40 +82,35 @@ impl Limits {
 /// How often a throttled call that belongs to no single resource is tried again: some ten minutes.
 const SHARED: u32 = 120;
 
-impl ClassifyRetry for Limits {
+/// After each attempt, makes it the last one if there is to be no other. A classifier could not: it does not know how many there
+/// were.
+impl Intercept for Limits {
     fn name(&self) -> &'static str {
         "Limits"
     }
 
-    fn priority(&self) -> RetryClassifierPriority {
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
-    }
-
-    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
-        RetryAction::NoActionIndicated
-    }
-
-    fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
-        let RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) = previous else {
-            return RetryAction::NoActionIndicated;
-        };
-        if is_quota(context) || !self.allow(*kind, retries(context)) {
-            return RetryAction::RetryForbidden;
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let action = run_classifiers_on_ctx(components.retry_classifiers(), context.inner());
+        let RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) = action else { return Ok(()) };
+        let mut failures = config.load::<Failures>().copied().unwrap_or_default();
+        *if kind == ErrorKind::ThrottlingError { &mut failures.throttled } else { &mut failures.lost } += 1;
+        config.interceptor_state().store_put(failures);
+        if context.response().is_some_and(is_quota) || !self.allow(kind, failures) {
+            let attempts = failures.throttled + failures.lost;
+            let settings = config.load::<RetryConfig>().cloned().unwrap_or_else(self::config);
+            config.interceptor_state().store_put(settings.with_max_attempts(attempts));
         }
-        RetryAction::NoActionIndicated
+        Ok(())
     }
-}
-
-/// How often the call was tried again already, as the SDK tells AWS.
-fn retries(context: &InterceptorContext) -> u32 {
-    let header = context.request().and_then(|it| it.headers().get("amz-sdk-request")).unwrap_or_default();
-    let attempt = header.split("; ").find_map(|it| it.strip_prefix("attempt=")?.parse::<u32>().ok());
-    attempt.unwrap_or(1).saturating_sub(1)
 }
 
 /// Whether AWS refuses a call because a quota is reached, which the SDK takes for throttling: no wait helps there.
-fn is_quota(context: &InterceptorContext) -> bool {
-    let Some(response) = context.response() else { return false };
+fn is_quota(response: &Response) -> bool {
     let code = "LimitExceededException";
     let named = response.headers().get("x-amzn-errortype").is_some_and(|it| it.contains(code));
     named || response.body().bytes().is_some_and(|it| String::from_utf8_lossy(it).contains(code))
@@ -108,20 +123,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttled_calls_are_tried_until_the_deadline_and_lost_ones_as_often_as_is_set() {
         let limits = Limits { retries: 2 };
+        let (throttled, lost) = (|it| Failures { throttled: it, lost: 0 }, |it| Failures { throttled: 9, lost: it });
         let cancel = CancellationToken::new();
         until(Some(Instant::now() + Duration::from_mins(1)), cancel.clone(), async {
-            assert!(limits.allow(ErrorKind::ThrottlingError, 1000));
-            assert!(limits.allow(ErrorKind::TransientError, 1) && !limits.allow(ErrorKind::TransientError, 2));
+            assert!(limits.allow(ErrorKind::ThrottlingError, throttled(1000)));
+            assert!(limits.allow(ErrorKind::TransientError, lost(2)) && !limits.allow(ErrorKind::TransientError, lost(3)));
             tokio::time::advance(Duration::from_secs(61)).await;
-            assert!(!limits.allow(ErrorKind::ThrottlingError, 1));
+            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(1)));
         })
         .await;
         until(None, cancel.clone(), async {
-            assert!(limits.allow(ErrorKind::ThrottlingError, 1000));
+            assert!(limits.allow(ErrorKind::ThrottlingError, throttled(1000)));
             cancel.cancel();
-            assert!(!limits.allow(ErrorKind::ThrottlingError, 1) && !limits.allow(ErrorKind::ServerError, 0));
+            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(1)) && !limits.allow(ErrorKind::ServerError, lost(1)));
         })
         .await;
-        assert!(limits.allow(ErrorKind::ThrottlingError, 100) && !limits.allow(ErrorKind::ThrottlingError, SHARED));
+        let shared = |it| limits.allow(ErrorKind::ThrottlingError, throttled(it));
+        assert!(shared(SHARED) && !shared(SHARED + 1));
     }
 }

@@ -1666,7 +1666,7 @@ mod tests {
                 let availability_zone = zone.map(str::to_owned);
                 plan.declare(&urn, Facts::new(SubnetFacts { availability_zone, vpc: Link::Unknown, block: None }));
                 if known {
-                    plan.record(&urn, Some(&id), &Map::new());
+                    plan.record(&urn, Some(&id), &[]);
                 }
                 subnets.push(if known { Link::Known(id) } else { Link::Unknown });
             }

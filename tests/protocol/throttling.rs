@@ -8,8 +8,8 @@ use std::{
     },
 };
 
-use fargate::rpc;
 use futures::future::join_all;
+use pulumi_provider::rpc;
 use serde_json::{Value as Json, json};
 use tonic::Status;
 
@@ -17,8 +17,8 @@ use crate::support::{FakeAws, Plugin, props};
 
 const RESOURCES: usize = 100;
 const THROTTLED: usize = 200;
-/// A cluster of which AWS cannot answer the first call.
-const LOST_ONCE: &str = "lost-once";
+/// A cluster of which AWS cannot answer the first calls, as many as its name says.
+const LOST: &str = "lost-";
 
 /// An AWS that throttles the first calls that create clusters.
 async fn throttling() -> FakeAws {
@@ -26,11 +26,14 @@ async fn throttling() -> FakeAws {
     FakeAws::answering_what_is_asked(move |operation, asked| {
         if operation == "CreateCluster" {
             let name = asked["clusterName"].as_str().unwrap_or_default();
-            if name != LOST_ONCE && throttled.fetch_add(1, Ordering::Relaxed) < THROTTLED {
-                return (400, json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
-            }
-            if name == LOST_ONCE && lost.fetch_add(1, Ordering::Relaxed) == 0 {
-                return (500, json!({ "__type": "ServerException", "message": "AWS is out of order" }));
+            match name.strip_prefix(LOST) {
+                None if throttled.fetch_add(1, Ordering::Relaxed) < THROTTLED => {
+                    return (400, json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
+                }
+                Some(times) if lost.fetch_add(1, Ordering::Relaxed) < times.parse().unwrap() => {
+                    return (500, json!({ "__type": "ServerException", "message": "AWS is out of order" }));
+                }
+                _ => {}
             }
             there.lock().unwrap().insert(name.to_owned());
             return (200, json!({ "cluster": {} }));
@@ -64,8 +67,15 @@ async fn storm(retries: u32) {
     assert!(failed.is_empty(), "{} resources of {RESOURCES} failed, the first: {:?}", failed.len(), failed.first());
     assert_eq!(aws.count("CreateCluster"), THROTTLED + RESOURCES);
 
-    let lost = create(&plugin, LOST_ONCE).await;
-    assert_eq!(lost.is_ok(), retries > 0, "throttled calls count for no other: {lost:?}");
+    // As many lost calls as there are retries are none too many, and one more is; throttled calls count for no other.
+    for (lost, is_made) in [(retries, true), (retries + 1, false)] {
+        let aws = throttling().await;
+        let mut plugin = Plugin::start(&aws.url).await;
+        plugin.configure(json!({ "maxRetries": retries })).await;
+        let created = create(&plugin, &format!("{LOST}{lost}")).await;
+        assert_eq!(created.is_ok(), is_made, "{lost} lost of {retries}: {created:?}");
+        assert_eq!(aws.count("CreateCluster"), (retries + 1) as usize);
+    }
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ mod tests {
         plan::{Facts, Plan},
         resource::findings,
         resources::{redis_group::RedisGroup, service::Service, task::Task},
-        value::{Map, Value},
+        value::Value,
     };
 
     const UNKNOWN: &str = "unknown";
