@@ -72,7 +72,7 @@ test-conformance:
 	@$(STEP) "checking our provider against the protocol" $(PYTHON) tools/conformance.py ours $(DEBUG_PROVIDER)
 test-rust:
 	@$(STEP) "running the unit and integration tests, the suite's own among them" \
-		env CONFORMANCE_PULUMI=$(CURDIR)/.tools/bin/pulumi cargo test --locked
+		env CONFORMANCE_PULUMI=$(CURDIR)/.tools/bin/pulumi PROPTEST_CASES=$${PROPTEST_CASES:-64} cargo test --locked
 test-app:
 	@$(STEP) "running the application of the plan, as the sprints deploy it" \
 		$(PYTHON) -m pytest -q --timeout 600 tests/app

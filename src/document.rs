@@ -36,12 +36,14 @@ impl Document {
         }
     }
 
-    /// Whether any statement lets the service of this name act as the role. A document that cannot be read may.
+    /// Whether any statement lets the service of this name, such as `ecs-tasks`, act as the role. Its domain differs between
+    /// partitions. A document that cannot be read may.
     pub fn trusts(&self, service: &str) -> bool {
         let Ok(document) = serde_json::from_str::<Json>(&self.to_text()) else { return true };
         items(&document["Statement"]).iter().any(|it| {
             let principal = &it["Principal"];
-            let among = |names: &Json| names == service || names.as_array().is_some_and(|all| all.iter().any(|it| it == service));
+            let is_service = |it: &Json| it.as_str().and_then(|it| it.split('.').next()) == Some(service);
+            let among = |names: &Json| items(names).iter().any(is_service);
             let anyone = principal == "*" || principal["AWS"] == "*" || principal["Service"] == "*" || principal.is_null();
             let acts = |action: &Json| action.as_str().is_none_or(|it| covers(it, "sts:AssumeRole"));
             let acts = it["Action"].is_null() || items(&it["Action"]).iter().any(acts);

@@ -25,12 +25,14 @@ mod resource {
     #[cfg(test)]
     pub(crate) use pulumi_provider::{
         resource::{Before, Checked, Subject},
-        testing::{changes, findings, findings_of_change, goes_first, mistakes},
+        testing::{changes, findings_of_change, goes_first},
     };
     use schemars::JsonSchema;
     use serde::Serialize;
 
     use crate::aws::Session;
+    #[cfg(test)]
+    pub(crate) use crate::tests::findings::{findings, mistakes};
 
     /// What one request works with: AWS, and whoever watches.
     pub(crate) type Context = pulumi_provider::resource::Context<Session>;

@@ -1,6 +1,7 @@
 //! Tests of the package as a whole: its schema, and what holds for every resource of it.
 
 mod claims;
+pub(crate) mod findings;
 
 use std::{env, fs, sync::LazyLock};
 
@@ -41,6 +42,26 @@ fn schema_json_is_what_the_code_says() {
         fs::write(path, &fresh).unwrap();
     }
     assert!(fs::read_to_string(path).unwrap() == fresh, "schema.json is stale: run `UPDATE=1 cargo test schema`");
+}
+
+/// What the docs say of a constant default begins with it.
+#[test]
+fn docs_tell_the_defaults() {
+    fn visit(at: &str, value: &Json, wrong: &mut Vec<String>) {
+        if let (Some(default), Some(description)) = (value.get("default"), value["description"].as_str()) {
+            let shown = default.as_str().map_or_else(|| default.to_string(), |it| format!("`{it}`"));
+            let description = description.replace('\n', " ");
+            if default != "" && !description.contains(&format!("Default: {shown}")) {
+                wrong.push(format!("{at}: {shown} is the default, but: {description}"));
+            }
+        }
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            visit(&format!("{at}.{name}"), inner, wrong);
+        }
+    }
+    let mut wrong = Vec::new();
+    visit("", &schema(), &mut wrong);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// An output that may be missing is a pointer in Go, of which a URL would hold the address in memory.

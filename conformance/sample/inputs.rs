@@ -120,7 +120,7 @@ fn check_object(map: &mut Map, shape: Shape, path: &str, is_secret: bool, failur
         let likeness = |it: &&str| strsim::jaro_winkler(name, it);
         let near = names.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).filter(|it| likeness(it) > 0.8);
         let hint = near.map_or_else(|| format!("there are {}", names.join(", ")), |it| format!("did you mean {it}?"));
-        failures.push(Failure::new(&key_path(path, name), format!("is no property here; {hint}")));
+        failures.push(Failure::new(&key_path(path, name), format!("is not a property here; {hint}")));
     }
     for (name, property) in shape.properties() {
         let path = key_path(path, name);

@@ -502,7 +502,7 @@ pub fn says_off(value: &Value) -> bool {
 /// let mut inputs = Map::from([("prot".to_owned(), Value::Number(80.0))]);
 /// let findings = check::complete(&mut inputs, Shapes::of::<Inputs>().root());
 /// let texts: Vec<_> = findings.failures.iter().map(ToString::to_string).collect();
-/// assert_eq!(texts, ["prot is no property here; did you mean port?", "port is required"]);
+/// assert_eq!(texts, ["prot is not a property here; did you mean port?", "port is required"]);
 /// ```
 pub fn complete(inputs: &mut Map, shape: Shape<'_>) -> Findings {
     let mut findings = Findings::default();
@@ -515,8 +515,8 @@ fn object(map: &mut Map, shape: Shape<'_>, path: &str, secret: bool, findings: &
     for name in map.keys().filter(|it| !it.starts_with("__") && shape.property(it).is_none()) {
         let names: Vec<_> = shape.properties().map(|(name, _)| name).collect();
         let reason = match nearest(name, &names) {
-            Some(near) => format!("is no property here; did you mean {near}?"),
-            None => format!("is no property here; there are {}", names.join(", ")),
+            Some(near) => format!("is not a property here; did you mean {near}?"),
+            None => format!("is not a property here; expected one of {}", names.join(", ")),
         };
         findings.failures.push(Failure { path: path_of_key(path, name), reason });
     }
@@ -578,7 +578,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
         (Value::Output(inner, _), _) => self::value(inner, property, path, secret, findings),
         (it, None) => {
             if keyword("compare") == "json" && !is_document(it) {
-                fail("is no JSON object; give a map, or JSON in a string".to_owned());
+                fail("is not a JSON object; give a map, or JSON in a string".to_owned());
             }
         }
         (Value::String(it), Some("string")) => {
@@ -615,7 +615,7 @@ fn check_value(value: &mut Value, property: Shape<'_>, path: &str, secret: bool,
                 let expects = expects.map_or_else(|| format!("text that matches {pattern}"), str::to_owned);
                 fail(if secret { format!("is not {expects}") } else { format!("is {it:?}, which is not {expects}") });
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_err() {
-                fail(format!("{}which is no CIDR block such as 10.0.0.0/16", shown(&format!("{it:?}"))));
+                fail(format!("{}which is not a CIDR block such as 10.0.0.0/16", shown(&format!("{it:?}"))));
             } else if keyword("format") == "cidr" && it.parse::<IpNet>().is_ok_and(|it| it.trunc() != it) {
                 let network = it.parse::<IpNet>().map(|it| it.trunc().to_string()).unwrap_or_default();
                 fail(format!("{}which has bits set beyond its prefix; the network is {network}", shown(&format!("{it:?}"))));

@@ -168,6 +168,7 @@ impl<C: Cloud> Package<C> {
         }
         if shape.keyword("default").is_string() || shape.keyword("default").is_number() || shape.keyword("default").is_boolean() {
             copy(shape, &["default"], &mut spec);
+            say_default(&mut spec);
         }
         spec
     }
@@ -279,6 +280,18 @@ impl<C: Cloud> Types<'_, C> {
 fn capitalized(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+/// Ends the docs of a property with its default, unless they say more about that.
+fn say_default(spec: &mut Json) {
+    let shown = match &spec["default"] {
+        Json::String(it) if it.is_empty() => return,
+        Json::String(it) => format!("`{it}`"),
+        it => it.to_string(),
+    };
+    if let Some(description) = spec["description"].as_str().filter(|it| !it.contains("Default:")) {
+        spec["description"] = format!("{description} Default: {shown}.").into();
+    }
 }
 
 fn copy(shape: Shape<'_>, keywords: &[&str], spec: &mut Json) {

@@ -101,6 +101,11 @@ impl<T> Candidates<T> {
     }
 }
 
+/// The name that the program gives a resource: what its URN ends in.
+pub(crate) fn name_in(urn: &str) -> &str {
+    urn.splitn(4, "::").nth(3).unwrap_or_default()
+}
+
 /// All that was declared in this run.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -192,7 +197,7 @@ impl Plan {
     pub fn claims_of_others(&self, kind: &str, urn: &str) -> Vec<(String, Claim)> {
         let seen = self.seen();
         let others = seen.declared.iter().filter(|(it, declared)| *it != urn && declared.kind == kind && !seen.shared);
-        let named = others.map(|(urn, it)| (urn.rsplit("::").next().unwrap_or_default(), it));
+        let named = others.map(|(urn, it)| (name_in(urn), it));
         named.flat_map(|(name, it)| it.claims.iter().map(|it| (name.to_owned(), it.clone()))).collect()
     }
 

@@ -32,7 +32,7 @@ use crate::{
     list::{self, Position, Step},
     monitor::{Monitor, ShutDown},
     package::Package,
-    plan::Plan,
+    plan::{Plan, name_in},
     resource::{AnyResource, Before, Checked, Context, Made, Subject},
     rpc::{self, engine_client::EngineClient, property_diff, resource_provider_server::ResourceProvider},
     schema::Shapes,
@@ -597,7 +597,7 @@ impl<C: Cloud> ResourceProvider for Provider<C> {
             }
             let from = Position::parse(name, &request.continuation_token).ok_or_else(|| {
                 Status::invalid_argument(format!(
-                    "{:?} is no continuation token of a list of {name}; leave it out to start from the beginning",
+                    "{:?} is not a continuation token of a list of {name}; leave it out to start from the beginning",
                     request.continuation_token
                 ))
             })?;
@@ -710,12 +710,7 @@ async fn guard<T>(call: impl Future<Output = Reply<T>>) -> Reply<T> {
 }
 
 fn bug() -> Status {
-    Status::internal("the provider met a bug of its own; please report it, with what it wrote to the log (`pulumi up --debug`)")
-}
-
-/// The name that the program gives a resource: what its URN ends in.
-fn name_in(urn: &str) -> &str {
-    urn.splitn(4, "::").nth(3).unwrap_or_default()
+    Status::internal("internal error of the provider; please report it, with what it wrote to the log (`pulumi up --debug`)")
 }
 
 /// The inputs of before, and what they left out where the cloud filled in what the program says now: that is no change.

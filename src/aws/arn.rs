@@ -41,9 +41,11 @@ pub fn registry(schema: &mut Schema) {
     arn(schema, "servicediscovery", "service/.+", "a Cloud Map service", "service/srv-0a1b2c3d4e5f6a7b");
 }
 
-/// The ARN of a namespace of Cloud Map.
-pub fn namespace(schema: &mut Schema) {
-    arn(schema, "servicediscovery", "namespace/.+", "a Cloud Map namespace", "namespace/ns-0a1b2c3d4e5f6a7b");
+/// The ARN of a namespace of Cloud Map, or its name: ECS takes either.
+pub fn namespace_or_name(schema: &mut Schema) {
+    let expects = "the name or ARN of a Cloud Map namespace, such as internal";
+    let name = "[^:]{1,1024}$";
+    expect(schema, &format!("{}|^{name}", pattern("servicediscovery", "namespace/.+")), expects.to_owned());
 }
 
 /// The ARN of a topic of SNS.

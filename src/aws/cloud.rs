@@ -29,8 +29,8 @@ const TAKEN: &[&str] = &[
 ];
 
 /// The keywords of shapes that only AWS has. `tagCharacters` is `"restricted"` where tags take letters, digits, spaces and
-/// `_.:/=+-@`, and `"any"` elsewhere. And `compare` has two more words: `"arn"` for text that may be the ARN of something or its
-/// name, `"kmsKey"` for the id, alias or ARN of a key.
+/// `_.:/=+-@`, and `"any"` elsewhere. And `compare` has more words: `"arn"` for text that may be the ARN of something or its
+/// name, `"kmsKey"` for the id, alias or ARN of a key, `"namespace"` for the name or ARN of a namespace of Cloud Map.
 #[cfg(test)]
 pub(crate) const KEYWORDS: [&str; 1] = ["tagCharacters"];
 
@@ -113,6 +113,8 @@ impl Cloud for Session {
         match compare {
             "arn" => same,
             "kmsKey" => same || loosely && may_be_same_key(old, new),
+            // AWS shows the ARN, which does not hold the name.
+            "namespace" => loosely && is_arn(old) != is_arn(new),
             _ => false,
         }
     }

@@ -22,18 +22,20 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a throttled call is tried again where the program sets no limit.
 const LIMIT: Duration = Duration::from_mins(20);
+/// How long it is tried again at least: what cleans up may come when the time is over.
+const LEAST: Duration = Duration::from_secs(30);
 /// More tries than fit into any limit.
 const TRIES: u32 = 10_000;
 /// The longest pause between two tries.
 const PAUSE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
-    static END: (Instant, CancellationToken);
+    static END: (Option<Instant>, CancellationToken);
 }
 
 /// Runs `work`, whose throttled calls are tried again until `deadline`, or until `cancel` is cancelled.
 pub(super) async fn until<T>(deadline: Option<Instant>, cancel: CancellationToken, work: impl Future<Output = T>) -> T {
-    END.scope((deadline.unwrap_or_else(|| Instant::now() + LIMIT), cancel), work).await
+    END.scope((deadline, cancel), work).await
 }
 
 /// The retry quota of this process. That of the SDK runs dry after some eighty throttled calls, whatever they are for.
@@ -58,6 +60,8 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug, Default)]
 struct Failures {
     throttled: u32,
+    /// When it was throttled first.
+    since: Option<Instant>,
     lost: u32,
 }
 
@@ -68,19 +72,18 @@ impl Storable for Failures {
 impl Limits {
     /// Whether a call that has failed so often is tried again, the last time for a reason of this kind.
     fn allow(&self, kind: ErrorKind, failures: Failures) -> bool {
-        let end = END.try_with(|(end, cancel)| (*end <= Instant::now(), cancel.is_cancelled()));
-        match (kind, end) {
-            (_, Ok((_, true))) => false,
-            (ErrorKind::ThrottlingError, Ok((over, _))) => !over,
-            // A read that several resources share.
-            (ErrorKind::ThrottlingError, Err(_)) => failures.throttled <= SHARED,
+        // A read that several resources share has no deadline.
+        let (deadline, cancelled) =
+            END.try_with(|(deadline, cancel)| (*deadline, cancel.is_cancelled())).unwrap_or((None, false));
+        let now = Instant::now();
+        let since = failures.since.unwrap_or(now);
+        match kind {
+            _ if cancelled => false,
+            ErrorKind::ThrottlingError => now < deadline.map_or(since + LIMIT, |it| it.max(since + LEAST)),
             _ => failures.lost <= self.retries,
         }
     }
 }
-
-/// How often a throttled call that belongs to no single resource is tried again: some ten minutes.
-const SHARED: u32 = 120;
 
 /// After each attempt, makes it the last one if there is to be no other. A classifier could not: it does not know how many there
 /// were.
@@ -98,7 +101,12 @@ impl Intercept for Limits {
         let action = run_classifiers_on_ctx(components.retry_classifiers(), context.inner());
         let RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) = action else { return Ok(()) };
         let mut failures = config.load::<Failures>().copied().unwrap_or_default();
-        *if kind == ErrorKind::ThrottlingError { &mut failures.throttled } else { &mut failures.lost } += 1;
+        if kind == ErrorKind::ThrottlingError {
+            failures.throttled += 1;
+            failures.since.get_or_insert_with(Instant::now);
+        } else {
+            failures.lost += 1;
+        }
         config.interceptor_state().store_put(failures);
         if context.response().is_some_and(is_quota) || !self.allow(kind, failures) {
             let attempts = failures.throttled + failures.lost;
@@ -120,25 +128,44 @@ fn is_quota(response: &Response) -> bool {
 mod tests {
     use super::*;
 
+    fn throttled(since: Instant) -> Failures {
+        Failures { throttled: 1000, since: Some(since), lost: 0 }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn throttled_calls_are_tried_until_the_deadline_and_lost_ones_as_often_as_is_set() {
-        let limits = Limits { retries: 2 };
-        let (throttled, lost) = (|it| Failures { throttled: it, lost: 0 }, |it| Failures { throttled: 9, lost: it });
-        let cancel = CancellationToken::new();
-        until(Some(Instant::now() + Duration::from_mins(1)), cancel.clone(), async {
-            assert!(limits.allow(ErrorKind::ThrottlingError, throttled(1000)));
-            assert!(limits.allow(ErrorKind::TransientError, lost(2)) && !limits.allow(ErrorKind::TransientError, lost(3)));
-            tokio::time::advance(Duration::from_secs(61)).await;
-            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(1)));
+    async fn throttled_calls_are_retried_until_the_deadline() {
+        let limits = Limits { retries: 0 };
+        let begun = Instant::now();
+        let retried = |since: Instant| limits.allow(ErrorKind::ThrottlingError, throttled(since));
+        until(Some(begun + Duration::from_mins(30)), CancellationToken::new(), async {
+            tokio::time::advance(Duration::from_mins(29)).await;
+            assert!(retried(begun));
+            tokio::time::advance(Duration::from_mins(2)).await;
+            assert!(!retried(begun));
+            assert!(retried(Instant::now()), "what cleans up is retried for a moment");
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_deadline_each_throttled_call_has_its_own_limit() {
+        let limits = Limits { retries: 0 };
+        let (begun, cancel) = (Instant::now(), CancellationToken::new());
         until(None, cancel.clone(), async {
-            assert!(limits.allow(ErrorKind::ThrottlingError, throttled(1000)));
+            tokio::time::advance(Duration::from_mins(45)).await;
+            assert!(limits.allow(ErrorKind::ThrottlingError, throttled(Instant::now())), "a wait may take longer than one call");
+            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(begun)));
             cancel.cancel();
-            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(1)) && !limits.allow(ErrorKind::ServerError, lost(1)));
+            assert!(!limits.allow(ErrorKind::ThrottlingError, throttled(Instant::now())));
         })
         .await;
-        let shared = |it| limits.allow(ErrorKind::ThrottlingError, throttled(it));
-        assert!(shared(SHARED) && !shared(SHARED + 1));
+        assert!(limits.allow(ErrorKind::ThrottlingError, throttled(Instant::now())), "so has a read that resources share");
+    }
+
+    #[tokio::test]
+    async fn lost_calls_are_retried_as_often_as_is_set() {
+        let limits = Limits { retries: 2 };
+        let lost = |it| limits.allow(ErrorKind::TransientError, Failures { lost: it, ..throttled(Instant::now()) });
+        assert!(lost(2) && !lost(3));
     }
 }

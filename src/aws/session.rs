@@ -25,7 +25,7 @@ use aws_sdk_sts::{
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::{sync::OnceCell, time::timeout};
 
-use super::{Aws, Explain as _, Refusal, error::root_cause, retry};
+use super::{Aws, Explain as _, Refusal, error::root_cause, refused_with, retry};
 use crate::{
     check::nearest,
     cloud::{MissingSetting, NoAccess},
@@ -64,7 +64,7 @@ impl Session {
     /// [`NoAccess`] when AWS does not let us in.
     pub(super) async fn aws(&self, region: Option<&str>) -> Result<Arc<Aws>> {
         let sdk = self.sdk.get_or_init(|| load(&self.config, &self.region)).await;
-        let account = match self.account.get_or_init(|| self.validate(sdk)).await {
+        let account = match self.account.get_or_try_init(|| self.validate(sdk)).await? {
             Ok(account) => account.clone(),
             Err(cause) => bail!(NoAccess(cause.clone())),
         };
@@ -78,9 +78,12 @@ impl Session {
     }
 
     /// Asks AWS once who we are, so that a wrong key or address is one error and not one for every resource.
-    async fn validate(&self, sdk: &SdkConfig) -> Result<Option<String>, String> {
+    ///
+    /// # Errors
+    /// When AWS does not say, this time, which is no fault of the credentials.
+    async fn validate(&self, sdk: &SdkConfig) -> Result<Result<Option<String>, String>> {
         if self.config.skip_credentials_validation && self.config.allowed_account_ids.is_empty() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let aws = Aws::new(sdk.clone(), self.region.clone(), &self.config, None);
         let brief = aws_sdk_sts::config::Builder::new()
@@ -89,16 +92,17 @@ impl Session {
         let asked = aws.sts().get_caller_identity().customize().config_override(brief).send().await.explain();
         let account = match asked {
             Ok(identity) => identity.account.unwrap_or_default(),
-            Err(error) => return Err(self.explain_access(sdk, &error).await),
+            Err(error) if refused_with(&error, UNABLE) => return Err(error.context("AWS did not check the credentials")),
+            Err(error) => return Ok(Err(self.explain_access(sdk, &error).await)),
         };
         let allowed = &self.config.allowed_account_ids;
         if !allowed.is_empty() && !allowed.contains(&account) {
-            return Err(format!(
+            return Ok(Err(format!(
                 "the credentials are of account {account}; fargate:allowedAccountIds allows {}",
                 allowed.join(", ")
-            ));
+            )));
         }
-        Ok(Some(account))
+        Ok(Ok(Some(account)))
     }
 
     /// Why AWS does not let us in, and what to do. Credentials, where they come from, and the way to AWS are told apart.
@@ -219,6 +223,10 @@ impl Session {
         }
     }
 }
+
+/// The codes by which AWS says that it is busy or broken.
+const UNABLE: &[&str] =
+    &["InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable", "Throttling", "ThrottlingException"];
 
 /// Regions that have ECS, to find the one that is meant by a misspelling.
 const REGIONS: [&str; 34] = [

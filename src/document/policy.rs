@@ -287,12 +287,16 @@ impl Policy {
         let is_not = self.found.is_not(&Json::from(service));
         let (label, domain) = service.split_once('.').unwrap_or((service, ""));
         let domains = ["amazonaws.com", "amazonaws.com.cn"];
+        let is_misspelt = misspelt(label, &["ecs-tasks"]).is_some_and(|it| it != label)
+            || label == "ecs-tasks"
+                && !domains.contains(&domain)
+                && (domain == "amazon.com" || misspelt(domain, &domains).is_some());
         if service.starts_with("arn:") || is_account(service) {
             self.found
                 .fail(at, format!("{is_not} a service such as ecs-tasks.amazonaws.com; put an ARN or an account under AWS"));
-        } else if misspelt(label, &["ecs-tasks"]).is_some() && !(label == "ecs-tasks" && domains.contains(&domain)) {
+        } else if is_misspelt {
             self.found.fail(at, format!("{is_not} a service that AWS knows; did you mean ecs-tasks.amazonaws.com?"));
-        } else if !domain.contains("amazon") && !domain.contains("aws") {
+        } else if !domain.contains("amazon") && !domain.contains("aws") || label == "ecs-tasks" && !domains.contains(&domain) {
             self.found.warn(at, format!("{is_not} the name of a service such as ecs-tasks.amazonaws.com, and AWS may refuse it"));
         }
     }

@@ -161,8 +161,8 @@ pub struct ClusterManagedStorageConfiguration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterServiceConnectDefaults {
-    /// The ARN of the Cloud Map namespace.
-    #[schemars(transform = crate::aws::arn::namespace)]
+    /// The name or ARN of the Cloud Map namespace. AWS shows its ARN, and creates one of that name if there is none.
+    #[schemars(transform = crate::aws::arn::namespace_or_name, extend("compare" = "namespace"))]
     pub namespace: String,
 }
 

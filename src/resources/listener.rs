@@ -43,8 +43,9 @@ pub struct ListenerInputs {
     pub protocol: ListenerProtocol,
     /// For `HTTPS` and `TLS`: the ARN of the certificate to show to clients, in ACM in the region of the load balancer, or in IAM.
     pub certificate_arn: Option<String>,
-    /// For `HTTPS` and `TLS`: which versions and ciphers of TLS clients may use. Default: TLS 1.2 and 1.3, with key exchange that
-    /// also withstands quantum computers where the client knows it. AWS's own default would still let in TLS 1.0.
+    /// For `HTTPS` and `TLS`: which versions and ciphers of TLS clients may use. Default:
+    /// `ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09`, which allows TLS 1.2 and 1.3, with key exchange that also withstands quantum
+    /// computers where the client supports it. AWS's own default would still allow TLS 1.0.
     #[serde(default = "tls_1_2_and_later")]
     pub ssl_policy: String,
     /// For `TLS`: the protocol to agree on with clients by ALPN.

@@ -813,7 +813,7 @@ mod tests {
         );
         assert_eq!(
             conditions(json!({ "sourceIp": { "values": ["10.0.0.0"] } })).0,
-            ["conditions[0].sourceIp.values[0] is \"10.0.0.0\", which is no CIDR block such as 10.0.0.0/16"]
+            ["conditions[0].sourceIp.values[0] is \"10.0.0.0\", which is not a CIDR block such as 10.0.0.0/16"]
         );
         assert_eq!(
             conditions(json!({ "sourceIp": { "values": ["10.0.0.1/8"] } })).0,

@@ -66,7 +66,7 @@ pub struct LoadBalancerInputs {
     #[serde(default = "application")]
     #[schemars(extend("replaceOnChanges" = true))]
     pub load_balancer_type: LoadBalancerType,
-    /// Whether it can only be reached from within the VPC. Default: it can be reached from the internet.
+    /// Whether it can only be reached from within the VPC. Default: false, so it can be reached from the internet.
     #[serde(default)]
     #[schemars(extend("replaceOnChanges" = true))]
     pub internal: bool,
@@ -91,7 +91,7 @@ pub struct LoadBalancerInputs {
     pub access_logs: Option<LoadBalancerLogs>,
     /// Where to write a line about every connection. Application load balancers only.
     pub connection_logs: Option<LoadBalancerLogs>,
-    /// Whether AWS refuses to delete it. Default: it can be deleted, as a program that removes it expects.
+    /// Whether AWS refuses to delete it. Default: false, as a program that removes it expects.
     #[serde(default)]
     pub enable_deletion_protection: bool,
     /// Whether traffic can be moved out of an availability zone that is in trouble.
@@ -109,7 +109,7 @@ pub struct LoadBalancerInputs {
     /// How strictly requests are read that could smuggle another one past the load balancer. Application load balancers only.
     #[serde(default = "defensive")]
     pub desync_mitigation_mode: LoadBalancerDesyncMitigationMode,
-    /// Whether headers with invalid names are removed. Default: they are, for a service behind the load balancer might read them
+    /// Whether headers with invalid names are removed. Default: true, for a service behind the load balancer might read them
     /// otherwise than it does. Application load balancers only.
     #[serde(default = "yes")]
     pub drop_invalid_header_fields: bool,
@@ -200,7 +200,7 @@ pub struct LoadBalancerLogs {
     pub bucket: String,
     /// What the names of all log objects start with.
     pub prefix: Option<String>,
-    /// Whether logs are written; if not, it is as if there were no bucket. Default: they are.
+    /// Whether logs are written; if not, it is as if there were no bucket. Default: true.
     #[serde(default = "yes")]
     pub enabled: bool,
 }

@@ -60,7 +60,7 @@ pub struct RedisGroupInputs {
     #[schemars(extend("replaceOnChanges" = true, "autoname" = 40, "lowercase" = true, "compare" = "caseless"))]
     #[schemars(extend("expects" = "made of letters, digits and single hyphens, with a letter first"))]
     pub replication_group_id: String,
-    /// What the Redis is for. Default: "Managed by Pulumi", for AWS wants some description.
+    /// What the Redis is for. Default: `Managed by Pulumi`, for AWS requires a description.
     #[serde(default = "managed")]
     #[schemars(length(max = 255))]
     pub description: String,

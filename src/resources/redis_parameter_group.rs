@@ -38,7 +38,7 @@ pub struct RedisParameterGroupInputs {
     #[schemars(regex(pattern = r"^(redis|valkey)\d+(\.\w+)?$"))]
     #[schemars(extend("replaceOnChanges" = true, "expects" = "a family such as redis7 or valkey8"))]
     pub family: String,
-    /// What the parameter group is for. Default: "Managed by Pulumi", for AWS wants some description.
+    /// What the parameter group is for. Default: `Managed by Pulumi`, for AWS requires a description.
     #[serde(default = "managed")]
     #[schemars(length(max = 255), extend("replaceOnChanges" = true))]
     pub description: String,

@@ -30,7 +30,7 @@ pub struct RedisSubnetGroupInputs {
     #[schemars(extend("replaceOnChanges" = true, "autoname" = 255, "lowercase" = true, "compare" = "caseless"))]
     #[schemars(extend("expects" = "made of letters, digits and hyphens"))]
     pub name: String,
-    /// What the subnet group is for. Default: "Managed by Pulumi", for AWS wants some description.
+    /// What the subnet group is for. Default: `Managed by Pulumi`, for AWS requires a description.
     #[serde(default = "managed")]
     #[schemars(length(max = 255))]
     pub description: String,

@@ -63,7 +63,7 @@ pub struct RoleInputs {
     #[schemars(length(max = 512), regex(pattern = "^/([!-~]+/)?$"))]
     #[schemars(extend("replaceOnChanges" = true, "expects" = "a path such as /service/, with a slash at both ends"))]
     pub path: String,
-    /// How long a session of the role lasts at most, in seconds. Default: an hour, AWS's own; tasks get new credentials
+    /// How long a session of the role lasts at most, in seconds. Default: 3600, AWS's own; tasks get new credentials
     /// before their old ones expire, however long they run.
     #[serde(default = "hour")]
     #[schemars(range(min = 3600, max = 43_200))]
@@ -183,7 +183,7 @@ impl Resource for Role {
         let trust = &inputs.assume_role_policy;
         // Of a policy with mistakes in it the role itself reports these: nothing is known of what it would be without.
         let is_unclear = !report.knows("assumeRolePolicy") || !policy::is_sound(trust, Kind::Trust);
-        let is_for_tasks = is_unclear || trust.trusts("ecs-tasks.amazonaws.com");
+        let is_for_tasks = is_unclear || trust.trusts("ecs-tasks");
         let allowed = report.known("managedPolicyArns", ()).and_then(|()| {
             let inline = report.known("inlinePolicies", &inputs.inline_policies)?.values().map(Document::allowed_actions);
             let managed = inputs.managed_policy_arns.iter().map(|it| allowed_by_managed_policy(it));

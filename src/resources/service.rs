@@ -88,7 +88,7 @@ pub struct ServiceInputs {
     #[schemars(extend("expects" = "made of letters, digits, hyphens and underscores"))]
     #[schemars(extend("replaceOnChanges" = true, "autoname" = 255))]
     pub name: String,
-    /// The cluster that the tasks run in: its ARN or name. Default: the cluster `default`.
+    /// The cluster that the tasks run in: its ARN or name. Default: `default`.
     #[serde(default = "default_cluster")]
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
     #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn", "replaceOnChanges" = true))]

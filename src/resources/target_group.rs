@@ -105,7 +105,7 @@ pub struct TargetGroupInputs {
     /// Whether targets that answer worse than the others get less; it needs the algorithm `weighted_random`. HTTP and HTTPS only.
     #[serde(default = "off")]
     pub load_balancing_anomaly_mitigation: TargetGroupAnomalyMitigation,
-    /// Whether each zone sends to the targets of all zones. Default: as the load balancer is set.
+    /// Whether each zone sends to the targets of all zones. Default: `use_load_balancer_configuration`.
     #[serde(default = "as_load_balancer")]
     pub load_balancing_cross_zone_enabled: TargetGroupCrossZone,
     /// Whether a client stays with the target that answered it first. Default: it does not.

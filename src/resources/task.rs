@@ -61,7 +61,7 @@ pub struct Task;
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskInputs {
-    /// The cluster to run in: its ARN or name. Default: the cluster `default`.
+    /// The cluster to run in: its ARN or name. Default: `default`.
     #[serde(default = "default_cluster")]
     #[schemars(regex(pattern = r"^(arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]+$"))]
     #[schemars(extend("expects" = "the ARN or the name of a cluster", "compare" = "arn"))]

@@ -50,13 +50,13 @@ pub struct TaskDefinitionInputs {
     #[schemars(length(min = 1, max = 10), extend("keyedBy" = "name"))]
     pub container_definitions: Vec<TaskDefinitionContainerDefinition>,
     /// The CPU units that the containers share, of which 1024 are one vCPU: 256, 512, 1024, 2048, 4096, 8192, 16384 or 32768; or
-    /// as text, such as `0.5 vCPU`. From 8192 on, for Linux on platform version 1.4.0 or later. Default: 256, the least that
+    /// as text, such as `0.5 vCPU`. From 8192 on, for Linux on platform version 1.4.0 or later. Default: `256`, the least that
     /// Fargate has.
     #[serde(default = "least_cpu")]
     #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of CPU units, such as 256, or of vCPUs, such as 0.25 vCPU"))]
     pub cpu: String,
     /// The memory that the containers share, in MiB; or as text, such as `1 GB`. Which amounts there are depends on `cpu`.
-    /// Default: 512, the least that Fargate has.
+    /// Default: `512`, the least that Fargate has.
     #[serde(default = "least_memory")]
     #[schemars(regex(pattern = "^[0-9]+$"), extend("expects" = "a number of MiB, such as 512, or of GB, such as 0.5 GB"))]
     pub memory: String,

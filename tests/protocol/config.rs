@@ -67,7 +67,7 @@ async fn every_wrong_setting_is_told_and_no_secret() {
     let mut plugin = Plugin::start(UNREACHABLE).await;
     let checked = check_config(&mut plugin, json!({ "regoin": "x", "maxRetries": "many", "secretKey": ["hush"] })).await;
     let text = told(&checked.failures).join("\n");
-    assert!(text.contains("regoin is no property here; did you mean region?"), "{text}");
+    assert!(text.contains("regoin is not a property here; did you mean region?"), "{text}");
     assert!(text.contains("is text, not a whole number"), "{text}");
     assert!(text.contains("secretKey is a list, not text") && !text.contains("hush"), "{text}");
     let inputs = read(check_config(&mut plugin, json!({ "secretKey": "hush" })).await.inputs);

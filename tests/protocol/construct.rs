@@ -490,7 +490,7 @@ async fn every_mistake_is_told_at_once_and_no_secret() {
         [
             ("staff", "is 12, more than 9"),
             ("street", "has to be known before anything is made: it cannot come from a resource"),
-            ("stret", "is no property here; did you mean street?"),
+            ("stret", "is not a property here; did you mean street?"),
         ]
     );
     assert!(monitor.registered().is_empty(), "nothing is registered of what cannot be constructed");

@@ -31,10 +31,10 @@ async fn check_tells_every_mistake_at_once() {
     assert_eq!(
         told(&checked.failures),
         [
-            "capacityProvider is no property here; did you mean capacityProviders?",
+            "capacityProvider is not a property here; did you mean capacityProviders?",
             "defaultCapacityProviderStrategies[0].base is 1.5, not a whole number",
             "defaultCapacityProviderStrategies[0].capacityProvider is required",
-            "defaultCapacityProviderStrategies[0].wieght is no property here; did you mean weight?",
+            "defaultCapacityProviderStrategies[0].wieght is not a property here; did you mean weight?",
             "defaultCapacityProviderStrategies[1].capacityProvider is SPOT, which is not in capacityProviders",
             "name is \"no spaces please\", which is not made of letters, digits, hyphens and underscores",
             "settings[0].name is \"containerInsight\", not one of containerInsights; did you mean containerInsights?",

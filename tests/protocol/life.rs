@@ -278,7 +278,7 @@ async fn a_function_answers_and_tells_what_is_wrong_with_its_arguments() {
     assert_eq!(read(answer.r#return)["accountId"].as_str(), Some("123456789012"));
     let answer =
         plugin.client.invoke(ask("fargate:index:getCallerIdentity", json!({ "regoin": "x" }))).await.unwrap().into_inner();
-    assert_eq!(told(&answer.failures), ["regoin is no property here; did you mean region?"]);
+    assert_eq!(told(&answer.failures), ["regoin is not a property here; did you mean region?"]);
     assert_eq!(plugin.client.invoke(ask("fargate:index:getNothing", json!({}))).await.unwrap_err().code(), Code::NotFound);
 }
 

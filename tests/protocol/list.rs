@@ -163,7 +163,7 @@ async fn says_what_is_wrong_before_it_calls_anyone() {
     assert_eq!(error.code(), Code::InvalidArgument);
     assert_eq!(
         error.message(),
-        "the query for a list of LogGroup: prefix is no property here; did you mean namePrefix?; \
+        "the query for a list of LogGroup: prefix is not a property here; did you mean namePrefix?; \
          region is \"moon\", which is not a region such as eu-central-1"
     );
     let services = rpc::ListRequest { token: "fargate:index:Service".to_owned(), ..asked(json!({ "cluster": null })) };

@@ -179,7 +179,7 @@ pub struct ListenerActionCognito {
     pub user_pool_client_id: String,
     /// The domain, or the prefix of it, that users log in at.
     pub user_pool_domain: String,
-    /// What happens to requests of users who are not logged in. Default: they are sent to log in.
+    /// What happens to requests of users who are not logged in. Default: `authenticate`, which sends them to log in.
     #[serde(default = "authenticate")]
     pub on_unauthenticated_request: ListenerActionUnauthenticated,
     /// What is asked of the user pool about users.
@@ -190,7 +190,7 @@ pub struct ListenerActionCognito {
     #[serde(default = "session_cookie")]
     #[schemars(length(min = 1))]
     pub session_cookie_name: String,
-    /// For how many seconds a session is good. Default: 7 days, which is the most.
+    /// For how many seconds a session is good. Default: 604800 (7 days), which is the most.
     #[serde(default = "seven_days")]
     #[schemars(range(min = 1, max = 604_800))]
     pub session_timeout: i32,
@@ -216,7 +216,7 @@ pub struct ListenerActionOidc {
     /// The secret that goes with it. AWS never shows it; it stays what it is where the program leaves it out.
     #[schemars(extend("secret" = true, "writeOnly" = true))]
     pub client_secret: Option<String>,
-    /// What happens to requests of users who are not logged in. Default: they are sent to log in.
+    /// What happens to requests of users who are not logged in. Default: `authenticate`, which sends them to log in.
     #[serde(default = "authenticate")]
     pub on_unauthenticated_request: ListenerActionUnauthenticated,
     /// What is asked of the identity provider about users.
@@ -227,7 +227,7 @@ pub struct ListenerActionOidc {
     #[serde(default = "session_cookie")]
     #[schemars(length(min = 1))]
     pub session_cookie_name: String,
-    /// For how many seconds a session is good. Default: 7 days, which is the most.
+    /// For how many seconds a session is good. Default: 604800 (7 days), which is the most.
     #[serde(default = "seven_days")]
     #[schemars(range(min = 1, max = 604_800))]
     pub session_timeout: i32,

@@ -96,7 +96,8 @@ fn check_selection(path: &str, selection: &Map<String, Json>, found: &mut Inspec
             }
         }
         Some(Json::String(status)) if ["untagged", "any"].contains(&status.as_str()) => {
-            for name in lists.iter().filter(|it| selection.contains_key(**it)) {
+            let is_said = |name: &&&str| selection.get(**name).is_some_and(|it| *it != Json::Array(Vec::new()));
+            for name in lists.iter().filter(is_said) {
                 let status = if found.secret { "not tagged" } else { status };
                 found.fail(at(name), format!("is for a tagStatus of tagged, and it is {status}; remove one of them"));
             }

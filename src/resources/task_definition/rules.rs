@@ -462,13 +462,13 @@ fn check_logs(path: &str, container: &TaskDefinitionContainerDefinition, inputs:
             for name in logs.options.keys() {
                 let hint = match nearest(name, &names) {
                     Some(near) => format!("did you mean {near}?"),
-                    None => format!("there are {}", names[..8].join(", ")),
+                    None => format!("expected one of {}", names[..8].join(", ")),
                 };
                 // Its value does not matter.
                 report.rule(
                     &[&option(name), &driver],
                     names.contains(&name.as_str()),
-                    format!("is no option of awslogs; {hint}"),
+                    format!("is not an option of awslogs; {hint}"),
                 );
             }
             report.rule(
@@ -854,9 +854,11 @@ mod tests {
         assert_eq!(
             awslogs(json!({ "awslogs-steam-prefix": "p", "colour": "red", "mode": "lazy", "max-buffer-size": "big" })),
             [
-                at("options.awslogs-steam-prefix is no option of awslogs; did you mean awslogs-stream-prefix?"),
-                at("options.colour is no option of awslogs; there are awslogs-group, awslogs-region, awslogs-stream-prefix, \
-                    awslogs-create-group, awslogs-datetime-format, awslogs-multiline-pattern, mode, max-buffer-size"),
+                at("options.awslogs-steam-prefix is not an option of awslogs; did you mean awslogs-stream-prefix?"),
+                at(
+                    "options.colour is not an option of awslogs; expected one of awslogs-group, awslogs-region, awslogs-stream-prefix, \
+                    awslogs-create-group, awslogs-datetime-format, awslogs-multiline-pattern, mode, max-buffer-size"
+                ),
                 at("options.max-buffer-size is \"big\", which is no size such as 25m"),
                 at("options.mode is \"lazy\"; it is blocking or non-blocking"),
             ]
