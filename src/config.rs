@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Map, Value};
+use crate::{
+    schema::expect,
+    value::{Map, Value},
+};
 
 /// The AWS account and region that resources are in, and how to reach them.
 // Not `Debug`: it holds secrets.
@@ -45,10 +48,15 @@ pub struct Config {
     pub max_retries: i32,
     /// The accounts to work in; any other is refused. Default: any.
     #[serde(default)]
+    #[schemars(transform = account_numbers)]
     pub allowed_account_ids: Vec<String>,
     /// Whether to skip the one call that tells wrong credentials before any resource is touched.
     #[serde(default)]
     pub skip_credentials_validation: bool,
+}
+
+fn account_numbers(schema: &mut Schema) {
+    expect(schema, "^[0-9]{12}$", "the number of an account, such as 123456789012".to_owned());
 }
 
 fn ten() -> i32 {

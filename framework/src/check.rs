@@ -268,7 +268,7 @@ impl<'a> Report<'a> {
     /// that is not declared here may be meant.
     pub fn refuse(&mut self, path: &str, was_so: bool, certain: bool, reason: &str) {
         let candidates = Candidates { certain, those: vec![()] };
-        let misfit = |_: &()| Some(reason.to_owned());
+        let misfit = |(): &()| Some(reason.to_owned());
         if was_so {
             self.warn_if_mismatched(path, &[], &candidates, misfit);
         } else {

@@ -44,7 +44,8 @@ pub fn checked<R: Resource>(plan: &Plan, inputs: Value) -> Checked {
     let old = Map::new();
     let (name, urn, seed, autonaming) = ("it", R::NAME, &[0; 32], Autonaming::Default);
     let subject = Subject { name, urn, seed, old: &old, autonaming, cloud: None, plan };
-    Erased::<R>::NEW.check(&subject, inputs).expect("whatever passes the shape decodes")
+    let resource = Erased::<R>::NEW;
+    resource.check(&subject, inputs).expect("whatever passes the shape decodes")
 }
 
 /// The paths at which Diff finds that inputs differ, as after Check.

@@ -70,7 +70,10 @@ impl Cloud for Session {
     }
 
     async fn warning(&self) -> Option<String> {
-        self.ignored_profile().await
+        match self.misspelt_region() {
+            Some(warning) => Some(warning),
+            None => self.ignored_profile().await,
+        }
     }
 
     fn region(&self) -> Option<&str> {

@@ -27,7 +27,7 @@ use tokio::{sync::OnceCell, time::timeout};
 
 use super::{Aws, Explain as _, Refusal, error::root_cause, refused_with, retry};
 use crate::{
-    check::nearest,
+    check::{misspelt, nearest},
     cloud::{MissingSetting, NoAccess},
     config::Config,
 };
@@ -188,6 +188,16 @@ impl Session {
         )
     }
 
+    /// What to say of a region that only looks like one. A new one passes.
+    pub(super) fn misspelt_region(&self) -> Option<String> {
+        let region = &self.region;
+        let near = misspelt(region, &REGIONS).filter(|it| it != region)?;
+        let is_one_off = strsim::damerau_levenshtein(near, region) == 1 && !differ_by_digits(near, region);
+        is_one_off.then(|| {
+            format!("region {region} is not one that is known\nfix: did you mean {near}? Set fargate:region, or AWS_REGION")
+        })
+    }
+
     /// What to say of a profile that does not exist and that nothing reads, for keys come before it. Looks at files, calls nobody.
     pub async fn ignored_profile(&self) -> Option<String> {
         let name = self.config.profile.clone().or_else(|| env("AWS_PROFILE"))?;
@@ -279,8 +289,15 @@ fn without(profiles: &ProfileSet, name: &str) -> Option<String> {
     let mut names: Vec<_> = profiles.profiles().collect();
     names.sort_unstable();
     let near = nearest(name, &names).map(|it| format!("did you mean {it}? ")).unwrap_or_default();
-    let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let known =
+        if names.is_empty() { "no profile is configured".to_owned() } else { format!("configured are {}", names.join(", ")) };
     Some(format!("{near}{known}"))
+}
+
+/// Whether two regions are of one place: a new one may have the next number.
+fn differ_by_digits(one: &str, other: &str) -> bool {
+    let place = |it: &str| it.trim_end_matches(|it: char| it.is_ascii_digit()).to_owned();
+    place(one) == place(other)
 }
 
 /// A variable of the environment that says something.

@@ -54,12 +54,11 @@ impl Inspection {
                 (path_of_key(path, key), "is not an element")
             };
             let what = self.what;
-            match near {
-                Some(near) => self.fail(at, format!("{it} of a {what}; did you mean {near}?")),
-                None => {
-                    let all = known.join(", ");
-                    self.warn(at, format!("{it} of a {what} that AWS documents, and AWS may refuse it; there are {all}"));
-                }
+            if let Some(near) = near {
+                self.fail(at, format!("{it} of a {what}; did you mean {near}?"));
+            } else {
+                let all = known.join(", ");
+                self.warn(at, format!("{it} of a {what} that AWS documents, and AWS may refuse it; there are {all}"));
             }
         }
         said

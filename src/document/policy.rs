@@ -319,8 +319,11 @@ impl Policy {
 
     fn arns(&mut self, at: &str, resources: &Json) {
         for (at, resource) in self.found.texts(at, resources) {
-            let is_arn = resource.starts_with("arn:") && resource.split(':').count() >= 6;
-            if !is_arn && !resource.contains(['*', '?', '$']) {
+            let (begins, parts) = (resource.starts_with("arn:"), resource.split(':').count());
+            // A wildcard or a variable may stand for several parts.
+            let may_have_more = resource.contains(['*', '?', '$']);
+            let is_arn = begins && (parts >= 6 || may_have_more && parts < 5) || resource.starts_with(['*', '$']);
+            if !is_arn {
                 let is_not = self.found.is_not(&Json::from(resource));
                 self.found.fail(at, format!("{is_not} an ARN such as arn:aws:s3:::bucket/key, or *"));
             }

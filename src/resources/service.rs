@@ -293,7 +293,7 @@ fn sixty() -> i32 {
 fn is_sixty(period: &Value) -> bool {
     match period.plain() {
         Value::Null | Value::Unknown => true,
-        Value::Number(it) => *it == f64::from(sixty()),
+        Value::Number(it) => (*it - f64::from(sixty())).abs() < 0.5,
         Value::String(it) => it.trim().parse() == Ok(sixty()),
         _ => false,
     }

@@ -494,7 +494,10 @@ impl Resource for TargetGroup {
         report.rule(
             &["slowStart", "loadBalancingAlgorithmType", "protocol"],
             !http || inputs.slow_start == 0 || inputs.load_balancing_algorithm_type == TargetGroupAlgorithm::RoundRobin,
-            "needs loadBalancingAlgorithmType round_robin",
+            format!(
+                "needs loadBalancingAlgorithmType round_robin; it is {}",
+                report.quoted("loadBalancingAlgorithmType", name_of(inputs.load_balancing_algorithm_type))
+            ),
         );
         report.rule(
             &["loadBalancingAnomalyMitigation", "loadBalancingAlgorithmType"],
@@ -1000,7 +1003,7 @@ mod tests {
             "healthCheck.matcher is 0-99, but AWS takes statuses from 200 to 499 here",
             "healthCheck.timeout is 5 by default, which needs a healthCheck.interval of 6 seconds or more, and that is 5",
             "slowStart is 10; AWS takes 30 to 900 seconds, or 0 for no slow start",
-            "slowStart needs loadBalancingAlgorithmType round_robin",
+            "slowStart needs loadBalancingAlgorithmType round_robin; it is least_outstanding_requests by default",
             "targetType is \"instance\", but Fargate tasks (network mode awsvpc) have addresses of their own and register by ip; \
              leave it out",
         ];

@@ -197,7 +197,7 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
             // Ids and ARNs differ by how they end.
             let [one, other] =
                 if two[0] == two[1] { [two[0].to_owned(), format!("{}0", two[0])] } else { two.map(str::to_owned) };
-            fits(shape, &other).then(|| (Value::String(one), Value::String(other)))
+            fits(shape, &other).then_some((Value::String(one), Value::String(other)))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
         (Some("integer" | "number"), _) => {

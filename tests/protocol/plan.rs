@@ -144,7 +144,7 @@ async fn checked_again(plugin: &mut Plugin, kind: &str, olds: Json, news: Json) 
         random_seed: vec![7; 32],
         ..Default::default()
     };
-    let checked = plugin.client.check(request).await.unwrap().into_inner();
+    let checked = plugin.client.check(request).await.expect("an answer").into_inner();
     told(&checked.failures).into_iter().map(str::to_owned).collect()
 }
 

@@ -30,15 +30,15 @@ async fn throttling() -> FakeAws {
                 None if throttled.fetch_add(1, Ordering::Relaxed) < THROTTLED => {
                     return (400, json!({ "__type": "ThrottlingException", "message": "Rate exceeded" }));
                 }
-                Some(times) if lost.fetch_add(1, Ordering::Relaxed) < times.parse().unwrap() => {
+                Some(times) if lost.fetch_add(1, Ordering::Relaxed) < times.parse().expect("a number") => {
                     return (500, json!({ "__type": "ServerException", "message": "AWS is out of order" }));
                 }
                 _ => {}
             }
-            there.lock().unwrap().insert(name.to_owned());
+            there.lock().expect("no panic").insert(name.to_owned());
             return (200, json!({ "cluster": {} }));
         }
-        let there = there.lock().unwrap();
+        let there = there.lock().expect("no panic");
         let asked = asked["clusters"].as_array().into_iter().flatten().filter_map(Json::as_str);
         let described = |name: &str| json!({ "clusterName": name, "clusterArn": format!("arn:aws:ecs:::cluster/{name}"), "status": "ACTIVE" });
         let clusters: Vec<_> = asked.filter(|it| there.contains(*it)).map(described).collect();

@@ -751,9 +751,9 @@ async fn names_are_good(run: &Run) -> Outcome {
     let named = must_be_named(run, &subjects).await?;
     let long = "long-".repeat(60);
     let mut wrong = Vec::new();
-    let names = [long.as_str(), "x", "Grüße_aus.Köln", "名前", "9 lives", "-a--b-", "UPPER_lower", "__", "a/b:c$d"];
+    let unusual = [long.as_str(), "x", "Grüße_aus.Köln", "名前", "9 lives", "-a--b-", "UPPER_lower", "__", "a/b:c$d"];
     // The engine sends each resource another seed.
-    for (name, seed) in names.into_iter().zip(1..) {
+    for (name, seed) in unusual.into_iter().zip(1..) {
         let ask = |it: &Named<'_, '_>| {
             let short: String = name.chars().take(20).collect();
             it.ask(&format!("called {short:?}"), |request| {

@@ -111,9 +111,12 @@ pub fn check_way_in(groups: &[String], target: (&str, &str), port: i32, report: 
 pub fn check_port(path: &str, groups: &[String], port: i32, report: &mut Report<'_>) {
     let links = links(path, groups, report);
     let Some(candidates) = candidates(&links, report) else { return };
+    let certain = candidates.certain;
     report.warn_if_mismatched(path, &[], &candidates, |(group, _)| {
         let fix = rule(port, "<the one of the service>");
-        let reason = || format!("lets nothing in at port {port}, where Redis listens; add to ingress of {}: {fix}", group.name);
+        // Of groups that are not known yet, nothing tells which one it is.
+        let of = if certain { format!(" of {}", group.name) } else { String::new() };
+        let reason = || format!("lets nothing in at port {port}, where Redis listens; add to ingress{of}: {fix}");
         rules_at(group, port)?.is_empty().then(reason)
     });
 }

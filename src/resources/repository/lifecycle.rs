@@ -263,14 +263,14 @@ mod tests {
     fn what_aws_takes_is_not_refused() {
         let archived =
             json!({ "tagStatus": "any", "storageClass": "archive", "countType": "sinceImageTransitioned", "countUnit": "days" });
-        let mut archives = rule(2, &json!({ "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days" }));
-        archives["action"] = json!({ "type": "transition", "targetStorageClass": "archive" });
+        let mut archiving = rule(2, &json!({ "tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days" }));
+        archiving["action"] = json!({ "type": "transition", "targetStorageClass": "archive" });
         for rules in [
             json!([]),
             json!([rule(7, &json!({ "tagStatus": "any" })), rule(2, &json!({}))]),
             json!([rule(1, &json!({ "tagStatus": "tagged", "tagPatternList": ["v*", "*-x"] }))]),
             // Each storage class has a rule over any image that comes last.
-            json!([archives, rule(3, &archived)]),
+            json!([archiving, rule(3, &archived)]),
         ] {
             assert_eq!(found(&json!({ "rules": rules })), (vec![], vec![]), "{rules}");
         }

@@ -225,7 +225,7 @@ fn check_ports(inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
             let number = port.container_port;
             if let Some(owner) = taken.insert((number, name_of(port.protocol)), &container.name) {
                 let reason =
-                    format!("is {number}, on which container {owner} listens already; containers of a task share one address");
+                    format!("is {number}, on which {} listens already; containers of a task share one address", called(owner));
                 report.rule(&[&format!("{path}.containerPort")], false, reason);
             }
             let Some(name) = &port.name else { continue };
@@ -440,12 +440,17 @@ const AWSLOGS_OPTIONS: [&str; 12] = [
     "tag",
 ];
 
+/// A container as texts call it: its name may be wrong, or not known yet.
+fn called(name: &str) -> String {
+    if name.is_empty() { "a container".to_owned() } else { format!("container {name}") }
+}
+
 fn check_logs(path: &str, container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
     let Some(logs) = &container.log_configuration else {
         report.warn(
             &[&format!("{path}.logConfiguration"), &format!("{path}.firelensConfiguration"), &format!("{path}.essential")],
             !container.essential || container.firelens_configuration.is_some(),
-            format!("is missing, so what container {} writes is lost; to keep it, use logDriver awslogs", container.name),
+            format!("is missing, so what {} writes is lost; to keep it, use logDriver awslogs", called(&container.name)),
         );
         return;
     };
@@ -631,7 +636,7 @@ fn check_sources(path: &str, container: &TaskDefinitionContainerDefinition, repo
         );
         report.warn(
             &[&path],
-            value.ends_with(".env"),
+            value.rsplit_once('.').is_some_and(|(_, extension)| extension == "env"),
             format!("is {value:?}, and AWS reads files of variables only if their names end in .env"),
         );
     }
