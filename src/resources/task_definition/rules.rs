@@ -442,7 +442,7 @@ const AWSLOGS_OPTIONS: [&str; 12] = [
 
 /// A container as texts call it: its name may be wrong, or not known yet.
 fn called(name: &str) -> String {
-    if name.is_empty() { "a container".to_owned() } else { format!("container {name}") }
+    if name.is_empty() { "container without a name".to_owned() } else { format!("container {name}") }
 }
 
 fn check_logs(path: &str, container: &TaskDefinitionContainerDefinition, inputs: &TaskDefinitionInputs, report: &mut Report<'_>) {
