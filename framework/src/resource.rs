@@ -435,20 +435,19 @@ impl<R: Resource> Erased<R> {
     }
 
     /// What an update starts from: what the cloud was last seen to have, but for two things. What the program leaves alone is as
-    /// it wants it, and so is what it only starts with and says as before, and what the cloud keeps as it is. And a change that
-    /// Diff saw is a change, even if the cloud, which may lag behind itself, seemed to have it.
+    /// it wants it, and so is what it only starts with and says as before, what it only spells otherwise, and what the cloud keeps
+    /// as it is. And a change that Diff saw is a change, even if the cloud, which may lag behind itself, seemed to have it.
     fn to_change(&self, old: &Before<'_>, new: &Map) -> Map {
         let mut outputs = old.outputs.clone();
         for (name, property) in self.inputs.root().properties() {
             let (before, wanted) = (old.inputs.get(name), new.get(name));
             let same = |it: &Value| wanted.is_some_and(|wanted| diff::means_the_same(it, wanted, property));
-            if old.ignored.iter().any(|it| it == name) || property.flag("initial") && before.is_some_and(same) {
+            let ignored = old.ignored.iter().any(|it| it == name);
+            if ignored || property.flag("initial") && before.is_some_and(same) {
                 outputs.extend(wanted.map(|it| (name.to_owned(), it.clone())));
-            } else if let (Some(before), Some(wanted), Some(seen)) = (before, wanted, old.outputs.get(name))
-                && diff::means_the_same(seen, wanted, property)
-                && !diff::means_the_same(before, wanted, property)
-            {
-                outputs.insert(name.to_owned(), before.clone());
+            } else if old.outputs.get(name).is_some_and(same) {
+                let has = before.filter(|it| !same(it)).or(wanted);
+                outputs.extend(has.map(|it| (name.to_owned(), it.clone())));
             }
         }
         // Tags that somebody else added are in no plan before a refresh has shown them.

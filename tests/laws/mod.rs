@@ -3,12 +3,14 @@
 //! of cases has its reason.
 
 mod mutant;
+mod samples;
 mod shapes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
+    thread,
 };
 
 use fargate::{
@@ -30,7 +32,7 @@ use serde_json::json;
 
 use self::{
     mutant::Mutant,
-    shapes::{Path, example, inputs_with, parts},
+    shapes::{Path, example, inputs_of, inputs_with, parts},
 };
 use crate::support::FakeAws;
 
@@ -73,8 +75,14 @@ fn every_law_holds_for_every_resource() {
     let says = LAWS.iter().map(|it| format!("- **{}**: {}.", it.name, it.says)).collect::<Vec<_>>().join("\n");
     _ = write!(matrix, "{says}\n\n| resource | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(LAWS.len()));
     let (mut reasons, mut broken): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
-    for resource in resources::all() {
-        let cells = LAWS.iter().map(|law| match (law.holds)(*resource) {
+    // Most of the time goes into waiting for answers of the fake AWS: all resources wait at once.
+    let rows: Vec<_> = thread::scope(|scope| {
+        let play = |resource: &'static dyn AnyResource<Session>| scope.spawn(move || LAWS.map(|law| (law.holds)(resource)));
+        let rows: Vec<_> = resources::all().iter().map(|it| play(*it)).collect();
+        rows.into_iter().map(|it| it.join().expect("no panic")).collect()
+    });
+    for (resource, outcomes) in resources::all().iter().zip(rows) {
+        let cells = LAWS.iter().zip(outcomes).map(|(law, outcome)| match outcome {
             Ok(Cell::Held(cases)) => cases.to_string(),
             Ok(Cell::Because(reason)) => {
                 let number = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
@@ -118,29 +126,57 @@ fn letter(number: usize) -> char {
     char::from(b'a' + u8::try_from(number).unwrap_or_default())
 }
 
-/// A fault planted for each law that a shape can break is caught.
+/// Faults that break one law each, no larger than they have to be, are caught by it.
 #[test]
-fn a_fault_planted_for_each_law_is_caught() {
-    let of = |name: &str| *resources::all().iter().find(|it| it.name() == name).unwrap();
-    for (law, resource, fault) in [
-        ("L1", "RouteTable", mutant::Fault::ComparesSpelling),
-        ("L2", "VpcEndpoint", mutant::Fault::SendsDefaults),
-        ("L3", "Role", mutant::Fault::ComparesEmptyText),
-        ("L4", "LogGroup", mutant::Fault::ForgetsNames),
-        ("L5", "Role", mutant::Fault::StricterThanAws),
-        ("L6", "Role", mutant::Fault::AcceptsAnything),
-        ("L7", "Repository", mutant::Fault::CreatesFirst),
-        ("L8", "Role", mutant::Fault::AcceptsAnything),
-        ("L9", "RedisGroup", mutant::Fault::WaitsForNothing),
-        ("L10", "LogGroup", mutant::Fault::AcceptsAnything),
-        ("L11", "Role", mutant::Fault::SaysNothingOfNames),
-        ("L12", "LoadBalancer", mutant::Fault::AcceptsAnything),
-    ] {
-        let mutant = Mutant::new(of(resource), fault);
-        let law = LAWS.iter().find(|it| it.name == law).unwrap();
-        assert!((law.holds)(of(resource)).is_ok(), "{resource} breaks {} by itself", law.name);
-        assert!((law.holds)(&mutant).is_err(), "{fault:?} is not caught by {} in {resource}", law.name);
-    }
+fn faults_planted_for_each_law_are_caught() {
+    use mutant::Fault::{
+        ComparesEmptyText, ComparesSpelling, CreatesFirst, Forgets, Hides, Refuses, SaysNothingOfNames, SendsDefault,
+        StricterThanAws, WaitsForNothing,
+    };
+    let planted = [
+        ("L1", "RouteTable", ComparesSpelling),
+        ("L1", "SecurityGroup", ComparesSpelling),
+        ("L2", "VpcEndpoint", SendsDefault("privateDnsEnabled")),
+        ("L2", "RedisGroup", SendsDefault("numCacheClusters")),
+        ("L2", "Service", SendsDefault("desiredCount")),
+        ("L3", "Role", ComparesEmptyText),
+        ("L3", "Listener", ComparesEmptyText),
+        ("L4", "LogGroup", Forgets("name")),
+        ("L4", "ListenerRule", Forgets("conditions")),
+        ("L4", "Service", Forgets("loadBalancers")),
+        ("L5", "Role", StricterThanAws),
+        ("L5", "SecurityGroup", Refuses("210987654321/sg-")),
+        ("L5", "Repository", Refuses("alias/")),
+        ("L5", "Listener", Refuses("arn:aws-cn:")),
+        ("L6", "Role", Hides("description")),
+        ("L6", "Alarm", Hides("characters, more than")),
+        ("L6", "TargetGroup", Hides("healthCheck.interval")),
+        ("L6", "LogGroup", Hides("aws:")),
+        ("L7", "Repository", CreatesFirst),
+        ("L7", "TargetGroup", CreatesFirst),
+        ("L8", "Role", Hides("deleted before")),
+        ("L8", "SecurityGroup", Hides("deleted before")),
+        ("L8", "TargetGroup", Hides("AWS deletes none")),
+        ("L9", "RedisGroup", WaitsForNothing),
+        ("L10", "LogGroup", Hides("allowDataLoss")),
+        ("L10", "RedisGroup", Hides("allowDataLoss")),
+        ("L10", "Repository", Hides("forceDelete")),
+        ("L11", "Role", SaysNothingOfNames),
+        ("L11", "LoadBalancer", SaysNothingOfNames),
+        ("L12", "LoadBalancer", Hides("is left out now")),
+        ("L12", "Cluster", Hides("is left out now")),
+        ("L12", "VpcEndpoint", Hides("is left out now")),
+    ];
+    let missed = thread::scope(|scope| {
+        let play = |(law, resource, fault): (&'static str, &'static str, _)| {
+            let real = *resources::all().iter().find(|it| it.name() == resource).unwrap();
+            let holds = LAWS.iter().find(|it| it.name == law).unwrap().holds;
+            scope.spawn(move || holds(&Mutant::new(real, fault)).is_ok().then(|| format!("{law} misses {fault:?} in {resource}")))
+        };
+        let played = planted.map(play);
+        played.into_iter().filter_map(|it| it.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 /// Check, of inputs that were `old` before.
@@ -149,6 +185,11 @@ fn check(resource: &dyn AnyResource<Session>, old: &Map, inputs: Map) -> Checked
     let (seed, autonaming) = (&[7; 32], Autonaming::Default);
     let subject = Subject { name: "it", urn: "", seed, old, autonaming, cloud: None, plan: &plan };
     resource.check(&subject, inputs).expect("whatever passes the shape decodes")
+}
+
+/// Whether Check took each value for what its shape asks for: it goes on with others as with what is not known.
+fn is_known(inputs: &Map) -> bool {
+    !inputs.values().any(Value::contains_unknown)
 }
 
 fn checked(resource: &dyn AnyResource<Session>, inputs: Map) -> Map {
@@ -173,18 +214,22 @@ fn differs(resource: &dyn AnyResource<Session>, old: &Map, new: &Map, path: &Pat
 }
 
 fn one_spelling(resource: &dyn AnyResource<Session>) -> Outcome {
+    let (root, sample) = (resource.inputs().root(), samples::of(resource.name()));
     let mut cases = 0;
-    for (path, shape) in parts(resource.inputs().root()) {
+    for (path, shape) in parts(root) {
         for (one, other) in shapes::spellings(shape) {
-            let [one_in, other_in] =
-                [&one, &other].map(|it| checked(resource, inputs_with(resource.inputs().root(), &path, it.clone())));
+            let with = |it: &Value| checked(resource, inputs_of(root, sample.clone(), &path, it.clone()));
+            let (one_in, other_in) = (with(&one), with(&other));
+            if !is_known(&one_in) || !is_known(&other_in) {
+                continue;
+            }
             for (old, new) in [(&one_in, &other_in), (&other_in, &one_in)] {
                 if differs(resource, old, new, &path) {
                     return Err(format!("{path}: {one:?} and {other:?} differ"));
                 }
             }
             // The tags change, and nothing else: an update makes no call for what is only spelled otherwise.
-            if shapes::has_spellings(shape) && resource.inputs().root().property("tags").is_some() {
+            if shapes::has_spellings(shape) && root.property("tags").is_some() {
                 let tagged = |map: &Map| map.clone().into_iter().chain([tags("two")]).collect::<Map>();
                 let calls = [&one_in, &other_in].map(|new| update(resource, &one_in, &one_in, &tagged(new)));
                 if calls[0] != calls[1] {
@@ -194,6 +239,9 @@ fn one_spelling(resource: &dyn AnyResource<Session>) -> Outcome {
             cases += 1;
         }
     }
+    if cases == 0 {
+        return Ok(Cell::Because("there is one spelling of each of its inputs"));
+    }
     Ok(Cell::Held(cases))
 }
 
@@ -202,12 +250,13 @@ fn tags(value: &str) -> (String, Value) {
 }
 
 fn off_is_a_value(resource: &dyn AnyResource<Session>) -> Outcome {
+    let (root, sample) = (resource.inputs().root(), samples::of(resource.name()));
     let mut cases = 0;
-    for (path, shape) in parts(resource.inputs().root()) {
+    for (path, shape) in parts(root) {
         let required = path.is_required();
         for off in shapes::off_forms(shape, required) {
-            let without = checked(resource, inputs_with(resource.inputs().root(), &path, Value::Null));
-            let with = checked(resource, inputs_with(resource.inputs().root(), &path, off.clone()));
+            let has = |it: Value| checked(resource, inputs_of(root, sample.clone(), &path, it));
+            let (without, with) = (has(Value::Null), has(off.clone()));
             for (old, new) in [(&without, &with), (&with, &without)] {
                 if differs(resource, old, new, &path) {
                     return Err(format!("{path}: {off:?} differs from leaving it out"));
@@ -219,25 +268,26 @@ fn off_is_a_value(resource: &dyn AnyResource<Session>) -> Outcome {
     Ok(Cell::Held(cases))
 }
 
-/// Inputs that Check takes are what AWS shows then: what an import makes of that, Check takes as well, and it is the same.
+/// Inputs that Check takes are what AWS shows then: what an import makes of that, Check takes as well, and it is the same. As for
+/// inputs, each part of the shape, in the sample of the resource, or else in as little as the shape asks for.
 fn imports_are_taken(resource: &dyn AnyResource<Session>) -> Outcome {
-    let root = resource.inputs().root();
+    let (root, sample) = (resource.inputs().root(), samples::of(resource.name()));
+    let taken = |inputs: Map| Some(check(resource, &Map::new(), inputs)).filter(|it| it.failures.is_empty());
+    let with_part = |(path, shape): (Path, Shape<'_>)| {
+        let within = |base: Map| taken(inputs_of(root, base, &path, example(shape)));
+        within(sample.clone()).or_else(|| within(Map::new()))
+    };
     let mut cases = 0;
-    for (path, shape) in parts(root) {
-        let taken = check(resource, &Map::new(), inputs_with(root, &path, example(shape)));
-        if !taken.failures.is_empty() {
-            continue;
-        }
-        let again = check(resource, &Map::new(), resource.imported(&taken.inputs));
-        if !again.failures.is_empty() || !resource.diff(&taken.inputs, &again.inputs).is_empty() {
-            return Err(format!("{path}: {:?} is imported as {:?}: {:?}", taken.inputs, again.inputs, again.failures));
+    for Checked { inputs, .. } in parts(root).into_iter().filter_map(with_part).chain(taken(sample.clone())) {
+        let again = check(resource, &Map::new(), resource.imported(&inputs));
+        let changes = resource.diff(&inputs, &again.inputs);
+        if !again.failures.is_empty() || !changes.is_empty() {
+            return Err(format!("{inputs:?} is imported as {:?}: {:?}, {changes:?}", again.inputs, again.failures));
         }
         cases += 1;
     }
     if cases == 0 {
-        return Ok(Cell::Because(
-            "its rules want more than shapes say: tests/lifecycle imports it, where it is taken and shows no change",
-        ));
+        return Err("Check takes none of its inputs, not even the sample".to_owned());
     }
     Ok(Cell::Held(cases))
 }
@@ -258,10 +308,33 @@ fn no_stricter_than_aws(resource: &dyn AnyResource<Session>) -> Outcome {
             cases += 1;
         }
     }
-    if cases == 0 {
-        return Ok(Cell::Because("AWS's model states no bound for any of its inputs"));
+    let mut refused = Vec::new();
+    for inputs in samples::taken(resource.name()) {
+        let failures = check(resource, &Map::new(), inputs.clone()).failures;
+        refused.extend(failures.iter().map(|it| format!("{it} ({inputs:?})")));
+        cases += 1;
     }
-    Ok(Cell::Held(cases))
+    // What Check takes in one partition, it takes in the others: the sample, and an ARN wherever one may be.
+    let (root, sample) = (resource.inputs().root(), samples::of(resource.name()));
+    let in_partition = |it: &Map, partition: &str, region: &str| -> Map {
+        it.iter().map(|(name, it)| (name.clone(), samples::in_partition(it.clone(), partition, region))).collect()
+    };
+    let has_arn = |it: &Value| format!("{it:?}").contains("arn:aws:");
+    let arns = parts(root).into_iter().map(|(path, shape)| (path, example(shape))).filter(|(_, it)| has_arn(it));
+    let with_arns: Vec<_> = arns.map(|(path, arn)| inputs_of(root, sample.clone(), &path, arn)).collect();
+    for inputs in with_arns.into_iter().chain([sample]) {
+        if !check(resource, &Map::new(), inputs.clone()).failures.is_empty() {
+            continue;
+        }
+        for (partition, region) in [("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-eusc", "eusc-de-east-1")] {
+            let moved = in_partition(&inputs, partition, region);
+            if moved != inputs {
+                refused.extend(check(resource, &Map::new(), moved).failures.iter().map(|it| format!("{it} ({partition})")));
+                cases += 1;
+            }
+        }
+    }
+    if refused.is_empty() { Ok(Cell::Held(cases)) } else { Err(refused.join("\n    ")) }
 }
 
 /// Bounds that AWS's documentation states and its model does not.
@@ -375,12 +448,15 @@ fn at_once_or_later(resource: &dyn AnyResource<Session>) -> Outcome {
     let changes: Vec<_> = changes.filter_map(|(name, shape)| Some((name, shapes::two_of_any(shape)?))).collect();
     let requests = |changes: &[&(&str, (Value, Value))]| {
         let inputs = |value: fn(&(Value, Value)) -> &Value| {
-            let mut inputs = with(resource, [("applyImmediately", Value::Bool(false))]);
+            let mut inputs = samples::with(resource.name(), json!({ "applyImmediately": false }));
             inputs.extend(changes.iter().map(|(name, values)| ((*name).to_owned(), value(values).clone())));
             checked(resource, inputs)
         };
         let (old, new) = (inputs(|it| &it.0), inputs(|it| &it.1));
-        let calls = update_seeing(EXISTING, resource, &old, &old, &new);
+        if !is_known(&old) || !is_known(&new) {
+            return Vec::new();
+        }
+        let calls = update(resource, &old, &old, &new);
         calls.iter().filter_map(|(_, body)| Request::read(body)).collect::<Vec<_>>()
     };
     let alone: Vec<_> = changes.iter().map(|it| requests(&[it])).collect();
@@ -432,13 +508,41 @@ impl Request {
     }
 }
 
-/// What AWS shows of what an update finds, where that looks at it first.
-const EXISTING: &[(&str, &str)] = &[(
-    "DescribeReplicationGroups",
-    "<DescribeReplicationGroupsResponse><DescribeReplicationGroupsResult><ReplicationGroups><ReplicationGroup>\
-     <ReplicationGroupId>id</ReplicationGroupId><Status>available</Status>\
-     </ReplicationGroup></ReplicationGroups></DescribeReplicationGroupsResult></DescribeReplicationGroupsResponse>",
-)];
+/// What the resource is known by that an update changes: a service by its cluster and its name, others by anything.
+const ID: &str = "main/it";
+
+/// What AWS shows of that, to updates that look at it first.
+const SHOWN: &[(&str, &str)] = &[
+    (
+        "DescribeNatGateways",
+        "<DescribeNatGatewaysResponse><natGatewaySet><item>\
+         <natGatewayId>main/it</natGatewayId><state>available</state>\
+         </item></natGatewaySet></DescribeNatGatewaysResponse>",
+    ),
+    (
+        "DescribeReplicationGroups",
+        "<DescribeReplicationGroupsResponse><DescribeReplicationGroupsResult><ReplicationGroups><ReplicationGroup>\
+         <ReplicationGroupId>main/it</ReplicationGroupId><Status>available</Status>\
+         <NodeGroups><NodeGroup><NodeGroupMembers><NodeGroupMember/><NodeGroupMember/></NodeGroupMembers></NodeGroup></NodeGroups>\
+         </ReplicationGroup></ReplicationGroups></DescribeReplicationGroupsResult></DescribeReplicationGroupsResponse>",
+    ),
+    (
+        "DescribeSecurityGroups",
+        "<DescribeSecurityGroupsResponse><securityGroupInfo><item>\
+         <groupId>main/it</groupId><ownerId>123456789012</ownerId>\
+         </item></securityGroupInfo></DescribeSecurityGroupsResponse>",
+    ),
+    (
+        "DescribeServices",
+        r#"{ "services": [{ "serviceName": "it", "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/main" }] }"#,
+    ),
+    (
+        "DescribeVpcEndpoints",
+        "<DescribeVpcEndpointsResponse><vpcEndpointSet><item>\
+         <vpcEndpointId>main/it</vpcEndpointId><state>available</state>\
+         </item></vpcEndpointSet></DescribeVpcEndpointsResponse>",
+    ),
+];
 
 fn data_is_guarded(resource: &dyn AnyResource<Session>) -> Outcome {
     const SWITCHES: [&str; 2] = ["allowDataLoss", "forceDelete"];
@@ -528,15 +632,17 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource<Session>) -> Outcome 
     if computed.is_empty() {
         return Ok(Cell::Because("AWS fills in nothing that is left out"));
     }
+    if resource.name() == "Task" {
+        return Ok(Cell::Because("its update runs another one: nothing changes in AWS"));
+    }
     if root.property("tags").is_none() {
         return Ok(Cell::Because("it has no tags, the sibling that is changed here"));
     }
-    let tags = |value: &str| ("tags", Value::Object([("key".to_owned(), Value::String(value.to_owned()))].into()));
     let mut cases = 0;
     for (name, shape) in computed {
-        let has = (name, example(shape));
-        let old = checked(resource, with(resource, [has.clone(), tags("one")]));
-        let written = checked(resource, with(resource, [has, tags("two")]));
+        let mut inputs = samples::of(resource.name());
+        inputs.entry(name.to_owned()).or_insert_with(|| example(shape));
+        let [old, written] = ["one", "two"].map(|it| checked(resource, inputs.clone().into_iter().chain([tags(it)]).collect()));
         let mut left_out = written.clone();
         left_out.remove(name);
         let (calls_written, calls_left_out) =
@@ -548,32 +654,20 @@ fn update_sends_what_is_planned(resource: &dyn AnyResource<Session>) -> Outcome 
         cases += usize::from(!calls_written.is_empty());
     }
     if cases == 0 {
-        return Ok(Cell::Because(
-            "its update looks at what AWS has first, and the fake AWS has nothing: see its tests in tests/lifecycle",
-        ));
+        return Err("its update sends nothing for a change of the tags".to_owned());
     }
     Ok(Cell::Held(cases))
 }
 
 /// The calls by which an update changes something in AWS.
 fn update(resource: &dyn AnyResource<Session>, seen: &Map, before: &Map, new: &Map) -> Vec<(String, String)> {
-    update_seeing(&[], resource, seen, before, new)
-}
-
-/// The same, where AWS shows something.
-fn update_seeing(
-    shown: &'static [(&str, &str)],
-    resource: &dyn AnyResource<Session>,
-    seen: &Map,
-    before: &Map,
-    new: &Map,
-) -> Vec<(String, String)> {
+    assert!(is_known(seen) && is_known(new), "{}: Check refuses {seen:?} or {new:?}", resource.name());
     run(async {
-        let aws = FakeAws::showing(shown).await;
+        let aws = FakeAws::showing(SHOWN).await;
         let context = context(&aws).await;
         let before = Before { inputs: before, outputs: seen, ignored: &[] };
-        // The calls are made by then; what AWS would show is of no interest here, and the fake one shows nothing.
-        _ = resource.update(&context, "id", &before, new).await;
+        // The calls are made by then; what AWS would show of it now is of no interest here.
+        _ = resource.update(&context, ID, &before, new).await;
         let reads = ["Describe", "List", "Get", "BatchGet"];
         aws.all().into_iter().filter(|(operation, _)| !reads.iter().any(|it| operation.starts_with(it))).collect()
     })

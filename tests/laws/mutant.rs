@@ -12,7 +12,6 @@ use pulumi_provider::{
     schema::Shapes,
     value::{Map, Value},
 };
-use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
@@ -20,14 +19,16 @@ pub enum Fault {
     ComparesSpelling,
     /// Diff sees the empty text as something.
     ComparesEmptyText,
-    /// An update sends a default where something is left out.
-    SendsDefaults,
+    /// An update takes an input that is left out, a flag or a number, for off.
+    SendsDefault(&'static str),
     /// A bound of its own is below that of AWS.
     StricterThanAws,
-    /// An import leaves the name out.
-    ForgetsNames,
-    /// Check finds nothing wrong.
-    AcceptsAnything,
+    /// An import leaves an input out.
+    Forgets(&'static str),
+    /// Check refuses inputs that say this.
+    Refuses(&'static str),
+    /// Check keeps what it finds to itself, where that says this.
+    Hides(&'static str),
     /// A replacement is created first, whatever its name.
     CreatesFirst,
     /// A refusal is passed on without what to do.
@@ -86,7 +87,19 @@ impl AnyResource<Session> for Mutant {
 
     fn check(&self, subject: &Subject<'_, Session>, inputs: Map) -> Result<Checked> {
         match self.fault {
-            Fault::AcceptsAnything => Ok(Checked { inputs, failures: Vec::<Failure>::new(), warnings: Vec::new() }),
+            Fault::Hides(text) => {
+                let mut checked = self.real.check(subject, inputs)?;
+                let is_shown = |it: &Failure| !it.to_string().contains(text);
+                checked.failures.retain(is_shown);
+                checked.warnings.retain(is_shown);
+                Ok(checked)
+            }
+            Fault::Refuses(text) => {
+                let says = format!("{inputs:?}").contains(text);
+                let mut checked = self.real.check(subject, inputs)?;
+                checked.failures.extend(says.then(|| Failure { path: String::new(), reason: format!("says {text}") }));
+                Ok(checked)
+            }
             // What Check leaves as it is, Diff gets to see.
             Fault::ComparesSpelling | Fault::ComparesEmptyText => {
                 Ok(Checked { inputs, failures: Vec::new(), warnings: Vec::new() })
@@ -129,17 +142,10 @@ impl AnyResource<Session> for Mutant {
             let changed = new.iter().filter(|(name, it)| old.inputs.get(*name) != Some(*it)).count();
             filled.insert("applyImmediately".to_owned(), Value::Bool(changed > 1));
         }
-        if self.fault != Fault::SendsDefaults {
-            return self.real.update(context, id, old, &filled).await;
-        }
-        let flags = self
-            .real
-            .inputs()
-            .root()
-            .properties()
-            .filter(|(_, it)| it.flag("computed") && it.resolve().kind() == Some("boolean"));
-        for (name, _) in flags {
-            filled.entry(name.to_owned()).or_insert_with(|| Value::from(json!(false)));
+        if let Fault::SendsDefault(name) = self.fault {
+            let kind = self.real.inputs().root().property(name).and_then(|it| it.resolve().kind());
+            let off = if kind == Some("boolean") { Value::Bool(false) } else { Value::Number(0.0) };
+            filled.entry(name.to_owned()).or_insert(off);
         }
         self.real.update(context, id, old, &filled).await
     }
@@ -150,8 +156,8 @@ impl AnyResource<Session> for Mutant {
 
     fn imported(&self, outputs: &Map) -> Map {
         let mut inputs = self.real.imported(outputs);
-        if self.fault == Fault::ForgetsNames {
-            inputs.remove("name");
+        if let Fault::Forgets(name) = self.fault {
+            inputs.remove(name);
         }
         inputs
     }

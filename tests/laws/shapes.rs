@@ -116,24 +116,40 @@ pub fn at<'a>(root: Shape<'a>, path: &str) -> Option<Shape<'a>> {
 
 /// Inputs that have a value at a path, and otherwise only what cannot be left out.
 pub fn inputs_with(root: Shape<'_>, path: &Path, value: Value) -> Map {
-    match put(root, &path.steps, value) {
+    inputs_of(root, Map::new(), path, value)
+}
+
+/// Inputs that have a value at a path, and otherwise are as `base`, but for what cannot be left out.
+pub fn inputs_of(root: Shape<'_>, base: Map, path: &Path, value: Value) -> Map {
+    match put(root, Value::Object(base), &path.steps, value) {
         Value::Object(map) => map,
         _ => Map::new(),
     }
 }
 
-fn put(shape: Shape<'_>, steps: &[Step], value: Value) -> Value {
+fn put(shape: Shape<'_>, base: Value, steps: &[Step], value: Value) -> Value {
     let Some((step, rest)) = steps.split_first() else { return value };
     let inner = shape.resolve();
     match step {
         Step::Property(name) => {
             let Value::Object(mut map) = example(inner) else { return value };
-            let part = inner.property(name).map_or(Value::Null, |it| put(it, rest, value));
-            map.insert(name.clone(), part);
+            if let Value::Object(base) = base {
+                map.extend(base);
+            }
+            let has = map.remove(name).unwrap_or(Value::Null);
+            map.insert(name.clone(), inner.property(name).map_or(Value::Null, |it| put(it, has, rest, value)));
             Value::Object(map)
         }
-        Step::Item => Value::List(inner.element().map(|it| put(it, rest, value)).into_iter().collect()),
-        Step::Entry => Value::Object(inner.element().map(|it| ("key".to_owned(), put(it, rest, value))).into_iter().collect()),
+        Step::Item => {
+            let mut items = if let Value::List(items) = base { items } else { Vec::new() };
+            let first = if items.is_empty() { Value::Null } else { items.remove(0) };
+            items.splice(0..0, inner.element().map(|it| put(it, first, rest, value)));
+            Value::List(items)
+        }
+        Step::Entry => {
+            let entry = inner.element().map(|it| ("key".to_owned(), put(it, Value::Null, rest, value)));
+            Value::Object(entry.into_iter().collect())
+        }
         Step::Key => Value::Object(Map::from([(value.as_str().unwrap_or_default().to_owned(), Value::String("x".to_owned()))])),
     }
 }
@@ -163,7 +179,7 @@ pub fn example(shape: Shape<'_>) -> Value {
 
 /// A text that a shape allows: one of these, or a usual one, or the one that its own words name.
 fn allowed<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
-    const USUAL: [&str; 9] = [
+    const USUAL: [&str; 10] = [
         "10.0.0.0/16",
         "tcp",
         "256",
@@ -173,16 +189,18 @@ fn allowed<'a>(shape: Shape<'a>, preferred: &[&'a str]) -> &'a str {
         "subnet-0123456789abcdef0",
         "vpc-0123456789abcdef0",
         "/example/",
+        "https://example.com/keys",
     ];
     let named = shape.keyword("expects").as_str().and_then(|it| it.split("such as ").nth(1)?.split([' ', ',', ';']).next());
-    preferred.iter().copied().chain(USUAL).chain(named).find(|it| fits(shape, it)).unwrap_or("example")
+    let fits = fitting(shape);
+    preferred.iter().copied().chain(USUAL).chain(named).find(|it| fits(it)).unwrap_or("example")
 }
 
-/// Whether a shape allows a text.
-fn fits(shape: Shape<'_>, text: &str) -> bool {
+/// Which texts a shape allows.
+fn fitting(shape: Shape<'_>) -> impl Fn(&str) -> bool {
     let pattern = shape.keyword("pattern").as_str().and_then(|it| Regex::new(it).ok());
     let is_block = shape.keyword("format") == "cidr";
-    pattern.is_none_or(|it| it.is_match(text)) && (!is_block || text == "10.0.0.0/16")
+    move |text| pattern.as_ref().is_none_or(|it| it.is_match(text)) && (!is_block || text == "10.0.0.0/16")
 }
 
 /// Two values of a shape that differ.
@@ -197,7 +215,7 @@ pub fn two_examples(shape: Shape<'_>) -> Option<(Value, Value)> {
             // Ids and ARNs differ by how they end.
             let [one, other] =
                 if two[0] == two[1] { [two[0].to_owned(), format!("{}0", two[0])] } else { two.map(str::to_owned) };
-            fits(shape, &other).then_some((Value::String(one), Value::String(other)))
+            fitting(shape)(&other).then_some((Value::String(one), Value::String(other)))
         }
         (Some("boolean"), _) => Some((Value::Bool(true), Value::Bool(false))),
         (Some("integer" | "number"), _) => {
@@ -235,13 +253,22 @@ pub fn spellings(shape: Shape<'_>) -> Vec<(Value, Value)> {
                            \"Version\": \"2012-10-17\" }";
             pairs.push((Value::from(document), text(spelled)));
         }
-        (Some("caseless"), _) => pairs.push((text("sun:05:00-sun:06:00"), text("Sun:05:00-SUN:06:00"))),
-        (Some("arn"), _) => {
-            let of = ["arn:aws:ecs:eu-central-1:123456789012:cluster/main", "arn:aws:iam::123456789012:role/main"];
-            pairs.push((text(allowed(shape, &of)), text("main")));
+        (Some("caseless"), _) => {
+            let one = allowed(shape, &["sun:05:00-sun:06:00", "example"]);
+            pairs.push((text(one), text(&one.to_uppercase())));
         }
-        (Some("set"), Some("array")) if resolved.element().is_some_and(|it| it.resolve().kind() == Some("string")) => {
-            pairs.push((Value::List(vec![text("a"), text("b")]), Value::List(vec![text("b"), text("a")])));
+        (Some("arn"), _) => {
+            let of = [
+                "arn:aws:ecs:eu-central-1:123456789012:task-definition/main:1",
+                "arn:aws:ecs:eu-central-1:123456789012:cluster/main",
+                "arn:aws:iam::123456789012:role/main",
+            ];
+            let one = allowed(shape, &of);
+            pairs.push((text(one), text(one.rsplit('/').next().unwrap_or(one))));
+        }
+        (Some("set"), Some("array")) => {
+            let two = resolved.element().filter(|it| it.resolve().kind() == Some("string")).and_then(two_examples);
+            pairs.extend(two.map(|(a, b)| (Value::List(vec![a.clone(), b.clone()]), Value::List(vec![b, a]))));
         }
         (None, Some("integer" | "number")) => pairs.push((Value::Number(7.0), text("7"))),
         (None, Some("boolean")) => pairs.push((Value::Bool(true), text("true"))),

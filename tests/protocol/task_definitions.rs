@@ -10,19 +10,10 @@ use std::{
 use pulumi_provider::{rpc, value::map_to_proto};
 use serde_json::{Value as Json, json};
 
-use crate::support::{FakeAws, Plugin, URN, map, props, read, told};
+use crate::support::{FakeAws, Plugin, URN, map, props, read, task_definitions, told};
 
 fn urn(name: &str) -> String {
     URN.replace("Cluster::main", &format!("TaskDefinition::{name}"))
-}
-
-/// The files of `tests/task_definitions`, by family.
-fn samples() -> BTreeMap<String, Json> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/task_definitions");
-    let files = fs::read_dir(folder).expect("the samples").map(|it| it.expect("a file").path());
-    let samples = files.filter(|it| it.extension().is_some_and(|it| it == "json"));
-    let parsed = samples.map(|it| serde_json::from_str::<Json>(&fs::read_to_string(it).expect("text")).expect("JSON"));
-    parsed.map(|it| (it["family"].as_str().expect("a family").to_owned(), it)).collect()
 }
 
 fn default(map: &mut Json, name: &str, value: Json) {
@@ -162,7 +153,7 @@ async fn samples_come_back_from_aws_and_from_an_import_as_they_are() {
     // Without an engine to watch: it would end with that one, long before all samples are through.
     let mut plugin = Plugin::start(&aws.url).await;
     plugin.configure(json!({})).await;
-    let samples = samples();
+    let samples = task_definitions();
     assert!(samples.len() >= 40);
     for (family, sample) in &samples {
         let urn = urn(family);
@@ -214,7 +205,7 @@ fn samples_use_every_property_of_containers() {
             .expect("JSON");
     let known = &schema["types"]["fargate:index:TaskDefinitionContainerDefinition"]["properties"];
     let known: BTreeSet<_> = known.as_object().expect("properties").keys().cloned().collect();
-    let samples = samples();
+    let samples = task_definitions();
     let containers = samples.values().flat_map(|it| it["containerDefinitions"].as_array().expect("containers"));
     let used: BTreeSet<_> = containers.flat_map(|it| it.as_object().expect("a container").keys().cloned()).collect();
     assert!(known.len() > 30 && known.is_subset(&used), "not used: {:?}", known.difference(&used));

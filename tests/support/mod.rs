@@ -10,23 +10,25 @@ pub use engine::FakeEngine;
 pub use monitor::FakeMonitor;
 pub use plugin::{Plugin, URN};
 
+use std::{collections::BTreeMap, fs, path::Path};
+
 use prost::Message as _;
 use prost_types::{Any, Struct};
 use pulumi_provider::{
     rpc,
     value::{Map, Value, map_from_proto, map_to_proto},
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tonic::Status;
 
 /// JSON as the protocol carries it.
 #[expect(clippy::unnecessary_wraps, reason = "messages hold structs in options")]
-pub fn props(json: serde_json::Value) -> Option<Struct> {
+pub fn props(json: Json) -> Option<Struct> {
     Some(map_to_proto(map(json)))
 }
 
 /// JSON as the provider sees it.
-pub fn map(json: serde_json::Value) -> Map {
+pub fn map(json: Json) -> Map {
     let Value::Object(map) = json.into() else { panic!("not an object") };
     map
 }
@@ -36,6 +38,15 @@ pub fn read(properties: Option<Struct>) -> Map {
     map_from_proto(properties.expect("properties"))
 }
 
+/// The files of `tests/task_definitions`, by family.
+pub fn task_definitions() -> BTreeMap<String, Json> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/task_definitions");
+    let files = fs::read_dir(folder).expect("the samples").map(|it| it.expect("a file").path());
+    let samples = files.filter(|it| it.extension().is_some_and(|it| it == "json"));
+    let parsed = samples.map(|it| serde_json::from_str::<Json>(&fs::read_to_string(it).expect("text")).expect("JSON"));
+    parsed.map(|it| (it["family"].as_str().expect("a family").to_owned(), it)).collect()
+}
+
 /// What the user reads of each mistake. None may name a property: the engine would print its value.
 pub fn told(failures: &[rpc::CheckFailure]) -> Vec<&str> {
     assert!(failures.iter().all(|it| it.property.is_empty()));
@@ -43,7 +54,7 @@ pub fn told(failures: &[rpc::CheckFailure]) -> Vec<&str> {
 }
 
 /// Inputs of a good cluster, as Check returns them.
-pub fn cluster() -> serde_json::Value {
+pub fn cluster() -> Json {
     json!({ "name": "main", "capacityProviders": ["FARGATE", "FARGATE_SPOT"] })
 }
 
