@@ -525,7 +525,10 @@ async fn a_component_is_in_the_schema() {
     assert_eq!(shop["requiredInputs"], json!(["staff"]));
     let inputs = &shop["inputProperties"];
     assert_eq!(inputs["staff"], json!({ "type": "integer", "description": "How many people work there." }));
-    assert_eq!(inputs["goods"], json!({ "type": "string", "description": "What it sells. Default: `bread`.", "default": "bread" }));
+    assert_eq!(
+        inputs["goods"],
+        json!({ "type": "string", "description": "What it sells. Default: `bread`.", "default": "bread" })
+    );
     assert_eq!(inputs["code"], json!({ "type": "string", "description": "What opens the till.", "secret": true }));
     assert_eq!(inputs["street"]["plain"], true, "it cannot come from a resource");
     assert_eq!(shop["required"], json!(["street", "text", "till"]));
