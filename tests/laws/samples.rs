@@ -1,6 +1,8 @@
 //! Inputs that AWS takes: one sample of every resource, the task definitions of `tests/task_definitions`, and forms that a rule may
 //! doubt.
 
+#![expect(clippy::needless_pass_by_value, reason = "the calls read like the JSON that they make")]
+
 use pulumi_provider::value::{Map, Value};
 use serde_json::{Value as Json, json};
 
