@@ -121,10 +121,10 @@ def many(size, provider):
 
 
 def program(size):
-    """A YAML program of that many resources: a VPC, and log groups, roles, security groups and task definitions in turn."""
+    """A YAML program of that many resources: a VPC, and roles, security groups and task definitions in turn. No log
+    groups: of those, older builds see only the first 50 in the local AWS, which ignores the names that are asked for."""
     trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
     kinds = [
-        ("LogGroup", lambda it: {"name": f"/bench/{it}", "retentionInDays": 7}),
         ("Role", lambda it: {"assumeRolePolicy": {"Version": "2012-10-17", "Statement": [trust]}}),
         ("SecurityGroup", lambda it: {"vpcId": "${vpc.id}", "description": f"number {it}"}),
         (

@@ -296,7 +296,7 @@ impl Lookup for DescribeLogGroups {
 
     async fn load(aws: &Aws, names: Vec<String>) -> Result<HashMap<String, types::LogGroup>> {
         let request = aws.logs().describe_log_groups().set_log_group_identifiers(Some(names));
-        let groups = request.send().await.explain()?.log_groups.unwrap_or_default();
+        let groups = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.explain()?;
         Ok(groups.into_iter().filter_map(|it| Some((it.log_group_name.clone()?, it))).collect())
     }
 }
