@@ -160,7 +160,7 @@ pub struct MissingSetting {
     pub description: String,
 }
 
-/// The cloud lets nobody in: the cause on the first line, then the fix. It is reported once, in full; all resources that were
+/// Access to the cloud failed: the cause on the first line, then the fix. It is reported once, in full; all resources that were
 /// not tried because of it have one line.
 #[derive(Clone, Debug)]
 pub struct NoAccess(pub String);

@@ -5,6 +5,7 @@
 brings tests/upgrade/0.1.0/Pulumi.yaml up on a local AWS with that build, and writes state.json beside it.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -24,7 +25,15 @@ def main(provider, release):
         shutil.copy(HERE / release / "Pulumi.yaml", stack.folder)
         stack.pulumi("up", "--yes", "--skip-preview")
         stack.expect_no_changes()
-        stack.pulumi("stack", "export", "--file", str(HERE / release / "state.json"))
+        state = portable(json.loads(stack.pulumi("stack", "export")))
+        (HERE / release / "state.json").write_text(json.dumps(state, indent=1) + "\n")
+
+
+def portable(state):
+    """The state without what tells of the machine that it was recorded on."""
+    if isinstance(state, dict):
+        return {name: portable(it) for name, it in state.items() if name not in ("sourcePosition", "stackTrace")}
+    return [portable(it) for it in state] if isinstance(state, list) else state
 
 
 if __name__ == "__main__":
