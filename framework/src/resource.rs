@@ -46,7 +46,7 @@ impl<C: Cloud> Context<C> {
     /// The context of one request, about something in `region` or in the provider's own.
     ///
     /// # Errors
-    /// When the cloud lets nobody in.
+    /// When access to the cloud fails.
     pub async fn new(urn: &str, cloud: Arc<C>, region: Option<&str>, observer: Observer) -> Result<Self> {
         Ok(Self {
             urn: urn.to_owned(),
@@ -392,7 +392,7 @@ impl<R: Resource> Erased<R> {
         }
         for (name, property) in self.inputs.root().properties() {
             let Some(wanted) = inputs.get(name) else { continue };
-            // What the cloud fills in, inside of it, is no difference.
+            // A nested value that the cloud fills in is not a difference.
             let Some(shown) = map.get(name) else { continue };
             let is_latest = property.keyword("latest").as_str().is_some_and(|it| wanted.as_str() == Some(it));
             let as_written = if is_latest || diff::means_the_same(shown, wanted, property) {

@@ -64,7 +64,7 @@ struct State<C: Cloud> {
 struct Configured<C> {
     /// None if the package calls no cloud.
     session: Option<Arc<C>>,
-    /// Whether the user knows already that the cloud lets nobody in.
+    /// Whether it was reported already that access to the cloud failed.
     reported: Arc<AtomicBool>,
     /// What the engine knows this instance by, `urn::id`.
     reference: Option<String>,
